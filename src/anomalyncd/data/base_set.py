@@ -1,0 +1,97 @@
+"""The base set: images of other products with known classes of defects and their masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.data.files import and_more, read_each, require_folder
+from anomalyncd.data.masks import Masks
+from anomalyncd.data.parts import Parts
+from anomalyncd.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class BaseSet:
+    """Labelled images of defects; their classes help to tell new ones apart."""
+
+    parts: Parts
+    """The images, named "class/000" or "class/any/thing/000"."""
+    masks: Masks
+    """The mask of each image."""
+    labels: NDArray[np.int64]
+    """Class of each image (N,), an index into `class_names`."""
+    class_names: tuple[str, ...]
+    """The classes, sorted."""
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "BaseSet":
+        """Reads a base set in the layout of MVTec AD.
+
+        One class may be without any defect (no masks, or only black ones): the normal images. It is
+        left aside, since base classes are kinds of defects.
+
+        Args:
+            folder: Images in `test/CLASS/` or `CLASS/`, at any depth below the class; masks in
+                `ground_truth/CLASS/` under the same names, with or without `_mask`.
+
+        Returns:
+            The base set; every mask has been read once, no image has been opened.
+
+        Raises:
+            InputError: No such folder, an image outside a class, a mask that is missing, without an
+                image or unreadable, no class with defects, or several without.
+        """
+        root = require_folder(folder)
+        truth = root / "ground_truth"
+        if not truth.is_dir():
+            raise InputError(f"base set '{root}' has no masks; expected them under '{truth}'")
+        parts = Parts.from_folder(root)
+        masks = Masks.from_folder(truth, parts)
+        classes = _classes(parts)
+        class_names = _defect_classes(classes, masks)
+        normal = sorted(set(classes) - set(class_names))
+        if not class_names or len(normal) > 1:
+            raise InputError(
+                f"no mask of the base classes {', '.join(normal)} in '{truth}' shows a defect; "
+                "every class needs masks, but for one of normal images"
+            )
+        kept = [index for index, name in enumerate(classes) if name in class_names]
+        _refuse_maskless(kept, masks, truth)
+        chosen = parts.select(kept)
+        return cls(
+            chosen,
+            Masks(chosen, tuple(masks.files[index] for index in kept)),
+            np.array([class_names.index(classes[index]) for index in kept], dtype=np.int64),
+            class_names,
+        )
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+
+def _classes(parts: Parts) -> list[str]:
+    outside = [name for name in parts.names if "/" not in name]
+    if outside:
+        raise InputError(
+            f"image '{outside[0]}'{and_more(len(outside))} under '{parts.root}' is in no class; "
+            "put it in a folder named after its class"
+        )
+    return [name.split("/")[0] for name in parts.names]
+
+
+def _defect_classes(classes: list[str], masks: Masks) -> tuple[str, ...]:
+    masked = [index for index, path in enumerate(masks.files) if path is not None]
+    drawn = read_each(lambda i: bool(masks[masked[i]].any()), len(masked), "Reading base masks")
+    found = {classes[index] for index, any_defect in zip(masked, drawn, strict=True) if any_defect}
+    return tuple(sorted(found))
+
+
+def _refuse_maskless(kept: list[int], masks: Masks, truth: Path) -> None:
+    lacking = [masks.parts.names[index] for index in kept if masks.files[index] is None]
+    if lacking:
+        raise InputError(
+            f"base image '{lacking[0]}'{and_more(len(lacking))} has no mask; "
+            f"expected '{truth / lacking[0]}_mask.png'"
+        )

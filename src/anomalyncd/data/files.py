@@ -1,0 +1,162 @@
+"""Files on disk: listed by name, read by several threads, written whole or not at all."""
+
+import os
+import unicodedata
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from anomalyncd.errors import InputError
+from anomalyncd.progress import track
+
+Result = TypeVar("Result")
+
+# Each reader holds one decoded picture, so this bounds the memory whatever the machine.
+N_READERS = 8
+
+
+def require_folder(folder: str | Path) -> Path:
+    """Returns `folder` as a path, `~` expanded.
+
+    Raises:
+        InputError: It does not exist or is a file.
+    """
+    path = Path(folder).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise InputError(f"'{path}' is a file; give the folder that holds it")
+    raise InputError(f"folder '{path}' does not exist; check the path")
+
+
+def name_of(relative: Path, suffixes: frozenset[str]) -> str:
+    """Returns the name of a file: its relative POSIX path without the last suffix, in Unicode NFC.
+
+    Only a suffix among `suffixes` is taken off, so dots within a name survive. File systems differ
+    in how they spell an accented letter; NFC makes names from any of them comparable.
+    """
+    known = relative.suffix.lower() in suffixes
+    plain = relative.as_posix()
+    return normal_form(plain[: -len(relative.suffix)] if known else plain)
+
+
+def normal_form(name: str) -> str:
+    """Returns the one spelling of a name, Unicode NFC."""
+    return unicodedata.normalize("NFC", name)
+
+
+def files_by_name(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
+    """Finds the files below a folder by their relative names.
+
+    Hidden files and folders are left aside. Links are followed, loops of links are not.
+
+    Args:
+        folder: Where to look, at any depth.
+        suffixes: Suffixes wanted, in lower case, with the dot.
+        what: What the files are, for messages: "image", "map", "mask".
+
+    Returns:
+        Name (relative POSIX path without suffix, "broken_large/000") to path, sorted by name.
+
+    Raises:
+        InputError: Two files share one name, or a folder cannot be listed.
+    """
+    found: dict[str, Path] = {}
+    for path in _walk(folder, ()):
+        if path.suffix.lower() not in suffixes:
+            continue
+        name = name_of(path.relative_to(folder), suffixes)
+        if name in found:
+            raise InputError(
+                f"{what} '{name}' exists twice under '{folder}': "
+                f"'{found[name].name}' and '{path.name}'; keep one"
+            )
+        found[name] = path
+    return dict(sorted(found.items()))
+
+
+def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in ancestors:
+        return
+    try:
+        # Its entries know what they are, which spares a call a file on a network disk.
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"folder '{folder}' cannot be listed ({error.strerror})") from error
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
+        if entry.is_dir():
+            yield from _walk(folder / entry.name, (*ancestors, real))
+        else:
+            yield folder / entry.name
+
+
+def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Result]:
+    """Calls `read` for 0 .. count - 1 in threads and reports every unusable file at once.
+
+    Args:
+        read: Reads or checks the item of one index; what it returns should be small.
+        count: Number of items.
+        what: A few words for the progress bar.
+
+    Returns:
+        The results, in order.
+
+    Raises:
+        InputError: The first error of `read`, with the number of further ones.
+    """
+    results: list[Result] = []
+    errors: list[InputError] = []
+
+    def attempt(index: int) -> Result | InputError:
+        try:
+            return read(index)
+        except InputError as error:
+            return error
+
+    executor = ThreadPoolExecutor(max_workers=N_READERS)
+    try:
+        for outcome in track(executor.map(attempt, range(count)), what, total=count):
+            if isinstance(outcome, InputError):
+                errors.append(outcome)
+            else:
+                results.append(outcome)
+    finally:
+        executor.shutdown(cancel_futures=True)
+    if errors:
+        raise InputError(f"{errors[0]}{and_more(len(errors))}") from errors[0]
+    return results
+
+
+def and_more(count: int) -> str:
+    """Returns " (and N more)" for the rest of `count` faults of one kind, "" for a single one."""
+    return f" (and {count - 1} more)" if count > 1 else ""
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Gives a temporary path beside `path` and renames it onto `path` once it is written.
+
+    Missing folders are made. Whatever goes wrong, `path` holds its old content or the new one.
+
+    Args:
+        path: The file to write.
+
+    Yields:
+        A path in the same folder with the same suffix; nothing exists there yet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden, so that a run that was killed leaves nothing that is taken for an image or a map.
+    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

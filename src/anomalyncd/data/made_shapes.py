@@ -1,0 +1,136 @@
+"""Shapes that made defects consist of: curves, jagged lines, ovals, blobs."""
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from anomalyncd.data.made_plates import Field
+
+_FINE = 3
+_SUBPIXEL_BITS = 4
+
+Point = tuple[float, float]
+"""Position (x, y) in px, from the centre of the picture's first pixel."""
+Course = npt.NDArray[np.float64]
+"""Points of a line in their order, N x 2 (x, y) in px."""
+
+
+def curve(middle: Point, heading: float, length: float, bend: float) -> Course:
+    """Makes an arc.
+
+    Args:
+        middle: Its middle.
+        heading: Direction there in radians.
+        length: Length in px.
+        bend: Angle in radians by which the direction turns over the length.
+
+    Returns:
+        Points about 2 px apart.
+    """
+    n_points = max(8, round(length / 2))
+    share = np.linspace(-0.5, 0.5, n_points)
+    headings = heading + bend * share
+    steps = np.column_stack([np.cos(headings), np.sin(headings)]) * length / n_points
+    course = np.cumsum(steps, axis=0)
+    placed: Course = course - course[n_points // 2] + np.array(middle)
+    return placed
+
+
+def jagged(
+    start: Point, heading: float, length: float, step: float, rng: np.random.Generator
+) -> Course:
+    """Makes a line that keeps its course but changes direction at every step.
+
+    Args:
+        start: Its first point.
+        heading: Mean direction in radians.
+        length: Length in px.
+        step: Mean distance between turns in px.
+        rng: Source of the numbers.
+
+    Returns:
+        The points where it turns.
+    """
+    n_steps = max(4, round(length / step))
+    drift = np.cumsum(rng.normal(0, 0.18, n_steps))
+    headings = heading + drift + rng.normal(0, 0.5, n_steps)
+    lengths = step * rng.uniform(0.5, 1.5, n_steps)
+    steps = np.column_stack([np.cos(headings), np.sin(headings)]) * lengths[:, None]
+    course: Course = np.vstack([np.zeros((1, 2)), np.cumsum(steps, axis=0)]) + np.array(start)
+    return course
+
+
+def draw(course: Course, width: float, strength: Course, size: tuple[int, int]) -> Field:
+    """Draws a line of varying strength, smooth at its edges even below a pixel's width.
+
+    Args:
+        course: Its points.
+        width: Width in px.
+        strength: One number 0..1 for each point.
+        size: Height and width of the picture in px.
+
+    Returns:
+        How much of each pixel the line fills, times its strength, 0..1.
+    """
+    fine = np.zeros((size[0] * _FINE, size[1] * _FINE), np.uint8)
+    thickness = max(1, round(width * _FINE))
+    points = np.rint(((course + 0.5) * _FINE - 0.5) * 2**_SUBPIXEL_BITS).astype(int).tolist()
+    # weakest first: overlapping ends of neighbouring pieces keep the stronger one
+    for index in np.argsort(strength[1:], kind="stable"):
+        value = float(strength[index + 1]) * 255
+        ends = points[index], points[index + 1]
+        cv2.line(fine, *ends, value, thickness, cv2.LINE_8, _SUBPIXEL_BITS)
+    drawn = cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA)
+    filled: Field = drawn.astype(np.float32) / np.float32(255)
+    return filled
+
+
+def oval(
+    size: tuple[int, int], centre: Point, radius: float, flatness: float, angle: float
+) -> Field:
+    """Measures each pixel's distance from an oval's centre, in radii.
+
+    Args:
+        size: Height and width of the picture in px.
+        centre: The oval's centre.
+        radius: Its longer half axis in px.
+        flatness: Its shorter half axis over the longer one.
+        angle: Direction of the longer axis in radians.
+
+    Returns:
+        0 in the centre, 1 on the oval.
+    """
+    y = np.arange(size[0], dtype=np.float32)[:, None] - centre[1]
+    x = np.arange(size[1], dtype=np.float32)[None] - centre[0]
+    cosine, sine = math.cos(angle) / radius, math.sin(angle) / radius
+    distance: Field = np.hypot(cosine * x + sine * y, (cosine * y - sine * x) / flatness)
+    return distance
+
+
+def blob(size: tuple[int, int], centre: Point, radius: float, rng: np.random.Generator) -> Field:
+    """Makes a patch with an irregular outline.
+
+    Args:
+        size: Height and width of the picture in px.
+        centre: The patch's centre.
+        radius: Its mean radius in px.
+        rng: Source of the numbers.
+
+    Returns:
+        1 inside, 0 outside, in between on the pixels of the outline.
+    """
+    around = np.linspace(0, 2 * math.pi, 96, endpoint=False)
+    reach = np.ones(96)
+    for wave in range(2, 9):
+        reach += rng.normal(0, 0.5 / wave**1.6) * np.cos(
+            wave * around + rng.uniform(0, 2 * math.pi)
+        )
+    reach = radius * np.clip(reach, 0.3, 1.8)
+    outline = np.array(centre) + reach[:, None] * np.column_stack([np.cos(around), np.sin(around)])
+    points = np.rint(outline * 2**_SUBPIXEL_BITS).astype(np.int32)
+    filled = np.zeros(size, np.uint8)
+    cv2.fillPoly(filled, [points], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    patch: Field = filled.astype(np.float32) / np.float32(255)
+    return patch

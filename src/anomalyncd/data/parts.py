@@ -1,0 +1,212 @@
+"""The photographed parts: an ordered collection of named pictures, read when asked for."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from anomalyncd.data.files import (
+    and_more,
+    files_by_name,
+    name_of,
+    normal_form,
+    read_each,
+    require_folder,
+)
+from anomalyncd.data.images import IMAGE_SUFFIXES, read_image, to_rgb
+from anomalyncd.errors import InputError
+
+_Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
+Picture: TypeAlias = str | _Item
+
+_UNREADABLE_SUFFIXES = frozenset(
+    {".heic", ".heif", ".jxl", ".exr", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+)
+_TRUTH = "ground_truth"
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Photographs of one product, in a fixed order, each with a name of its own.
+
+    Example:
+        >>> parts = Parts.from_list([np.zeros((4, 6), np.uint8)], names=["plate/1"])
+        >>> parts.names, parts.image(0).shape
+        (('plate/1',), (4, 6, 3))
+    """
+
+    names: tuple[str, ...]
+    """Relative POSIX paths without suffix, "broken_large/000"; unique."""
+    sources: tuple[Path | NDArray[np.uint8], ...]
+    """For each part its file, or its pixels (HxWx3 uint8, red first)."""
+    root: Path | None = None
+    """The folder to which the names are relative; None for a list."""
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.sources):
+            raise InputError(
+                f"{len(self.names)} names for {len(self.sources)} images; give as many"
+            )
+        if len(set(self.names)) != len(self.names):
+            doubled = next(n for i, n in enumerate(self.names) if n in self.names[:i])
+            raise InputError(f"two images are named '{doubled}'; give each a name of its own")
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "Parts":
+        """Collects the images of a plain folder, or of `test/` in an MVTec AD layout.
+
+        Args:
+            folder: Searched at any depth; hidden files and `ground_truth/` are left aside. Where it
+                has a sub-folder `test/`, only the images in there are parts, named relative to it.
+
+        Returns:
+            The parts, sorted by name; no image has been opened.
+
+        Raises:
+            InputError: No such folder, no images, two images of one name, images of a format that
+                cannot be read, or a folder that holds several products.
+        """
+        given = require_folder(folder)
+        root = given / "test" if (given / "test").is_dir() else given
+        files = {
+            name: path
+            for name, path in files_by_name(root, IMAGE_SUFFIXES, "image").items()
+            if not name.startswith(f"{_TRUTH}/")
+        }
+        _refuse_unreadable(root, files.keys())
+        if not files:
+            raise InputError(f"no image under '{root}'; expected files such as .png, .jpg or .tif")
+        products = sorted({n.split(f"/{_TRUTH}/")[0] for n in files if f"/{_TRUTH}/" in n})
+        if products:
+            raise InputError(
+                f"'{root}' holds the products {', '.join(products)}; give the folder of one of them"
+            )
+        return cls(tuple(files), tuple(files.values()), root)
+
+    @classmethod
+    def from_list(cls, images: Iterable[Picture], names: Sequence[str] | None = None) -> "Parts":
+        """Collects images given as paths, arrays, tensors or Pillow images, also mixed.
+
+        Args:
+            images: Paths, or pictures as `to_rgb` takes them; a 4-D array or tensor is a list.
+            names: One for each; by default paths are named relative to the folder they share, and
+                pictures by their position, "000", "001".
+
+        Returns:
+            The parts, in the order given.
+
+        Raises:
+            InputError: Nothing given, an unusable picture, a path that is no file, or bad names.
+        """
+        if isinstance(images, np.ndarray | torch.Tensor) and images.ndim in (2, 3):
+            raise InputError(f"images have shape {tuple(images.shape)}; give a list, or NxHxWx3")
+        items = [Path(item).expanduser() if isinstance(item, str) else item for item in images]
+        if not items:
+            raise InputError("the list of images is empty; give at least one")
+        chosen = _default_names(items) if names is None else _checked_names(names)
+        if len(chosen) != len(items):
+            raise InputError(f"{len(chosen)} names for {len(items)} images; give as many")
+        sources = (_source(item, name) for item, name in zip(items, chosen, strict=True))
+        return cls(chosen, tuple(sources))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """For each part the path of its file, or its name where it came from memory."""
+        pairs = zip(self.names, self.sources, strict=True)
+        return tuple(str(source) if isinstance(source, Path) else name for name, source in pairs)
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Returns one picture, HxWx3 uint8, red first; reads its file if it has one."""
+        source = self.sources[index]
+        return read_image(source) if isinstance(source, Path) else source
+
+    def select(self, indices: Iterable[int]) -> "Parts":
+        """Returns the parts at `indices`, in that order."""
+        chosen = [int(index) for index in indices]
+        names = tuple(self.names[index] for index in chosen)
+        return Parts(names, tuple(self.sources[index] for index in chosen), self.root)
+
+
+def as_parts(value: "Parts | str | Path | Iterable[Picture]") -> Parts:
+    """Returns parts from a folder or a list of images; parts are returned as they are.
+
+    Raises:
+        InputError: See `Parts.from_folder` and `Parts.from_list`.
+    """
+    if isinstance(value, Parts):
+        return value
+    if isinstance(value, str | Path):
+        return Parts.from_folder(value)
+    if isinstance(value, Iterable) and not isinstance(value, Image.Image):
+        return Parts.from_list(value)
+    raise InputError(
+        f"parts are given as {type(value).__name__}; give a folder or a list of images"
+    )
+
+
+def check_parts(parts: Parts) -> NDArray[np.int64]:
+    """Decodes every image once, so that an unusable file is found before long work.
+
+    Args:
+        parts: The parts; a few images are held at a time.
+
+    Returns:
+        Sizes (N, 2) in pixels: height, width.
+
+    Raises:
+        InputError: An image cannot be read; names the first and counts the others.
+    """
+    sizes = read_each(lambda i: parts.image(i).shape[:2], len(parts), "Checking images")
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
+def _refuse_unreadable(root: Path, readable: Iterable[str]) -> None:
+    # Cameras save a raw file beside each JPEG; that one is not missed.
+    known = set(readable)
+    others = files_by_name(root, _UNREADABLE_SUFFIXES, "image")
+    lost = [path for name, path in others.items() if name not in known]
+    if lost:
+        raise InputError(
+            f"image '{lost[0]}'{and_more(len(lost))} has a format that cannot be read; "
+            "convert it to .png or .jpg"
+        )
+
+
+def _source(item: _Item, name: str) -> Path | NDArray[np.uint8]:
+    if not isinstance(item, Path):
+        return to_rgb(item, name)
+    if not item.is_file():
+        raise InputError(f"image '{item}' does not exist or is no file; check the path")
+    return item
+
+
+def _default_names(items: Sequence[_Item]) -> tuple[str, ...]:
+    # No "..", since results are written to files of these names; links keep their own names.
+    paths = {i: Path(os.path.abspath(p)) for i, p in enumerate(items) if isinstance(p, Path)}  # noqa: PTH100
+    try:
+        shared = os.path.commonpath([path.parent for path in paths.values()]) if paths else ""
+    except ValueError as error:
+        raise InputError("the images lie on several drives; give names for them") from error
+    width = max(3, len(str(len(items) - 1)))
+    return tuple(
+        name_of(paths[i].relative_to(shared), IMAGE_SUFFIXES) if i in paths else f"{i:0{width}d}"
+        for i in range(len(items))
+    )
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        path = PurePosixPath(name)
+        # Results are written to files of these names.
+        if not path.name or path.is_absolute() or ".." in path.parts:
+            raise InputError(f"name '{name}' cannot be used; give a relative one without '..'")
+    return tuple(normal_form(name) for name in names)

@@ -1,0 +1,28 @@
+"""Pixels as the backbones expect them."""
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Resizes an image (H, W, 3): averaged where it shrinks, cubic where it grows."""
+    shrinks = height * width < image.shape[0] * image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method))
+
+
+def to_tensor(images: NDArray[np.uint8]) -> Tensor:
+    """Colours 0..1, (B, 3, H, W), float32, of images (B, H, W, 3)."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Centres and scales colours 0..1, (B, 3, H, W), by ImageNet's mean and deviation."""
+    mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (images - mean) / std

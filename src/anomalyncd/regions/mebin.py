@@ -1,0 +1,146 @@
+"""MEBin, main element binarisation: from an anomaly map to a mask (AnomalyNCD, section 3.1)."""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.regions.score_range import ScoreRange
+from anomalyncd.regions.union_find import count_components, quantise
+from anomalyncd.settings import MebinSettings
+
+
+class AnomalyMaps(Protocol):
+    """Any collection that hands out one (H, W) map at a time; sizes may differ."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[Any]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Binarised:
+    """The mask of one anomaly map, and how it was found."""
+
+    mask: NDArray[np.bool_]
+    """(H, W), at the size of the map: anomalous pixels, eroded."""
+    threshold: float
+    """In the unit of the map (8 bits with the `paper` rules); infinite (there 255) where no
+    region count is stable."""
+    n_regions: int
+    """The stable region count; 0 where there is none."""
+    counts: NDArray[np.int64]
+    """(n_thresholds,): connected components at each threshold, highest threshold first."""
+
+
+def select_threshold(counts: NDArray[np.int64], min_interval_length: int) -> tuple[int | None, int]:
+    """Finds the threshold at the low end of the longest stable run of one region count.
+
+    Ties between counts go to the one whose first stable run comes first, ties between runs of
+    one count to the last of them.
+
+    Args:
+        counts: (n_thresholds,), connected components, highest threshold first.
+        min_interval_length: Thresholds in a row that make a run stable.
+
+    Returns:
+        Index of the threshold and region count; None and 0 where no run is stable (AnomalyNCD,
+        section 3.1).
+    """
+    starts = np.flatnonzero(np.diff(counts, prepend=-1))
+    lengths = np.diff(starts, append=len(counts))
+    stable = (counts[starts] > 0) & (lengths >= min_interval_length)
+    if not stable.any():
+        return None, 0
+    starts, lengths = starts[stable], lengths[stable]
+    owners, longest = counts[starts], lengths.max()
+    has_longest = np.isin(owners, owners[lengths == longest])
+    count = owners[has_longest][0]
+    run = np.flatnonzero((owners == count) & (lengths == longest))[-1]
+    return int(starts[run] + lengths[run] - 1), int(count)
+
+
+def threshold_at(index: int, bounds: ScoreRange, settings: MebinSettings) -> float:
+    """Value of a threshold in the unit of the map.
+
+    Args:
+        index: Which threshold, counted from the highest.
+        bounds: The score range of all maps.
+        settings: The `paper` rules truncate to an integer.
+
+    Returns:
+        The threshold; a pixel is anomalous above it.
+    """
+    scaled = 255 - 256 * index / settings.n_thresholds
+    value = scaled * (bounds.high - bounds.low) / 255 + bounds.low
+    return float(int(value)) if settings.rules == "paper" else value
+
+
+def binarise(anomaly_map: NDArray[Any], bounds: ScoreRange, settings: MebinSettings) -> Binarised:
+    """Binarises one anomaly map at the threshold where its region count is most stable.
+
+    Erosion commutes with thresholding, so the map is eroded once, in grey levels, and every
+    threshold is applied to the outcome.
+
+    Args:
+        anomaly_map: (H, W), any real type, higher is more anomalous.
+        bounds: The score range of all maps.
+        settings: Rules, thresholds and erosion.
+
+    Returns:
+        Mask, threshold, region count and count sequence (AnomalyNCD, section 3.1).
+    """
+    box = np.ones((settings.erosion, settings.erosion), np.uint8)
+    eroded = cv2.erode(bounds.convert(anomaly_map), box)
+    levels = quantise(eroded, bounds.low, bounds.high, settings.n_thresholds)
+    counts = count_components(levels, settings.n_thresholds)
+    index, n_regions = select_threshold(counts, settings.min_interval_length)
+    paper = settings.rules == "paper"
+    if index is None:
+        threshold = 255.0 if paper else np.inf
+        return Binarised(np.zeros(eroded.shape, bool), threshold, 0, counts)
+    threshold = threshold_at(index, bounds, settings)
+    # The published threshold is an integer, so its mask can hold more than was counted.
+    mask = eroded > threshold if paper else levels[1:-1, 1:-1] >= settings.n_thresholds - index
+    return Binarised(mask, threshold, n_regions, counts)
+
+
+def binarise_all(
+    maps: AnomalyMaps, bounds: ScoreRange, settings: MebinSettings, n_threads: int | None = None
+) -> Iterator[Binarised]:
+    """Binarises many maps side by side, in order, with no more of them in memory than threads.
+
+    Args:
+        maps: Anomaly maps, read from within the threads.
+        bounds: The score range of all maps.
+        settings: Rules, thresholds and erosion.
+        n_threads: Maps worked on at a time; None takes the number of processors.
+
+    Yields:
+        One result a map, in the order of the maps.
+    """
+    n_threads = n_threads or os.cpu_count() or 1
+
+    def work(index: int) -> Binarised:
+        return binarise(maps[index], bounds, settings)
+
+    if n_threads == 1:
+        yield from map(work, range(len(maps)))
+        return
+    pool = ThreadPoolExecutor(n_threads)
+    pending: deque[Future[Binarised]] = deque()
+    try:
+        for index in range(len(maps)):
+            pending.append(pool.submit(work, index))
+            if len(pending) > n_threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

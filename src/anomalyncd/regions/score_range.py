@@ -1,0 +1,141 @@
+"""The span of scores, over all anomaly maps, within which MEBin looks for thresholds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.errors import InputError
+from anomalyncd.settings import MebinSettings
+
+_BLOCKS_PER_SIDE = 4
+
+
+@dataclass(frozen=True)
+class ScoreRange:
+    """Scores up to `low` are background, scores from `high` on are as anomalous as can be."""
+
+    low: float
+    """The floor; in map units, or in 8 bits with the `paper` rules."""
+    high: float
+    """The largest score of all maps, at least `low`."""
+    eight_bits: tuple[float, float] | None = None
+    """Scores that become 0 and 255 before anything else (`paper` rules, maps that are not in 8
+    bits already); None leaves scores as they are."""
+
+    def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
+        """The map in the unit of `low` and `high`, (H, W), float32."""
+        scores = np.asarray(anomaly_map, dtype=np.float32)
+        if self.eight_bits is None:
+            return scores
+        darkest, brightest = self.eight_bits
+        if brightest <= darkest:
+            return np.zeros_like(scores)
+        scaled = (scores - np.float32(darkest)) / np.float32(brightest - darkest) * np.float32(255)
+        return np.trunc(np.clip(scaled, 0, 255))
+
+
+def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32]:
+    """Rescales a map so that the score range becomes 0..1, clipped at both ends.
+
+    Args:
+        anomaly_map: (H, W), any real type.
+        bounds: The score range of all maps.
+
+    Returns:
+        (H, W), float32, 0..1. Where the range is empty, 1 above it and 0 elsewhere.
+    """
+    scores = bounds.convert(anomaly_map)
+    if bounds.high <= bounds.low:
+        return (scores > bounds.low).astype(np.float32)
+    return np.clip((scores - bounds.low) / (bounds.high - bounds.low), 0, 1, dtype=np.float32)
+
+
+def score_range(
+    maps: Iterable[NDArray[Any]],
+    settings: MebinSettings,
+    normal_maps: Iterable[NDArray[Any]] | None = None,
+) -> ScoreRange:
+    """Derives the score range from all maps, looking at each of them once.
+
+    `paper`: from the smallest to the largest of the maxima of the maps, in 8 bits; maps that do
+    not hold whole numbers within 0..255 are brought there together, as the published code saves
+    them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units;
+    the floor is `settings.floor`, or the median of the maxima of the normal maps, or else the
+    median over the maps of `background_level` (our own; docs/decisions/score-range.md).
+
+    Args:
+        maps: Anomaly maps, (H, W) each, sizes may differ.
+        settings: Rules and floor.
+        normal_maps: Maps of normal images, scored as if they were new (a detector must not find
+            an image in its own memory); the `paper` rules have no use for them.
+
+    Returns:
+        The score range.
+
+    Raises:
+        InputError: There is no map.
+    """
+    if settings.rules == "paper":
+        return _published_range(maps)
+    levels, maxima = [], []
+    for anomaly_map in maps:
+        levels.append(background_level(anomaly_map))
+        maxima.append(float(np.max(anomaly_map)))
+    _require_some(maxima, "anomaly map")
+    if settings.floor is not None:
+        floor = settings.floor
+    elif normal_maps is not None:
+        normal_maxima = [float(np.max(normal_map)) for normal_map in normal_maps]
+        _require_some(normal_maxima, "map of a normal image")
+        floor = float(np.median(normal_maxima))
+    else:
+        floor = float(np.median(levels))
+    return ScoreRange(floor, max(floor, *maxima))
+
+
+def background_level(anomaly_map: NDArray[Any]) -> float:
+    """What half of the sixteenths of a map reach: near the maximum of a normal map, yet blind to
+    defects that touch less than half of the picture.
+
+    Args:
+        anomaly_map: (H, W).
+
+    Returns:
+        Median of the maxima over a grid of 4 x 4 blocks (fewer on maps under 4 pixels); our own.
+    """
+    blocks = np.asarray(anomaly_map)
+    for axis in (0, 1):
+        n_pixels = blocks.shape[axis]
+        n_blocks = min(_BLOCKS_PER_SIDE, n_pixels)
+        starts = np.arange(n_blocks) * n_pixels // n_blocks
+        blocks = np.maximum.reduceat(blocks, starts, axis=axis)
+    return float(np.median(blocks))
+
+
+def _published_range(maps: Iterable[NDArray[Any]]) -> ScoreRange:
+    minima, maxima, in_eight_bits = [], [], True
+    for anomaly_map in maps:
+        minima.append(float(anomaly_map.min()))
+        maxima.append(float(anomaly_map.max()))
+        in_eight_bits = in_eight_bits and _holds_eight_bits(anomaly_map)
+    _require_some(maxima, "anomaly map")
+    if in_eight_bits:
+        return ScoreRange(min(maxima), max(maxima))
+    whole = ScoreRange(0, 255, (min(minima), max(maxima)))
+    low, high = whole.convert(np.array([min(maxima), max(maxima)]))
+    return ScoreRange(float(low), float(high), whole.eight_bits)
+
+
+def _holds_eight_bits(anomaly_map: NDArray[Any]) -> bool:
+    if anomaly_map.dtype == np.uint8:
+        return True
+    within = anomaly_map.min() >= 0 and anomaly_map.max() <= 255
+    return bool(within and np.array_equal(anomaly_map, np.trunc(anomaly_map)))
+
+
+def _require_some(found: list[float], what: str) -> None:
+    if not found:
+        raise InputError(f"no {what} was given; the score range needs at least one")

@@ -1,0 +1,136 @@
+"""Every number a person may set, one frozen dataclass a stage."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from anomalyncd.errors import InputError
+
+
+def _require(condition: bool, name: str, value: object, remedy: str) -> None:
+    if not condition:
+        raise InputError(f"setting {name}={value!r} cannot be used; {remedy}")
+
+
+@dataclass(frozen=True)
+class MebinSettings:
+    """Main element binarisation (AnomalyNCD, section 3.1)."""
+
+    rules: Literal["paper", "default"] = "default"
+    """`paper`: maps in 8 bits and the range as published; `default`: floating point, safe range."""
+    n_thresholds: int = 64
+    """Number of equally spaced thresholds between the ends of the score range."""
+    erosion: int = 6
+    """Side in map pixels of the box that erodes each map; 1 switches erosion off."""
+    min_interval_length: int = 4
+    """Thresholds in a row for which a region count must hold to be called stable."""
+    floor: float | None = None
+    """Lowest score that can be anomalous, in map units; None derives it from the maps."""
+
+    def __post_init__(self) -> None:
+        _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
+        _require(2 <= self.n_thresholds <= 255, "n_thresholds", self.n_thresholds, "use 2..255")
+        _require(self.erosion >= 1, "erosion", self.erosion, "use 1 (off) or more")
+        _require(
+            self.min_interval_length >= 1, "min_interval_length", self.min_interval_length, "use >= 1"
+        )
+
+
+@dataclass(frozen=True)
+class RegionSettings:
+    """Square crops around the connected parts of a mask (AnomalyNCD, section 3.1)."""
+
+    rules: Literal["paper", "default"] = "default"
+    """`paper`: boxes merged with direct neighbours, may leave the image; `default`: merged
+    transitively, shifted inside."""
+    margin: float = 1.1
+    """Side of a crop over the longer side of its connected part."""
+    min_half_side: float = 0.1
+    """Smallest half side of a crop as a share of the image's longer side."""
+    merge_gap: float = 0.01
+    """Boxes closer than this share of the image's longer side become one."""
+    max_per_image: int | None = None
+    """Keep at most this many regions an image, largest first; None keeps MEBin's count + 1."""
+
+    def __post_init__(self) -> None:
+        _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
+        _require(self.margin >= 1, "margin", self.margin, "use 1 or more")
+        _require(0 < self.min_half_side <= 0.5, "min_half_side", self.min_half_side, "use 0..0.5")
+        _require(self.merge_gap >= 0, "merge_gap", self.merge_gap, "use 0 or more")
+
+
+@dataclass(frozen=True)
+class ZeroShotSettings:
+    """Anomaly maps by mutual scoring (MuSc), for parts that come without maps."""
+
+    resolution: int = 448
+    """Images enter the backbone with the area of a square of this side in pixels."""
+    layers: tuple[int, ...] = (2, 5)
+    """Blocks, counted from 0, whose patch tokens are compared."""
+    neighbourhoods: tuple[int, ...] = (1, 3)
+    """Sides, in patches, of the squares over which tokens are averaged."""
+    n_references: int = 40
+    """Parts that every part is compared with."""
+    lowest_share: float = 0.1
+    """Share of the references, closest first, that a patch is judged by."""
+    smoothing: float = 1.0
+    """Standard deviation, in patches, of the Gaussian that smooths a map."""
+    map_size: int = 256
+    """Maps have the area of a square of this side in pixels, so that erosion means the same."""
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How a region becomes a vector (AnomalyNCD, section 3.2)."""
+
+    guidance: Literal["hard", "soft", "none"] = "soft"
+    """How the mask leads the CLS token: `hard` as published, `soft` in proportion to coverage."""
+    n_guided: int = 9
+    """Guided blocks, counted from the last block of the backbone."""
+    readout: int = 10
+    """Block, counted from 0 or back from -1, that is trained and whose CLS token is read."""
+    extra_cls: tuple[int, ...] = ()
+    """Earlier blocks whose CLS token joins the vector, unchanged by training."""
+    region_means: tuple[int, ...] = ()
+    """Earlier blocks whose mean patch token under the mask joins the vector."""
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """Crops as they enter the backbone, and how they are augmented."""
+
+    load_size: int = 256
+    """Side in pixels to which a region is resized."""
+    size: int = 224
+    """Side in pixels of the window that is cut out of it."""
+    n_views: int = 4
+    """Augmented views of a region that are kept; each step of training draws two of them."""
+    colour: float = 1.0
+    """Strength of the colour augmentation, 0 (none) to 1 (as published)."""
+    memory_limit_gb: float = 4.0
+    """Stored tokens beyond this size lie in a memory-mapped file instead of memory."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Self-labelling over prototypes (AnomalyNCD, section 3.3)."""
+
+    start: Literal["random", "kmeans"] = "kmeans"
+    """Where the prototypes begin: `random` as published, or at spherical k-means centres."""
+    n_heads: int = 4
+    """Independent sets of prototypes; the one with the lowest loss is used."""
+    epochs: int = 50
+    """Passes over the regions; 0 keeps the start."""
+    batch_size: int = 32
+    """Regions a step, two views of each."""
+    learning_rate: float = 0.003
+    """Of SGD, at the first step; falls along a cosine to a thousandth."""
+    momentum: float = 0.9
+    """Of SGD."""
+    weight_decay: float = 5e-5
+    """On matrices alone."""
+    entropy_weight: float = 4.0
+    """Weight of the mean-entropy term."""
+    base_share: float = 0.3
+    """Weight of the labelled losses where there is a base set."""
+    contrast: bool = True
+    """Whether the contrastive losses take part."""

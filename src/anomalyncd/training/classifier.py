@@ -1,0 +1,63 @@
+"""The model that is trained: descriptor, prototypes and projection on top of the trunk."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anomalyncd.model.heads import ProjectionHead, PrototypeHeads
+from anomalyncd.model.region_encoder import RegionEncoder, Trunk
+
+
+class Descriptor(nn.Module):
+    """Joins the parts of a region's description, each centred and of unit length.
+
+    Tokens of one product share most of their direction; taking the mean away leaves what tells
+    regions apart. The centre is that of the regions at the start and stays.
+    """
+
+    def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
+        super().__init__()
+        self.widths = widths
+        self.centred = centred
+        self.register_buffer("centre", torch.zeros(sum(widths)))
+
+    def fit(self, parts: Tensor) -> None:
+        """Takes the centre from the parts of all regions, (R, sum of widths)."""
+        if self.centred:
+            self.centre.copy_(parts.mean(0))
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """Unit vectors, (B, D), of joined parts, (B, sum of widths)."""
+        split = (parts - self.centre).split(self.widths, dim=1)
+        return functional.normalize(
+            torch.cat([functional.normalize(part, dim=1) for part in split], dim=1), dim=1
+        )
+
+
+class RegionClassifier(nn.Module):
+    """Everything that turns trunk tokens into class logits."""
+
+    def __init__(
+        self,
+        encoder: RegionEncoder,
+        n_classes: int,
+        n_heads: int,
+        centred: bool,
+        extra_width: int = 0,
+    ) -> None:
+        super().__init__()
+        widths = (*encoder.widths, *((extra_width,) if extra_width else ()))
+        self.encoder = encoder
+        self.descriptor = Descriptor(widths, centred)
+        self.prototypes = PrototypeHeads(sum(widths), n_classes, n_heads)
+        self.projection = ProjectionHead(sum(widths))
+
+    def describe(self, trunk: Trunk) -> Tensor:
+        """Region descriptors, (B, D), unit length."""
+        return self.descriptor(self.encoder.read(trunk))
+
+    def trainable(self) -> list[nn.Parameter]:
+        """The read-out block, the final LayerNorm and the heads; the trunk stays frozen."""
+        block = self.encoder.vit.blocks[self.encoder.readout]
+        modules = (block, self.encoder.vit.norm, self.prototypes, self.projection)
+        return [parameter for module in modules for parameter in module.parameters()]

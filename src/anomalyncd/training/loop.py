@@ -1,0 +1,189 @@
+"""Training over cached tokens: what was seen, what was lost, epoch by epoch."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from anomalyncd.model.region_encoder import Trunk
+from anomalyncd.progress import track
+from anomalyncd.settings import TrainingSettings
+from anomalyncd.training import losses
+from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.trunk_cache import TrunkCache
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The regions of one kind, novel or base, that training draws from.
+
+    Attributes:
+        cache: Their frozen tokens.
+        targets: Anomaly scores of novel regions, 0..1, or class indices of base regions, (R,).
+    """
+
+    cache: TrunkCache
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Two views of some regions, the second views after the first."""
+
+    trunk: Trunk
+    targets: Tensor
+
+
+def train(
+    model: RegionClassifier,
+    novel: Samples,
+    base: Samples | None,
+    n_base_classes: int,
+    settings: TrainingSettings,
+    seed: int,
+) -> Tensor:
+    """Trains the read-out block and the heads; the model is changed in place.
+
+    Args:
+        model: On its device, float32 above the trunk.
+        novel: Unlabelled regions with their scores.
+        base: Labelled regions, or None.
+        n_base_classes: Classes of `base`, which own the first prototypes.
+        settings: Epochs, rates and weights.
+        seed: Of the order of samples and the choice of views.
+
+    Returns:
+        Clustering loss of each head in the last epoch, (heads,); what the best head is chosen by.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    device = model.prototypes.prototypes.device
+    optimiser = _optimiser(model, settings)
+    head_loss = torch.zeros(settings.n_heads)
+    model.train()
+    for epoch in track(range(settings.epochs), "Training"):
+        _set_learning_rate(optimiser, epoch, settings)
+        step_losses = []
+        for novel_rows, base_rows in _batches(novel, base, settings, generator):
+            novel_batch = _batch(novel, novel_rows, generator, device)
+            base_batch = _batch(base, base_rows, generator, device) if base else None
+            loss, clustering = batch_loss(
+                model, novel_batch, base_batch, n_base_classes, epoch, settings
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            step_losses.append(clustering.cpu())
+        head_loss = torch.stack(step_losses).mean(0)
+    model.eval()
+    return head_loss
+
+
+def batch_loss(
+    model: RegionClassifier,
+    novel: Batch,
+    base: Batch | None,
+    n_base_classes: int,
+    epoch: int,
+    settings: TrainingSettings,
+) -> tuple[Tensor, Tensor]:
+    """The loss of one step (AnomalyNCD, eq. 9), and the clustering loss of each head.
+
+    Args:
+        model: The model.
+        novel: Unlabelled regions with scores.
+        base: Labelled regions with classes, or None, which leaves only the unlabelled losses.
+        n_base_classes: Classes of `base`.
+        epoch: Sets the teacher's temperature.
+        settings: Epochs and weights.
+
+    Returns:
+        Scalar with a gradient; (heads,) without.
+    """
+    share = settings.base_share if base else 0.0
+    features = model.describe(novel.trunk)
+    logits = model.prototypes(features)
+    labels = losses.corrected_pseudo_labels(
+        logits,
+        losses.teacher_temperature(epoch, settings.epochs),
+        n_base_classes,
+        novel.targets.repeat(2),
+    )
+    per_head = torch.stack(
+        [
+            losses.distillation(head, label)
+            + settings.entropy_weight * losses.mean_entropy_gap(head)
+            for head, label in zip(logits, labels, strict=True)
+        ]
+    )
+    loss = (1 - share) * per_head.mean()
+    projections = [model.projection(features)] if settings.contrast else []
+    if base:
+        base_features = model.describe(base.trunk)
+        loss += share * losses.base_cross_entropy(model.prototypes(base_features), base.targets)
+        if settings.contrast:
+            projections.append(model.projection(base_features))
+            loss += share * losses.supervised_contrast(projections[1], base.targets)
+    if settings.contrast:
+        loss += (1 - share) * losses.info_nce(_join_views(projections))
+    return loss, per_head.detach()
+
+
+def _join_views(projections: list[Tensor]) -> Tensor:
+    halves = [part.chunk(2) for part in projections]
+    return torch.cat([half[view] for view in (0, 1) for half in halves])
+
+
+def _optimiser(model: RegionClassifier, settings: TrainingSettings) -> torch.optim.SGD:
+    parameters = model.trainable()
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
+
+
+def _set_learning_rate(
+    optimiser: torch.optim.Optimizer, epoch: int, settings: TrainingSettings
+) -> None:
+    fraction = 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
+    for group in optimiser.param_groups:
+        group["lr"] = settings.learning_rate * (1e-3 + (1 - 1e-3) * fraction)
+
+
+def _batches(
+    novel: Samples, base: Samples | None, settings: TrainingSettings, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indices of novel and base regions, step by step, for one epoch.
+
+    With a base set both kinds are drawn alike often, with replacement, and a step that lacks
+    either is skipped; without one every region comes once.
+    """
+    n_novel = len(novel.cache)
+    if base is None:
+        nothing = torch.empty(0, dtype=torch.long)
+        for rows in torch.randperm(n_novel, generator=generator).split(settings.batch_size):
+            yield rows, nothing
+        return
+    n_base = len(base.cache)
+    weights = torch.cat([torch.full((n_novel,), n_base / n_novel), torch.ones(n_base)])
+    drawn = torch.multinomial(weights, n_novel + n_base, replacement=True, generator=generator)
+    for rows in drawn.split(settings.batch_size):
+        novel_rows, base_rows = rows[rows < n_novel], rows[rows >= n_novel] - n_novel
+        if len(novel_rows) and len(base_rows):
+            yield novel_rows, base_rows
+
+
+def _batch(
+    samples: Samples, rows: Tensor, generator: torch.Generator, device: torch.device
+) -> Batch:
+    """Draws two different augmented views of each region named."""
+    n_views = samples.cache.n_views
+    first = torch.randint(n_views, rows.shape, generator=generator)
+    step = torch.randint(1, max(2, n_views), rows.shape, generator=generator)
+    views = 1 + torch.cat([first, (first + step) % n_views])
+    trunk = samples.cache.batch(rows.repeat(2), views, device)
+    return Batch(trunk, samples.targets[rows].to(device))

@@ -1,0 +1,147 @@
+"""What the frozen blocks say of every view of every region, computed once."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from anomalyncd.data.files import write_atomically
+from anomalyncd.model.pixels import to_tensor
+from anomalyncd.model.region_encoder import RegionEncoder, Trunk
+from anomalyncd.progress import track
+from anomalyncd.settings import ViewSettings
+from anomalyncd.training.views import View, augmented_view, central_view
+
+BATCH = 16
+
+Crop: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class TrunkCache:
+    """Frozen tokens of `R` regions in `1 + n_views` views; view 0 is the one predicted from."""
+
+    tokens: Tensor
+    """(R, 1 + n_views, T, D), bfloat16: what enters the read-out block."""
+    bias: Tensor
+    """(R, 1 + n_views, T), float32: attention bias of the CLS row."""
+    frozen: Tensor
+    """(R, 1 + n_views, F), float32: parts of the descriptor that are never trained."""
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def n_views(self) -> int:
+        """Augmented views of each region."""
+        return self.tokens.shape[1] - 1
+
+    def batch(self, regions: Tensor, views: Tensor, device: torch.device) -> Trunk:
+        """Looks up one view of each region named, as float32 on the device.
+
+        Args:
+            regions: Indices, (B,).
+            views: Which view of each, (B,); 0 is the central one.
+            device: Where to.
+        """
+        picked = (part[regions, views].float() for part in (self.tokens, self.bias, self.frozen))
+        tokens, bias, frozen = (part.to(device) for part in picked)
+        return Trunk(tokens, bias, frozen)
+
+    def central(self, device: torch.device, size: int = 64) -> Iterator[Trunk]:
+        """The central views of all regions, in order, in batches."""
+        for regions in torch.arange(len(self)).split(size):
+            yield self.batch(regions, torch.zeros_like(regions), device)
+
+    def save(self, path: Path) -> None:
+        """Writes the cache as one safetensors file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts = {"tokens": self.tokens, "bias": self.bias, "frozen": self.frozen}
+        with write_atomically(path) as temporary:
+            save_file(parts, temporary)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrunkCache":
+        """Reads what `save` wrote; the tokens stay on disk until they are used."""
+        return cls(**load_file(path))
+
+
+def fill_cache(
+    encoder: RegionEncoder,
+    crops: Iterable[Crop],
+    n_regions: int,
+    settings: ViewSettings,
+    seed: int,
+    folder: Path,
+) -> TrunkCache:
+    """Runs the trunk over the central and the augmented views of every region.
+
+    Args:
+        encoder: On its device and in its precision.
+        crops: For each region an image (L, L, 3), uint8, and a mask (L, L), bool, of side
+            L = `settings.load_size`.
+        n_regions: How many crops will come; at least one.
+        settings: Sizes, number of views and strength of augmentation.
+        seed: Of the augmentation.
+        folder: Where tokens above `settings.memory_limit_gb` are laid down.
+
+    Returns:
+        The cache.
+    """
+    weight = encoder.vit.patch_embed.proj.weight
+    cache: TrunkCache | None = None
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        torch.manual_seed(seed)
+        for start, crop in track(_batches(crops), "Reading regions", -(-n_regions // BATCH)):
+            rows = slice(start, start + len(crop.images))
+            for index, view in enumerate(_views(crop, settings)):
+                images = view.images.to(weight.device, weight.dtype)
+                trunk = encoder.trunk(images, view.masks.to(weight.device))
+                cache = cache or _allocate(trunk, n_regions, settings, folder)
+                cache.tokens[rows, index] = trunk.tokens.to("cpu", torch.bfloat16)
+                cache.bias[rows, index] = trunk.bias.float().cpu()
+                cache.frozen[rows, index] = trunk.frozen.cpu()
+    if cache is None:
+        raise ValueError("no region to read")
+    return cache
+
+
+def _views(crop: View, settings: ViewSettings) -> Iterator[View]:
+    yield central_view(crop, settings)
+    for _ in range(settings.n_views):
+        yield augmented_view(crop, settings)
+
+
+def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, View]]:
+    stream, start = iter(crops), 0
+    while chunk := list(islice(stream, BATCH)):
+        images = np.stack([image for image, _ in chunk])
+        masks = np.stack([mask for _, mask in chunk])
+        yield start, View(
+            to_tensor(images),
+            torch.from_numpy(masks)[:, None].float(),
+        )
+        start += len(chunk)
+
+
+def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path) -> TrunkCache:
+    rows = (n_regions, 1 + settings.n_views)
+    shape = (*rows, *trunk.tokens.shape[1:])
+    n_values = math.prod(shape)
+    if 2 * n_values > settings.memory_limit_gb * 1e9:
+        path = str(folder / "tokens.bin")
+        flat = torch.from_file(path, shared=True, size=n_values, dtype=torch.bfloat16)
+        tokens = flat.view(shape)
+    else:
+        tokens = torch.empty(shape, dtype=torch.bfloat16)
+    return TrunkCache(
+        tokens, torch.empty(*rows, trunk.bias.shape[1]), torch.empty(*rows, trunk.frozen.shape[1])
+    )

@@ -1,0 +1,75 @@
+"""Augmented views of a region: geometry on image and mask alike, colour on the image alone."""
+
+from dataclasses import dataclass
+
+import kornia.augmentation as augmentation
+import torch
+from torch import Tensor, nn
+
+from anomalyncd.model.pixels import normalise
+from anomalyncd.settings import ViewSettings
+
+
+@dataclass(frozen=True)
+class View:
+    """A batch of square crops.
+
+    Attributes:
+        images: (B, 3, S, S), normalised where they enter the backbone.
+        masks: (B, 1, S, S), 0..1, 1 on the anomaly.
+    """
+
+    images: Tensor
+    masks: Tensor
+
+
+def central_view(crop: View, settings: ViewSettings) -> View:
+    """The view that predictions are made from: the middle of each crop, nothing changed.
+
+    Args:
+        crop: Whole crops, S = `settings.load_size`, colours 0..1.
+        settings: Sizes.
+    """
+    start = (settings.load_size - settings.size) // 2
+    window = slice(start, start + settings.size)
+    return View(normalise(crop.images[..., window, window]), crop.masks[..., window, window])
+
+
+def augmented_view(crop: View, settings: ViewSettings) -> View:
+    """One random view of each crop; draws from torch's global generator.
+
+    Args:
+        crop: Whole crops, S = `settings.load_size`, colours 0..1.
+        settings: Sizes and strength.
+    """
+    both = torch.cat([crop.images, crop.masks], dim=1)
+    both = torch.stack([_random_pose(one, settings.size) for one in both])
+    return View(normalise(_colours(settings.colour)(both[:, :3])), both[:, 3:])
+
+
+def _random_pose(crop: Tensor, size: int) -> Tensor:
+    space = crop.shape[-1] - size + 1
+    top, left = torch.randint(space, (2,)).tolist()
+    window = crop[:, top : top + size, left : left + size]
+    if torch.rand(()) < 0.5:
+        window = window.flip(-1)
+    return torch.rot90(window, int(torch.randint(4, ())), (-2, -1))
+
+
+def _colours(strength: float) -> nn.Module:
+    """Ranges of the published code at strength 1, drawn towards "no change" below."""
+
+    def around_one(low: float, high: float) -> tuple[float, float]:
+        return 1 - strength * (1 - low), 1 + strength * (high - 1)
+
+    return augmentation.ImageSequential(
+        augmentation.ColorJiggle(
+            brightness=around_one(0.6, 1.4),
+            contrast=around_one(0.6, 1.4),
+            saturation=around_one(0.6, 1.8),
+            p=0.8,
+        ),
+        augmentation.RandomSharpness(around_one(0.2, 2.0), p=0.5 * strength),
+        augmentation.RandomGaussianBlur((33, 33), (1.7, 5.3), p=0.2 * strength),
+        augmentation.RandomPosterize((5, 8), p=0.2 * strength),
+    )
