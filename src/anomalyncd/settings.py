@@ -18,20 +18,31 @@ class MebinSettings:
     rules: Literal["paper", "default"] = "default"
     """`paper`: maps in 8 bits and the range as published; `default`: floating point, safe range."""
     n_thresholds: int = 64
-    """Number of equally spaced thresholds between the ends of the score range."""
+    """Number of thresholds `255 - 256 k / n_thresholds`, on the scale that maps the score range to
+    0..255; the published step of 4 makes 64."""
     erosion: int = 6
     """Side in map pixels of the box that erodes each map; 1 switches erosion off."""
     min_interval_length: int = 4
     """Thresholds in a row for which a region count must hold to be called stable."""
     floor: float | None = None
-    """Lowest score that can be anomalous, in map units; None derives it from the maps."""
+    """Lowest score that can be anomalous, in map units; None derives it from the maps, those of
+    normal images where there are some. The `paper` rules always derive it."""
 
     def __post_init__(self) -> None:
         _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
         _require(2 <= self.n_thresholds <= 255, "n_thresholds", self.n_thresholds, "use 2..255")
         _require(self.erosion >= 1, "erosion", self.erosion, "use 1 (off) or more")
         _require(
-            self.min_interval_length >= 1, "min_interval_length", self.min_interval_length, "use >= 1"
+            self.min_interval_length >= 1,
+            "min_interval_length",
+            self.min_interval_length,
+            "use >= 1",
+        )
+        _require(
+            self.floor is None or self.rules == "default",
+            "floor",
+            self.floor,
+            "use rules='default'",
         )
 
 
@@ -49,13 +60,20 @@ class RegionSettings:
     merge_gap: float = 0.01
     """Boxes closer than this share of the image's longer side become one."""
     max_per_image: int | None = None
-    """Keep at most this many regions an image, largest first; None keeps MEBin's count + 1."""
+    """Keep at most this many regions an image, largest first; None keeps all (`paper`: MEBin's
+    count + 1, as published)."""
 
     def __post_init__(self) -> None:
         _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
         _require(self.margin >= 1, "margin", self.margin, "use 1 or more")
         _require(0 < self.min_half_side <= 0.5, "min_half_side", self.min_half_side, "use 0..0.5")
         _require(self.merge_gap >= 0, "merge_gap", self.merge_gap, "use 0 or more")
+        _require(
+            self.max_per_image is None or self.max_per_image >= 1,
+            "max_per_image",
+            self.max_per_image,
+            "use 1 or more",
+        )
 
 
 @dataclass(frozen=True)

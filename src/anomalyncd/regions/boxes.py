@@ -27,18 +27,16 @@ def boxes_from_mask(
         in the published order). For an empty mask the whole image: with the `paper` rules as it
         is, else as a square of the long side (AnomalyNCD, section 3.1).
     """
-    extents = _extents(mask)
-    height, width = mask.shape
+    extents, image_size = _extents(mask), (mask.shape[0], mask.shape[1])
+    whole = np.array([[0, 0, mask.shape[1], mask.shape[0]]])
     if settings.rules == "paper":
-        if not len(extents):
-            return np.array([[0, 0, width, height]], np.float64)
-        boxes, n_kept = published_boxes(extents, (height, width), settings), n_regions + 1
-    elif not len(extents):
-        whole = np.array([[0, 0, width, height]])
-        return _squares(whole, (height, width), settings).astype(np.float64)
-    else:
-        boxes = _largest_first(_merged_squares(extents, (height, width), settings), mask)
+        boxes = published_boxes(extents, image_size, settings) if len(extents) else whole
+        n_kept = n_regions + 1
+    elif len(extents):
+        boxes = _largest_first(_merged_squares(extents, image_size, settings), mask)
         n_kept = len(boxes)
+    else:
+        boxes, n_kept = _squares(whole, image_size, settings), 1
     return boxes[: settings.max_per_image or n_kept].astype(np.float64)
 
 
@@ -62,7 +60,7 @@ def _squares(
     long_side = max(image_size)
     sides = (extents[:, 2:] - extents[:, :2]).max(axis=1)
     smallest = max(1, round(2 * settings.min_half_side * long_side))
-    sides = np.clip(np.ceil(settings.margin * sides).astype(np.int64), smallest, long_side)[:, None]
+    sides = np.clip(np.rint(settings.margin * sides).astype(np.int64), smallest, long_side)[:, None]
     room = np.array([width, height]) - sides
     start = (extents[:, :2] + extents[:, 2:] - sides) // 2
     start = np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)

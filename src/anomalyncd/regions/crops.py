@@ -1,6 +1,6 @@
 """Square cut-outs of images and masks."""
 
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,5 +37,6 @@ def crop(
 def _mirrored(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Positions beyond an edge, sent back by a mirror on the outermost pixel."""
     period = max(2 * (length - 1), 1)
-    folded: NDArray[Any] = np.abs(positions) % period
-    return np.minimum(folded, period - folded)
+    folded = np.abs(positions) % period
+    mirrored: NDArray[np.int64] = np.minimum(folded, period - folded)
+    return mirrored

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Protocol
 
 import cv2
@@ -53,17 +54,19 @@ def select_threshold(counts: NDArray[np.int64], min_interval_length: int) -> tup
         Index of the threshold and region count; None and 0 where no run is stable (AnomalyNCD,
         section 3.1).
     """
-    starts = np.flatnonzero(np.diff(counts, prepend=-1))
-    lengths = np.diff(starts, append=len(counts))
-    stable = (counts[starts] > 0) & (lengths >= min_interval_length)
-    if not stable.any():
+    end, stable = -1, []
+    for count, run in groupby(counts.tolist()):
+        length = len(list(run))
+        end += length
+        if count > 0 and length >= min_interval_length:
+            stable.append((length, end, count))
+    if not stable:
         return None, 0
-    starts, lengths = starts[stable], lengths[stable]
-    owners, longest = counts[starts], lengths.max()
-    has_longest = np.isin(owners, owners[lengths == longest])
-    count = owners[has_longest][0]
-    run = np.flatnonzero((owners == count) & (lengths == longest))[-1]
-    return int(starts[run] + lengths[run] - 1), int(count)
+    longest = max(length for length, _, _ in stable)
+    owners = {count for length, _, count in stable if length == longest}
+    owner = next(count for _, _, count in stable if count in owners)
+    last = max(end for length, end, count in stable if (length, count) == (longest, owner))
+    return last, owner
 
 
 def threshold_at(index: int, bounds: ScoreRange, settings: MebinSettings) -> float:

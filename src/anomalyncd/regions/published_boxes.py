@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 
 def published_boxes(
     extents: NDArray[np.int64], image_size: tuple[int, int], settings: RegionSettings
-) -> NDArray[np.float64]:
+) -> NDArray[np.generic]:
     """Squares around the parts of a mask; each is merged with its direct neighbours.
 
     Merging is not transitive, so a box may take part in several unions. Each union is made square

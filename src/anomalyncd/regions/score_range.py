@@ -34,7 +34,8 @@ class ScoreRange:
         if brightest <= darkest:
             return np.zeros_like(scores)
         scaled = (scores - np.float32(darkest)) / np.float32(brightest - darkest) * np.float32(255)
-        return np.trunc(np.clip(scaled, 0, 255))
+        whole: NDArray[np.float32] = np.trunc(np.clip(scaled, 0, 255))
+        return whole
 
 
 def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32]:
@@ -50,7 +51,9 @@ def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32
     scores = bounds.convert(anomaly_map)
     if bounds.high <= bounds.low:
         return (scores > bounds.low).astype(np.float32)
-    return np.clip((scores - bounds.low) / (bounds.high - bounds.low), 0, 1, dtype=np.float32)
+    scaled = (scores - np.float32(bounds.low)) / np.float32(bounds.high - bounds.low)
+    clipped: NDArray[np.float32] = np.clip(scaled, 0, 1)
+    return clipped
 
 
 def score_range(
@@ -63,8 +66,8 @@ def score_range(
     `paper`: from the smallest to the largest of the maxima of the maps, in 8 bits; maps that do
     not hold whole numbers within 0..255 are brought there together, as the published code saves
     them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units;
-    the floor is `settings.floor`, or the median of the maxima of the normal maps, or else the
-    median over the maps of `background_level` (our own; docs/decisions/score-range.md).
+    the floor is `settings.floor`, or the median of the maxima of the normal maps, or else lies
+    where `_floor_without_normals` puts it (our own; docs/decisions/score-range.md).
 
     Args:
         maps: Anomaly maps, (H, W) each, sizes may differ.
@@ -92,8 +95,19 @@ def score_range(
         _require_some(normal_maxima, "map of a normal image")
         floor = float(np.median(normal_maxima))
     else:
-        floor = float(np.median(levels))
+        floor = _floor_without_normals(float(np.median(levels)), maxima, settings)
     return ScoreRange(floor, max(floor, *maxima))
+
+
+def _floor_without_normals(level: float, maxima: list[float], settings: MebinSettings) -> float:
+    """The smallest maximum, as published, as far as it can be that of a normal image.
+
+    Below the typical background level it is the maximum of some odd map, and says nothing of the
+    others. Above the level by more than a map must rise to have a region at all, it belongs to a
+    defect, which a floor at its maximum would delete.
+    """
+    least_rise = settings.min_interval_length / settings.n_thresholds * (max(maxima) - level)
+    return float(np.clip(min(maxima), level, level + least_rise))
 
 
 def background_level(anomaly_map: NDArray[Any]) -> float:

@@ -23,12 +23,12 @@ def _touching(ring: int) -> list[list[int]]:
     groups: list[list[int]] = []
     for bit in (bit for bit in range(8) if ring >> bit & 1):
         row, column = _RING[bit]
-        near = [
-            group
-            for group in groups
-            if any(max(abs(row - _RING[b][0]), abs(column - _RING[b][1])) == 1 for b in group)
-        ]
-        groups = [group for group in groups if group not in near] + [[*sum(near, []), bit]]
+        joined = [bit]
+        for group in list(groups):
+            if any(max(abs(row - _RING[b][0]), abs(column - _RING[b][1])) == 1 for b in group):
+                groups.remove(group)
+                joined = group + joined
+        groups.append(joined)
     return groups
 
 
@@ -152,14 +152,14 @@ def quantise(scores: Any, low: float, high: float, n_levels: int) -> Any:
     """
     height, width = scores.shape
     levels = np.zeros((height + 2, width + 2), np.uint8)
-    step, span = 256 / n_levels, high - low
+    step, per_step, span = 256 / n_levels, n_levels / 256, high - low
     for y in range(height):
         row, out = scores[y], levels[y + 1]
         for x in range(width):
             if span > 0:
                 # The order of operations of the published code, so that ties fall alike.
                 scaled = (np.float64(row[x]) - low) / span * 255
-                exceeded = np.ceil((scaled - (step - 1)) / step)
+                exceeded = np.ceil((scaled - (step - 1)) * per_step)
                 out[x + 1] = np.uint8(min(max(exceeded, 0.0), n_levels))
             elif row[x] > low:
                 out[x + 1] = n_levels

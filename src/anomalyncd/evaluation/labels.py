@@ -1,0 +1,37 @@
+"""The true class of each part, for scoring alone."""
+
+from collections.abc import Sequence
+
+from anomalyncd.errors import InputError
+
+
+def labels_from_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Takes the class of each part from the folder it lies in.
+
+    The class is the first folder of a name, as in a base set, so that what lies deeper (a camera,
+    a date) does not split it: "scratch/000" and "scratch/monday/000" are both "scratch".
+
+    Args:
+        names: Relative POSIX paths without suffix, see `Parts.names`.
+
+    Returns:
+        One class name a part, in order.
+
+    Raises:
+        InputError: No names, a part outside any folder, or all parts in one folder.
+    """
+    if not names:
+        raise InputError("there are no parts to score; give at least two, of two classes")
+    for name in names:
+        if "/" not in name:
+            raise InputError(
+                f"part '{name}' has no class; expected it in a folder named after its class, "
+                f"'CLASS/{name}'"
+            )
+    labels = tuple(name.split("/", 1)[0] for name in names)
+    if len(set(labels)) == 1:
+        raise InputError(
+            f"all {len(labels)} parts lie in the folder '{labels[0]}'; "
+            "to be scored they must lie in one folder a class, directly below the folder of parts"
+        )
+    return labels
