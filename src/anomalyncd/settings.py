@@ -1,6 +1,6 @@
 """Every number a person may set, one frozen dataclass a stage."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from anomalyncd.errors import InputError
@@ -106,10 +106,12 @@ class EncoderSettings:
     """Guided blocks, counted from the last block of the backbone."""
     readout: int = 10
     """Block, counted from 0 or back from -1, that is trained and whose CLS token is read."""
-    extra_cls: tuple[int, ...] = ()
+    extra_cls: tuple[int, ...] = (8,)
     """Earlier blocks whose CLS token joins the vector, unchanged by training."""
-    region_means: tuple[int, ...] = ()
+    region_means: tuple[int, ...] = (5,)
     """Earlier blocks whose mean patch token under the mask joins the vector."""
+    centred: bool = True
+    """Whether the mean over all regions is taken from each part of the vector."""
 
 
 @dataclass(frozen=True)
@@ -152,3 +154,44 @@ class TrainingSettings:
     """Weight of the labelled losses where there is a base set."""
     contrast: bool = True
     """Whether the contrastive losses take part."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a discovery."""
+
+    zero_shot: ZeroShotSettings = field(default_factory=ZeroShotSettings)
+    """Maps, where the user has none."""
+    mebin: MebinSettings = field(default_factory=MebinSettings)
+    """From maps to masks."""
+    regions: RegionSettings = field(default_factory=RegionSettings)
+    """From masks to regions."""
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    """From regions to vectors."""
+    views: ViewSettings = field(default_factory=ViewSettings)
+    """How regions are shown to the backbone."""
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    """From vectors to classes."""
+
+
+PRESETS = {
+    "default": Settings(),
+    "paper": Settings(
+        mebin=MebinSettings(rules="paper"),
+        regions=RegionSettings(rules="paper"),
+        encoder=EncoderSettings(
+            guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False
+        ),
+        training=TrainingSettings(start="random"),
+    ),
+}
+"""`paper`: every rule as published, with whatever backbone is given; `default`: our own choice."""
+
+
+def resolve_settings(preset: str | Settings) -> Settings:
+    """Settings by the name of a preset; settings are returned as they are."""
+    if isinstance(preset, Settings):
+        return preset
+    if preset not in PRESETS:
+        raise InputError(f"preset {preset!r} is not known; use one of {', '.join(PRESETS)}")
+    return PRESETS[preset]

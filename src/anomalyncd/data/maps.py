@@ -108,8 +108,11 @@ class Maps:
         return (self[index] for index in range(len(self)))
 
 
+MapsLike: TypeAlias = Maps | str | Path | Mapping[str, Scores] | Iterable[Scores]
+
+
 def as_maps(
-    value: "Maps | str | Path | Mapping[str, Scores] | Iterable[Scores]", parts: Parts
+    value: MapsLike, parts: Parts
 ) -> Maps:
     """Returns the maps of `parts` from a folder, a dictionary by part name, or a list in order.
 

@@ -33,7 +33,7 @@ class PrototypeHeads(nn.Module):
     def __init__(self, width: int, n_classes: int, n_heads: int = 4) -> None:
         super().__init__()
         self.prototypes = nn.Parameter(torch.empty(n_heads, n_classes, width))
-        nn.init.trunc_normal_(self.prototypes, std=0.02)
+        nn.init.uniform_(self.prototypes, -(width**-0.5), width**-0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         """Cosine of each feature with each prototype.

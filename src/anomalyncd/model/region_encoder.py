@@ -1,11 +1,13 @@
 """From a region's crop and mask to the vector that is clustered."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anomalyncd.errors import InputError
 from anomalyncd.model.guidance import Guidance
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.settings import EncoderSettings
@@ -37,11 +39,23 @@ class RegionEncoder(nn.Module):
     def __init__(self, vit: VisionTransformer, settings: EncoderSettings) -> None:
         super().__init__()
         depth = vit.config.depth
+        if not -depth <= settings.readout < depth:
+            raise InputError(f"readout={settings.readout} is no block; the backbone has {depth}")
         self.vit = vit
         self.settings = settings
         self.guidance = Guidance(settings.guidance)
         self.readout = range(depth)[settings.readout]
+        for index in (*settings.extra_cls, *settings.region_means):
+            if not 0 <= index < self.readout:
+                raise InputError(f"block {index} does not lie before the readout {self.readout}")
         self.first_guided = max(0, depth - settings.n_guided)
+
+    def set_trunk_precision(self, dtype: torch.dtype) -> Self:
+        """Runs the frozen blocks in `dtype`; what is trained stays float32."""
+        self.vit.to(dtype)
+        self.vit.blocks[self.readout].float()
+        self.vit.norm.float()
+        return self
 
     @property
     def widths(self) -> tuple[int, ...]:

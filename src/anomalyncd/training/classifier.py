@@ -37,20 +37,13 @@ class Descriptor(nn.Module):
 class RegionClassifier(nn.Module):
     """Everything that turns trunk tokens into class logits."""
 
-    def __init__(
-        self,
-        encoder: RegionEncoder,
-        n_classes: int,
-        n_heads: int,
-        centred: bool,
-        extra_width: int = 0,
-    ) -> None:
+    def __init__(self, encoder: RegionEncoder, n_classes: int, n_heads: int) -> None:
         super().__init__()
-        widths = (*encoder.widths, *((extra_width,) if extra_width else ()))
+        width = sum(encoder.widths)
         self.encoder = encoder
-        self.descriptor = Descriptor(widths, centred)
-        self.prototypes = PrototypeHeads(sum(widths), n_classes, n_heads)
-        self.projection = ProjectionHead(sum(widths))
+        self.descriptor = Descriptor(encoder.widths, encoder.settings.centred)
+        self.prototypes = PrototypeHeads(width, n_classes, n_heads)
+        self.projection = ProjectionHead(width)
 
     def describe(self, trunk: Trunk) -> Tensor:
         """Region descriptors, (B, D), unit length."""
@@ -61,3 +54,9 @@ class RegionClassifier(nn.Module):
         block = self.encoder.vit.blocks[self.encoder.readout]
         modules = (block, self.encoder.vit.norm, self.prototypes, self.projection)
         return [parameter for module in modules for parameter in module.parameters()]
+
+    def keep_best_head(self, head: int, n_base: int) -> None:
+        """Drops all heads but one, and its prototypes of base classes."""
+        self.prototypes.prototypes = nn.Parameter(
+            self.prototypes.prototypes.detach()[head : head + 1, n_base:].clone()
+        )

