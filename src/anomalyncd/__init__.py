@@ -1,0 +1,37 @@
+"""Discovers the kinds of defects in photographs of one product, without a label."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anomalyncd.data.base_set import BaseSet as BaseSet
+    from anomalyncd.data.made_parts import make_parts as make_parts
+    from anomalyncd.data.maps import Maps as Maps
+    from anomalyncd.data.masks import Masks as Masks
+    from anomalyncd.data.parts import Parts as Parts
+    from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
+    from anomalyncd.errors import InputError as InputError
+    from anomalyncd.result import Verdicts as Verdicts
+
+_STAGES = ("ZeroShot", "Mebin", "Region", "Encoder", "View", "Training", "")
+_HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
+    "PRESETS": "settings",
+    "AnomalyNCD": "discovery",
+    "BaseSet": "data.base_set",
+    "InputError": "errors",
+    "Maps": "data.maps",
+    "Masks": "data.masks",
+    "Parts": "data.parts",
+    "Verdicts": "result",
+    "make_parts": "data.made_parts",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that the command line starts at once."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

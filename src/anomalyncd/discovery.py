@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import NotFittedError
@@ -20,6 +19,7 @@ from anomalyncd.detect.zero_shot import MutualScoring, fit_mutual_scoring, write
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
+from anomalyncd.persistence import read_model, write_model
 from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
 from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.reading import read_crops
@@ -212,9 +212,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 maps, inputs.sizes, self.range_, settings.mebin, settings.regions
             )
 
-    def _score(
-        self, parts: Parts, encoder: RegionEncoder, settings: Settings, work: Path
-    ) -> Maps:
+    def _score(self, parts: Parts, encoder: RegionEncoder, settings: Settings, work: Path) -> Maps:
         assert self.scoring_ is not None
         return write_zero_shot_maps(
             encoder.vit, parts, self.scoring_, settings.zero_shot, work / "maps"
@@ -230,9 +228,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         work: Path,
     ) -> TrunkCache:
         crops = read_crops(parts, regions, coded, settings.views.load_size, settings.regions.rules)
-        return fill_cache(
-            encoder, crops, len(regions), settings.views, self.random_state, work
-        )
+        return fill_cache(encoder, crops, len(regions), settings.views, self.random_state, work)
 
     def _conclude(
         self, inputs: Inputs, regions: Regions, coded: CodedMasks, cache: TrunkCache
@@ -242,17 +238,42 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
 
     def save(self, folder: str | Path) -> None:
-        """Writes the fitted model: safetensors and JSON, nothing that executes."""
-        from anomalyncd.persistence import save_model
+        """Writes the fitted model: safetensors and JSON, nothing that executes.
 
-        save_model(self, Path(folder))
+        Args:
+            folder: A new or empty folder, or one that holds a model, which is replaced.
+
+        Raises:
+            NotFittedError: `fit` comes first.
+            InputError: The folder holds something else.
+        """
+        if not hasattr(self, "model_"):
+            raise NotFittedError("call fit first; there is no model to save")
+        settings = resolve_settings(self.preset)
+        write_model(
+            Path(folder), self.get_params(), settings, self.model_, self.range_, self.scoring_
+        )
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Reads what `save` wrote; the backbone's weights are looked up by name."""
-        from anomalyncd.persistence import load_model
+    def load(
+        cls, folder: str | Path, *, weights: str | Path | None = None, device: str | None = None
+    ) -> Self:
+        """Reads what `save` wrote; the backbone's weights are looked up as they were for `fit`.
 
-        return load_model(cls, Path(folder))
+        Args:
+            folder: The model.
+            weights: File of the backbone's weights, where it lies elsewhere than for `fit`.
+            device: Where to predict, if not on the device that `fit` was given.
+
+        Raises:
+            InputError: The folder is no model, is damaged, or does not go with the backbone.
+        """
+        stored = read_model(Path(folder))
+        loaded = cls(**stored.parameters)
+        loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
+        loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
+        loaded.range_, loaded.scoring_ = stored.score_range, stored.scoring
+        return loaded
 
 
 @contextmanager

@@ -80,15 +80,15 @@ class RegionSettings:
 class ZeroShotSettings:
     """Anomaly maps by mutual scoring (MuSc), for parts that come without maps."""
 
-    resolution: int = 448
+    resolution: int = 392
     """Images enter the backbone with the area of a square of this side in pixels."""
-    layers: tuple[int, ...] = (2, 5)
+    layers: tuple[int, ...] = (5,)
     """Blocks, counted from 0, whose patch tokens are compared."""
     neighbourhoods: tuple[int, ...] = (1, 3)
     """Sides, in patches, of the squares over which tokens are averaged."""
     n_references: int = 40
     """Parts that every part is compared with."""
-    lowest_share: float = 0.1
+    lowest_share: float = 0.3
     """Share of the references, closest first, that a patch is judged by."""
     smoothing: float = 1.0
     """Standard deviation, in patches, of the Gaussian that smooths a map."""

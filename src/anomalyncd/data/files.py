@@ -1,6 +1,7 @@
 """Files on disk: listed by name, read by several threads, written whole or not at all."""
 
 import os
+import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -160,3 +161,30 @@ def write_atomically(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Gives an empty folder and renames it to `folder` once it is filled.
+
+    Args:
+        folder: Missing parents are made; a folder that is there is replaced.
+
+    Yields:
+        A folder beside `folder`; whatever goes wrong, `folder` holds its old content or the new.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
+    ) as workshop:
+        new, old = Path(workshop) / "new", Path(workshop) / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise

@@ -1,7 +1,9 @@
 """Anomaly maps without a label or a normal image: parts score each other (MuSc)."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from anomalyncd.data.files import files_by_name
+from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.map_files import write_map
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.parts import Parts
@@ -18,6 +22,8 @@ from anomalyncd.model.pixels import normalise, resize, to_tensor
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import ZeroShotSettings
+
+_ORIGIN = "made_from.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +83,56 @@ def write_zero_shot_maps(
 ) -> Maps:
     """Scores every part and writes its map as `folder/NAME.npy`, float16.
 
-    Maps that are there already are kept, so that an interrupted run goes on where it stopped.
+    Maps that are there already are kept, so that an interrupted run goes on where it stopped;
+    those made from other parts, references or settings are made again.
 
     Returns:
         The maps, in the order of the parts.
+
+    Raises:
+        InputError: The folder holds maps that were not made here.
     """
-    for index in track(range(len(parts)), "Scoring parts"):
-        path = folder / f"{parts.names[index]}.npy"
+    _keep_only_maps_of(_origin(parts, scoring, settings), folder)
+    paths = tuple(folder / f"{name}.npy" for name in parts.names)
+    for index, path in enumerate(track(paths, "Scoring parts")):
         if not path.is_file():
             image = parts.image(index)
             write_map(path, zero_shot_map(vit, image, scoring, settings, parts.names[index]))
-    return Maps.from_folder(folder, parts)
+    return Maps(parts.names, paths)
+
+
+def _origin(parts: Parts, scoring: MutualScoring, settings: ZeroShotSettings) -> dict[str, Any]:
+    """Everything that maps depend on; the references stand for backbone, seed and precision."""
+    references = hashlib.sha256(repr((scoring.names, scoring.lengths)).encode())
+    for tokens in scoring.references:
+        references.update(tokens.cpu().contiguous().view(torch.uint8).numpy().data)
+    pictures = hashlib.sha256(repr(parts.names).encode())
+    for source in parts.sources:
+        if isinstance(source, Path):
+            state = source.stat()
+            pictures.update(f"{state.st_size} {state.st_mtime_ns} ".encode())
+        else:
+            pictures.update(f"{source.shape} ".encode() + source.tobytes())
+    return {
+        "settings": asdict(settings),
+        "references": references.hexdigest(),
+        "parts": pictures.hexdigest(),
+    }
+
+
+def _keep_only_maps_of(origin: dict[str, Any], folder: Path) -> None:
+    record = folder / _ORIGIN
+    if record.is_file() and read_json(record, "maps") == origin:
+        return
+    present = files_by_name(folder, frozenset({".npy"}), "map") if folder.is_dir() else {}
+    if present and not record.is_file():
+        raise InputError(
+            f"'{next(iter(present.values()))}' was not made here and would be taken for a map "
+            "that was; give a folder without maps"
+        )
+    for path in present.values():
+        path.unlink()
+    write_json(record, origin)
 
 
 def zero_shot_map(

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from anomalyncd.errors import InputError
 
 
-def labels_from_names(names: Sequence[str]) -> tuple[str, ...]:
+def labels_from_names(names: Sequence[str] | pd.Series) -> tuple[str, ...]:
     """Takes the class of each part from the folder it lies in.
 
     The class is the first folder of a name, as in a base set, so that what lies deeper (a camera,
@@ -20,7 +22,7 @@ def labels_from_names(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         InputError: No names, a part outside any folder, or all parts in one folder.
     """
-    if not names:
+    if len(names) == 0:  # a data frame's column has no truth value
         raise InputError("there are no parts to score; give at least two, of two classes")
     for name in names:
         if "/" not in name:

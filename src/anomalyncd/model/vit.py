@@ -50,23 +50,25 @@ class Attention(nn.Module):
             out = torch.cat([row, out[:, :, 1:]], dim=2)
         return self.proj(out.transpose(1, 2).flatten(2))
 
-    def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Attends from the CLS token alone; returns (B, 1, D), equal to row 0 of `forward`.
+    def cls_row(self, tokens: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
+        """Attends from the CLS token alone; (B, 1, D), equal to row 0 of `forward(norm(tokens))`.
 
-        With a single query, the key matrix is applied to the query and the value matrix to the
-        attended mean, so that no key or value is ever formed.
+        With a single query, matrices and the affine part of the norm are applied to the query and
+        to the attended mean, so that no key or value is formed and no gradient as large as the
+        tokens flows. What adds the same to every token's affinity is left out: softmax ignores it.
         """
         batch, _, width = tokens.shape
         heads = self.n_heads
+        plain = functional.layer_norm(tokens, (width,), eps=norm.eps)
         w_query, w_key, w_value = self.qkv.weight.view(3, heads, width // heads, width)
         b_query, _, b_value = self.qkv.bias.view(3, heads, width // heads)
-        query = torch.einsum("bd,hkd->bhk", tokens[:, 0], w_query) + b_query
-        # The key bias adds the same to every token's affinity, which softmax ignores.
-        probe = torch.einsum("bhk,hkd->bhd", query, w_key) * (width // heads) ** -0.5
-        affinity = probe @ tokens.transpose(1, 2)
+        cls = plain[:, 0] * norm.weight + norm.bias
+        query = torch.einsum("bd,hkd->bhk", cls, w_query) + b_query
+        probe = torch.einsum("bhk,hkd->bhd", query, w_key * norm.weight)
+        affinity = (probe * (width // heads) ** -0.5) @ plain.transpose(1, 2)
         if bias is not None:
             affinity = affinity + bias[:, None].to(affinity.dtype)
-        mean = affinity.softmax(-1) @ tokens
+        mean = (affinity.softmax(-1) @ plain) * norm.weight + norm.bias
         value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
         return self.proj(value.reshape(batch, 1, width))
 
@@ -117,7 +119,7 @@ class Block(nn.Module):
 
     def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
         """The CLS token after this block, (B, D), at the cost of one query row."""
-        cls = tokens[:, :1] + self.ls1(self.attn.cls_row(self.norm1(tokens), bias))
+        cls = tokens[:, :1] + self.ls1(self.attn.cls_row(tokens, self.norm1, bias))
         return (cls + self.ls2(self.mlp(self.norm2(cls))))[:, 0]
 
 

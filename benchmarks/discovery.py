@@ -1,0 +1,132 @@
+"""Discovery on real parts: NMI, ARI and F1 of each preset, with seconds and memory per stage.
+
+Maps are made once a set and tokens are read once a preset; the seeds vary the start, the order and
+the choice of views. Results are written as JSON, one file a set, and printed.
+
+    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle pill] [--seeds 3] [--masks]
+"""
+
+import argparse
+import copy
+import json
+import os
+import platform
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anomalyncd.data.inputs import Inputs, check_inputs
+from anomalyncd.data.maps import Maps
+from anomalyncd.data.masks import Masks
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.zero_shot import fit_mutual_scoring, write_zero_shot_maps
+from anomalyncd.evaluation.labels import labels_from_names
+from anomalyncd.evaluation.scores import cluster_scores
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.weights import load_backbone
+from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.reading import read_crops
+from anomalyncd.regions.score_range import score_range
+from anomalyncd.result import verdicts
+from anomalyncd.runtime import Stages
+from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.training.discoverer import class_probabilities, describe_all, discover_classes
+from anomalyncd.training.trunk_cache import fill_cache
+
+FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
+LEFT_OUT = "combined"  # as the papers do
+
+
+def new_encoder(settings: Settings) -> RegionEncoder:
+    return RegionEncoder(load_backbone(), settings.encoder).set_trunk_precision(torch.bfloat16)
+
+
+def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stages: Stages) -> dict:
+    labels = np.array(labels_from_names(inputs.parts.names))
+    counted = labels != LEFT_OUT
+    n_classes = len(set(labels[counted]))
+    encoder = new_encoder(settings)
+    with stages("regions"):
+        if inputs.masks is not None:
+            regions, coded = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+        else:
+            bounds = score_range(inputs.maps, settings.mebin)
+            regions, coded = regions_of_maps(
+                inputs.maps, inputs.sizes, bounds, settings.mebin, settings.regions
+            )
+    with stages("read"):
+        crops = read_crops(
+            inputs.parts, regions, coded, settings.views.load_size, settings.regions.rules
+        )
+        cache = fill_cache(encoder, crops, len(regions), settings.views, 0, work)
+    scores = []
+    for seed in range(seeds):
+        with stages("train"):
+            model = discover_classes(
+                copy.deepcopy(encoder), cache, regions.score, n_classes, None, settings, seed
+            )
+        features = describe_all(model, cache)
+        probabilities = class_probabilities(model, features)
+        tables = verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
+        found = cluster_scores(labels[counted], tables.images["class"].to_numpy()[counted])
+        scores.append((found.nmi, found.ari, found.f1))
+    return {
+        "n_classes": n_classes,
+        "n_regions": len(regions),
+        **{
+            name: {"mean": round(float(np.mean(values)), 3), "std": round(float(np.std(values)), 3)}
+            for name, values in zip(("nmi", "ari", "f1"), zip(*scores, strict=True), strict=True)
+        },
+        "seconds": dict(stages.seconds),
+        "peak_memory_mb": dict(stages.peak_memory_mb),
+    }
+
+
+def zero_shot_maps(parts: Parts, settings: Settings, work: Path) -> Maps:
+    vit = new_encoder(settings).vit.to(torch.bfloat16)
+    scoring = fit_mutual_scoring(vit, parts, settings.zero_shot, 0)
+    return write_zero_shot_maps(vit, parts, scoring, settings.zero_shot, work)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
+    parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--masks", action="store_true", help="ground-truth masks in place of maps")
+    parser.add_argument("--maps", type=Path, help="keep the maps here, a folder a set")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    options = parser.parse_args()
+    data = os.environ.get("ANOMALYNCD_DATA")
+    if not data:
+        raise SystemExit("set ANOMALYNCD_DATA to the folder that holds mtd/ and mvtec_ad/")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.sets:
+        source = Path(data) / FOLDERS[name]
+        inputs = check_inputs(source)
+        with tempfile.TemporaryDirectory() as temporary:
+            work, stages = Path(temporary), Stages()
+            if options.masks:
+                masks = Masks.from_folder(source / "ground_truth", inputs.parts)
+                inputs = replace(inputs, masks=masks)
+            else:
+                with stages("maps"):
+                    folder = options.maps / name if options.maps else work / "maps"
+                    maps = zero_shot_maps(inputs.parts, PRESETS["default"], folder)
+                inputs = replace(inputs, maps=maps)
+            report = {"set": name, "maps": "ground truth" if options.masks else "zero-shot"}
+            report |= {"torch": torch.__version__, "processor": platform.processor()}
+            for preset in options.presets:
+                report[preset] = run_preset(
+                    inputs, PRESETS[preset], options.seeds, work, copy.deepcopy(stages)
+                )
+        kind = "masks" if options.masks else "zero_shot"
+        (options.out / f"{name}_{kind}.json").write_text(json.dumps(report, indent=2) + "\n")
+        print(json.dumps(report, indent=2), flush=True)
+
+
+if __name__ == "__main__":
+    main()

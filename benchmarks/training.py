@@ -1,0 +1,119 @@
+"""One epoch of training from the trunk cache against plain forward and backward passes.
+
+Both see the same batches of the same views in the same precision and end in the same gradients:
+the plain pass runs every block on every view of every step, as the published code does; the cached
+one reads what the frozen blocks said and evaluates the last block for its CLS row alone.
+
+    python benchmarks/training.py [--regions 128] [--precision bf16] [--runs 3]
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.weights import load_backbone
+from anomalyncd.runtime import PRECISIONS
+from anomalyncd.settings import PRESETS
+from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.loop import Batch, batch_loss
+from anomalyncd.training.trunk_cache import fill_cache
+from anomalyncd.training.views import View, central_view
+
+
+def random_crops(n_regions: int, side: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (n_regions, side, side, 3), np.uint8)
+    masks = np.zeros((n_regions, side, side), np.float32)
+    masks[:, side // 3 : side // 2, side // 3 : side // 2] = 1
+    return list(zip(images, masks, strict=True))
+
+
+def step(model: RegionClassifier, batch: Batch, settings) -> float:
+    model.zero_grad()
+    loss, _ = batch_loss(model, batch, None, 0, 0, settings.training)
+    loss.backward()
+    return float(loss)
+
+
+def plain_epoch(model: RegionClassifier, views: View, scores: torch.Tensor, settings) -> list[float]:
+    dtype = model.encoder.vit.patch_embed.proj.weight.dtype
+    losses = []
+    for rows in torch.arange(len(scores)).split(settings.training.batch_size):
+        both = rows.repeat(2)
+        trunk = model.encoder.trunk(views.images[both].to(dtype), views.masks[both])
+        trunk = type(trunk)(trunk.tokens.float(), trunk.bias, trunk.frozen)
+        losses.append(step(model, Batch(trunk, scores[rows]), settings))
+    return losses
+
+
+def cached_epoch(model: RegionClassifier, cache, scores: torch.Tensor, settings) -> list[float]:
+    losses = []
+    for rows in torch.arange(len(scores)).split(settings.training.batch_size):
+        both = rows.repeat(2)
+        trunk = cache.batch(both, torch.zeros_like(both), scores.device)
+        losses.append(step(model, Batch(trunk, scores[rows]), settings))
+    return losses
+
+
+def seconds(function, *arguments) -> tuple[float, list[float]]:
+    start = time.perf_counter()
+    losses = function(*arguments)
+    return time.perf_counter() - start, losses
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--regions", type=int, default=128)
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="bf16")
+    parser.add_argument("--preset", choices=list(PRESETS), default="paper")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    settings = PRESETS[options.preset]
+    torch.manual_seed(0)
+    encoder = RegionEncoder(load_backbone(), settings.encoder)
+    encoder.set_trunk_precision(PRECISIONS[options.precision])
+    model = RegionClassifier(encoder, 6, settings.training.n_heads)
+    for parameter in model.trainable():
+        parameter.requires_grad_(True)
+    crops = random_crops(options.regions, settings.views.load_size)
+    scores = torch.rand(options.regions)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        cache = fill_cache(encoder, crops, len(crops), settings.views, 0, Path(folder))
+        filling = time.perf_counter() - start
+    images = torch.from_numpy(np.stack([image for image, _ in crops])).permute(0, 3, 1, 2) / 255
+    masks = torch.from_numpy(np.stack([mask for _, mask in crops]))[:, None]
+    views = central_view(View(images, masks), settings.views)
+    cached_epoch(model, cache, scores, settings)  # warms up
+    timings: dict[str, list[float]] = {"plain": [], "cached": []}
+    for _ in range(options.runs):
+        plain, plain_losses = seconds(plain_epoch, model, views, scores, settings)
+        cached, cached_losses = seconds(cached_epoch, model, cache, scores, settings)
+        np.testing.assert_allclose(cached_losses, plain_losses, rtol=2e-2)
+        timings["plain"].append(plain)
+        timings["cached"].append(cached)
+    medians = {name: statistics.median(values) for name, values in timings.items()}
+    report = {
+        "regions": options.regions,
+        "precision": options.precision,
+        "preset": options.preset,
+        "epoch_plain_s": round(medians["plain"], 3),
+        "epoch_cached_s": round(medians["cached"], 3),
+        "ratio": round(medians["plain"] / medians["cached"], 1),
+        "fill_s": round(filling, 1),
+        "views_filled": len(cache) * (1 + cache.n_views),
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
+    }
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The command line: one thin function a command, each a call of the same library."""
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+from typer.core import TyperGroup
+
+from anomalyncd.console import complain, print_classes, print_frame, print_scores, say
+from anomalyncd.errors import InputError
+
+# Whatever is slow to import is imported within a command, so that help comes at once.
+
+
+class _Commands(TyperGroup):
+    """Turns the two ways in which a person ends a command early into one line each."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            complain(f"error: {error}")
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as interrupt:
+            complain("interrupted; run the same command again to go on")
+            raise typer.Exit(130) from interrupt
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Discovers the kinds of defects in photographs of one product, without a label.",
+)
+
+PartsFolder: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="PARTS", help="Folder of photographs, or an MVTec AD layout.")
+]
+MapsFolder: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Anomaly maps, named like the parts; made where not given.")
+]
+MasksFolder: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Marked defects in place of maps: NAME.png or NAME_mask.png.")
+]
+NormalsFolder: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Photographs of normal parts, to score the parts against.")
+]
+Backbone: TypeAlias = Annotated[
+    str | None, typer.Option(help="timm's name of a vision transformer, DINO or DINOv2.")
+]
+WeightsFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help="The backbone's weights, a safetensors file.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")]
+RunFolder: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
+]
+
+
+@app.command()
+def discover(
+    parts: PartsFolder,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of classes, the normal one included.")
+    ] = None,
+    maps: MapsFolder = None,
+    masks: MasksFolder = None,
+    base: Annotated[
+        Path | None, typer.Option(help="Labelled defects of other products, MVTec AD layout.")
+    ] = None,
+    normals: NormalsFolder = None,
+    normal_maps: Annotated[
+        Path | None, typer.Option(help="Anomaly maps of the normal parts, next to --maps.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/PARTS]")] = None,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    backbone: Backbone = None,
+    weights: WeightsFile = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
+) -> None:
+    """Discover the kinds of defects among PARTS; an interrupted run goes on where it stopped."""
+    from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.runs import discover_run
+
+    given = {"maps": maps, "masks": masks, "base": base}
+    given |= {"normals": normals, "normal_maps": normal_maps}
+    options = {"backbone": backbone} if backbone else {}
+    estimator = AnomalyNCD(
+        classes, weights=weights, preset=preset, random_state=seed, device=device, **options
+    )
+    run = out or Path("runs") / _name(parts)
+    started = time.perf_counter()
+    discover_run(estimator, parts, run, overwrite=overwrite, **given)
+    print_classes(estimator.verdicts_.classes)
+    say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {run}")
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    parts: PartsFolder,
+    maps: MapsFolder = None,
+    masks: MasksFolder = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Results.  [default: RUN/predictions/PARTS]")
+    ] = None,
+    weights: WeightsFile = None,
+    device: Annotated[str | None, typer.Option(help="As for discover.")] = None,
+) -> None:
+    """Sort new PARTS into the classes of a RUN."""
+    from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.runs import refuse_folder_within, write_prediction
+
+    folder = out or run / "predictions" / _name(parts)
+    refuse_folder_within(folder, parts)
+    estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
+    verdicts = estimator.inspect(parts, maps=maps, masks=masks, folder=folder)
+    write_prediction(verdicts, folder)
+    print_classes(verdicts.classes)
+    say(f"{len(verdicts.images)} parts; see {folder}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Score a RUN against the folders its parts lie in; parts in "combined" do not count."""
+    from anomalyncd.evaluation.evaluate import evaluate_run
+
+    evaluation = evaluate_run(run)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(evaluation.to_dict()))
+        return
+    print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
+    print_scores({str(run): evaluation})
+    for name, count in evaluation.left_out.items():
+        say(f"left out: {count} in {name}")
+
+
+@app.command()
+def maps(
+    parts: PartsFolder,
+    out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy.")],
+    normals: NormalsFolder = None,
+    backbone: Backbone = None,
+    weights: WeightsFile = None,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Write anomaly maps of PARTS, which score each other or are scored against normal ones."""
+    from anomalyncd.data.inputs import check_inputs
+    from anomalyncd.detect.zero_shot import fit_mutual_scoring, write_zero_shot_maps
+    from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
+    from anomalyncd.runtime import PRECISIONS, resolve_device
+    from anomalyncd.settings import resolve_settings
+
+    settings = resolve_settings(preset).zero_shot
+    inputs = check_inputs(parts, normals=normals)
+    vit = load_backbone(backbone or DEFAULT_BACKBONE, weights)
+    vit = vit.to(resolve_device(device), PRECISIONS["bf16"])
+    scoring = fit_mutual_scoring(vit, inputs.normals or inputs.parts, settings, seed)
+    written = write_zero_shot_maps(vit, inputs.parts, scoring, settings, out)
+    say(f"{len(written)} maps; see {out}")
+
+
+@app.command()
+def weights(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="timm's name.")] = None,
+) -> None:
+    """Fetch and check the weights of a backbone and say where they lie."""
+    from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone, locate_weights
+
+    chosen = name or DEFAULT_BACKBONE
+    load_backbone(chosen)
+    path = locate_weights(chosen)
+    say(f"{chosen}: {path} ({_source(path)})")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the parts and the run.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the discovery; the parts stay.")] = 0,
+) -> None:
+    """Make photographs of plates with six kinds of defects, and discover them."""
+    from anomalyncd.data.made_parts import KINDS, make_parts
+    from anomalyncd.data.parts import Parts
+    from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.evaluation.baselines import kmeans_on_whole_images
+    from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
+    from anomalyncd.model.weights import load_backbone
+    from anomalyncd.runs import discover_run
+
+    folder, run, n_classes = out / "parts", out / "run", len(KINDS) + 1
+    if not (folder / "parts.csv").is_file():
+        make_parts(folder)
+    estimator = AnomalyNCD(n_classes, random_state=seed)
+    discover_run(estimator, folder, run, overwrite=True)
+    evaluation = evaluate_run(run)
+    parts = Parts.from_folder(folder)
+    plain = kmeans_on_whole_images(load_backbone(), parts, n_classes, seed)
+    baseline = evaluate_classes(parts.names, plain)
+    print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
+    scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}
+    print_scores(scores)
+    seconds = sum(estimator.stages_.seconds.values())
+    say(f"{len(parts)} parts in {seconds:.0f} s; see {run}")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from anomalyncd import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _name(parts: Path) -> str:
+    return parts.expanduser().resolve().name or "parts"
+
+
+def _source(path: Path) -> str:
+    from anomalyncd.model.weights import WEIGHTS_VARIABLE, cache_folder
+
+    if os.environ.get(WEIGHTS_VARIABLE):
+        return f"named by {WEIGHTS_VARIABLE}"
+    return "in the cache" if path.is_relative_to(cache_folder()) else "from the Hugging Face hub"
+
+
+def main() -> None:
+    """Runs the command line."""
+    typer.main.get_command(app)(prog_name="anomalyncd")

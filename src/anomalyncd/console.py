@@ -1,0 +1,53 @@
+"""What commands print: tables and lines, plain where the output is no terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anomalyncd.evaluation.evaluate import Evaluation
+
+
+def say(line: str) -> None:
+    """Prints a line as it is, on standard output."""
+    Console(highlight=False, markup=False).print(line, soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Prints a red line on standard error."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(line, style="red", soft_wrap=True)
+
+
+def print_frame(frame: "pd.DataFrame", title: str) -> None:
+    """Prints a data frame without its index."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(frame.columns):
+        table.add_column(Text(str(column)), justify="right" if index else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(str(value)) for value in row))
+    Console().print(table)
+
+
+def print_classes(classes: "pd.DataFrame") -> None:
+    """Prints how many parts and regions each class has; see `Verdicts.classes`."""
+    shown = classes[["class_name", "n_images", "n_regions", "mean_area"]].copy()
+    # Nothing is in an empty class, so its mean is not a number.
+    shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
+    shown.columns = ["class", "parts", "regions", "mean area in px"]
+    print_frame(shown, "Classes")
+
+
+def print_scores(evaluations: "dict[str, Evaluation]") -> None:
+    """Prints the scores of one or several methods over the same parts."""
+    table = Table(title="Scores", title_justify="left")
+    for column in ("", "NMI", "ARI", "F1", "parts"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, one in evaluations.items():
+        values = (one.scores.nmi, one.scores.ari, one.scores.f1)
+        table.add_row(Text(name), *(f"{value:.3f}" for value in values), str(one.n_images))
+    Console().print(table)

@@ -1,0 +1,216 @@
+"""A fitted model as two files, `model.safetensors` and `model.json`: nothing that executes."""
+
+import hashlib
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from anomalyncd.data.files import replace_folder
+from anomalyncd.data.json_files import read_json, write_json
+from anomalyncd.detect.zero_shot import MutualScoring
+from anomalyncd.errors import InputError
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.weights import digest
+from anomalyncd.regions.score_range import ScoreRange
+from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.training.classifier import RegionClassifier
+
+FORMAT = 1
+"""Grows when what is written changes its meaning."""
+
+_TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
+_REFERENCE = "scoring.references."
+
+
+@dataclass(frozen=True, eq=False)
+class StoredModel:
+    """What a model's folder holds, but for the frozen blocks, which come with the backbone."""
+
+    parameters: dict[str, Any]
+    """Of the estimator's constructor."""
+    settings: Settings
+    """What its preset meant when it was saved."""
+    n_classes: int
+    """Number of classes."""
+    tensors: dict[str, Tensor]
+    """What was trained: read-out block, final LayerNorm, prototypes, descriptor centre."""
+    backbone_digest: str
+    """Of the frozen blocks."""
+    score_range: ScoreRange | None
+    """Of the maps."""
+    scoring: MutualScoring | None
+    """What new parts are scored against."""
+
+    def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
+        """Puts what was trained on top of a backbone.
+
+        Raises:
+            InputError: The backbone has other weights than the one the model was made with.
+        """
+        if _backbone_digest(encoder) != self.backbone_digest:
+            raise InputError(
+                "the weights of the backbone are not those that the model was made with; give "
+                "the file it was made with as `weights`"
+            )
+        with torch.random.fork_rng(devices=[]):
+            model = RegionClassifier(encoder, self.n_classes, n_heads=1)
+        needed = _trained(model)
+        if {k: v.shape for k, v in needed.items()} != {k: v.shape for k, v in self.tensors.items()}:
+            raise InputError("the saved tensors do not fit the saved settings; fit the model again")
+        model.load_state_dict(self.tensors, strict=False)
+        return model.to(encoder.vit.cls_token.device).eval()
+
+
+def write_model(
+    folder: Path,
+    parameters: dict[str, Any],
+    settings: Settings,
+    model: RegionClassifier,
+    score_range: ScoreRange | None,
+    scoring: MutualScoring | None,
+) -> None:
+    """Writes a model, whole or not at all.
+
+    Args:
+        folder: A new or empty folder, or one that holds a model, which is replaced.
+        parameters: Of the estimator's constructor.
+        settings: What its preset means.
+        model: Reduced to its best head; its projection, which serves training alone, is left out.
+        score_range: Of the maps, if there were any.
+        scoring: References of zero-shot maps, if there were any.
+
+    Raises:
+        InputError: The folder holds something else.
+    """
+    _refuse_other_content(folder)
+    tensors = _trained(model)
+    if scoring is not None:
+        tensors |= {f"{_REFERENCE}{i}": one for i, one in enumerate(scoring.references)}
+    with replace_folder(folder) as new:
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        content = save(whole)
+        # Not by safetensors itself, whose files only their owner may read.
+        (new / _TENSORS).write_bytes(content)
+        preset = parameters["preset"]
+        description = {
+            "format": FORMAT,
+            "anomalyncd": version("anomalyncd"),
+            "parameters": parameters | {"preset": preset if isinstance(preset, str) else None},
+            "settings": asdict(settings),
+            "n_classes": model.prototypes.prototypes.shape[1],
+            "backbone": _backbone_digest(model.encoder),
+            "score_range": asdict(score_range) if score_range else None,
+            "scoring": {"lengths": scoring.lengths, "names": scoring.names} if scoring else None,
+            "tensors": hashlib.sha256(content).hexdigest(),
+        }
+        write_json(new / _DESCRIPTION, description)
+
+
+def read_model(folder: Path) -> StoredModel:
+    """Reads what `write_model` wrote.
+
+    Raises:
+        InputError: No such folder, a file is missing or damaged, or the format is another.
+    """
+    if not folder.is_dir():
+        raise InputError(f"model folder '{folder}' does not exist; check the path")
+    description = read_json(folder / _DESCRIPTION, "model")
+    found = description.get("format")
+    if found != FORMAT:
+        raise InputError(
+            f"model '{folder}' has format {found}, this version reads {FORMAT}; use anomalyncd "
+            f"{description.get('anomalyncd', 'of another version')}, or fit the model again"
+        )
+    tensors = _read_tensors(folder, description)
+    try:
+        return _stored(description, tensors)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"
+        ) from error
+
+
+def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredModel:
+    settings = _settings(description["settings"])
+    # A preset keeps its name only as long as it means the same.
+    preset = description["parameters"]["preset"]
+    named = preset if PRESETS.get(preset) == settings else settings
+    bounds, scoring = description["score_range"], description["scoring"]
+    references = [tensors.pop(name) for name in _reference_names(tensors)]
+    return StoredModel(
+        description["parameters"] | {"preset": named},
+        settings,
+        description["n_classes"],
+        tensors,
+        description["backbone"],
+        ScoreRange(**bounds) if bounds else None,
+        MutualScoring(tuple(references), scoring["lengths"], scoring["names"]) if scoring else None,
+    )
+
+
+def _reference_names(tensors: dict[str, Tensor]) -> list[str]:
+    names = [name for name in tensors if name.startswith(_REFERENCE)]
+    return sorted(names, key=lambda name: int(name.removeprefix(_REFERENCE)))
+
+
+def _settings(stages: dict[str, dict[str, Any]]) -> Settings:
+    default = Settings()
+    return Settings(
+        **{
+            one.name: type(getattr(default, one.name))(**stages[one.name])
+            for one in fields(default)
+        }
+    )
+
+
+def _trained(model: RegionClassifier) -> dict[str, Tensor]:
+    """What training changed and prediction needs, by name."""
+    frozen = {f"encoder.vit.{name}" for name in _frozen(model.encoder)}
+    return {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if name not in frozen and not name.startswith("projection.")
+    }
+
+
+def _frozen(encoder: RegionEncoder) -> dict[str, Tensor]:
+    trained = (f"blocks.{encoder.readout}.", "norm.")
+    state = encoder.vit.state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(trained)}
+
+
+def _backbone_digest(encoder: RegionEncoder) -> str:
+    # In bfloat16, so that a model may be loaded in another precision than it was made in.
+    return digest({name: one.to(torch.bfloat16) for name, one in _frozen(encoder).items()})
+
+
+def _read_tensors(folder: Path, description: dict[str, Any]) -> dict[str, Tensor]:
+    path = folder / _TENSORS
+    try:
+        # Read at once, so that no file stays mapped and the folder can be replaced on Windows.
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != description.get("tensors"):
+            raise ValueError("not the one that was saved")
+        return load(content)
+    except FileNotFoundError as error:
+        raise InputError(f"model '{folder}' lacks the file {path.name}; copy both files") from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(
+            f"model file '{path}' is damaged ({error}); copy the model again"
+        ) from error
+
+
+def _refuse_other_content(folder: Path) -> None:
+    if folder.is_dir():
+        strange = {entry.name for entry in folder.iterdir()} - {_TENSORS, _DESCRIPTION}
+        if not strange:
+            return
+        raise InputError(f"'{folder}' holds '{min(strange)}'; save the model into a new folder")
+    if folder.exists():
+        raise InputError(f"'{folder}' is a file; save the model into a new folder")

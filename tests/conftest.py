@@ -1,0 +1,81 @@
+"""A backbone small enough for whole runs, and a handful of parts with two kinds of defects."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from anomalyncd.model.vit import VisionTransformer, VitConfig
+from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE
+from anomalyncd.settings import (
+    PRESETS,
+    EncoderSettings,
+    Settings,
+    TrainingSettings,
+    ViewSettings,
+    ZeroShotSettings,
+)
+
+TINY = VitConfig(patch_size=8, width=16, depth=4, n_heads=2, grid=4)
+QUICK = Settings(
+    zero_shot=ZeroShotSettings(resolution=96, layers=(0, 1), map_size=64),
+    encoder=EncoderSettings(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
+    views=ViewSettings(load_size=40, size=32, n_views=2),
+    training=TrainingSettings(epochs=2, batch_size=8),
+)
+SIZE = (72, 96)
+
+
+def picture(kind: str, seed: int) -> np.ndarray:
+    """A noisy grey plate, RGB; "spot" has a bright square, "line" a dark bar."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(120, 4, (*SIZE, 3))
+    top, left = rng.integers(5, 40, 2)
+    if kind == "spot":
+        pixels[top : top + 16, left : left + 16] = 250
+    if kind == "line":
+        pixels[top : top + 4, left : left + 40] = 10
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def damage(kind: str, seed: int) -> np.ndarray:
+    """Where `picture` differs from a normal part of the same seed, bool."""
+    return (picture(kind, seed) != picture("good", seed)).any(-1)
+
+
+@pytest.fixture(scope="session")
+def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve parts in the folders good, line and spot; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("data") / "plates"
+    for group, kind in enumerate(("good", "line", "spot")):
+        (folder / kind).mkdir(parents=True)
+        for index in range(4):
+            pixels = picture(kind, 10 * group + index)
+            Image.fromarray(pixels).save(folder / kind / f"{index:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of the tiny backbone."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vit = VisionTransformer(TINY)
+        torch.nn.init.normal_(vit.cls_token)
+        torch.nn.init.normal_(vit.pos_embed, std=0.1)
+        save_file(vit.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def tiny(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes "tiny" a backbone and the default preset quick; returns the weights."""
+    monkeypatch.setitem(BACKBONES, "tiny", TINY)
+    monkeypatch.setitem(PRESETS, "default", QUICK)
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    return tiny_weights

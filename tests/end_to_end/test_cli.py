@@ -1,0 +1,193 @@
+"""Every command on tiny parts, through the same library calls as the API."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import anomalyncd
+from anomalyncd import AnomalyNCD
+from anomalyncd.cli import app
+from anomalyncd.data import made_parts
+from anomalyncd.model.weights import load_backbone
+from anomalyncd.runs import read_images
+from conftest import damage, picture
+
+
+@pytest.fixture
+def options(tiny: Path) -> list[str]:
+    return ["--backbone", "tiny", "--weights", str(tiny)]
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def succeed(*arguments: object) -> str:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_discover_predict_and_evaluate_as_the_api_does(
+    options: list[str], tiny: Path, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    said = succeed("discover", parts_folder, "--classes", 3, "--out", run, "--seed", 2, *options)
+    assert "normal" in said
+    assert str(run) in said
+    model = AnomalyNCD(3, backbone="tiny", weights=tiny, random_state=2).fit(parts_folder)
+    assert np.array_equal(np.load(run / "probabilities.npy"), model.verdicts_.probabilities)
+    assert np.array_equal(read_images(run)["class"], model.labels_)
+
+    Image.fromarray(picture("spot", 77)).save(tmp_path / "new.png")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new.png").rename(tmp_path / "new" / "spot 1.png")
+    succeed("predict", run, tmp_path / "new")
+    predicted = read_images(run / "predictions" / "new")
+    assert list(predicted["name"]) == ["spot 1"]
+    assert list(predicted["class"]) == list(model.predict(tmp_path / "new"))
+    assert (run / "predictions" / "new" / "masks" / "spot 1.png").is_file()
+    succeed("predict", run, tmp_path / "new", "--out", tmp_path / "elsewhere")
+    succeed("predict", run, tmp_path / "new", "--out", tmp_path / "elsewhere")
+    assert (tmp_path / "elsewhere" / "regions.csv").is_file()
+
+    scores = json.loads(succeed("evaluate", run, "--json"))
+    assert scores["images"]["n"] == 12
+    assert f"{scores['images']['nmi']:.3f}" in succeed("evaluate", run)
+
+
+def test_maps_command_makes_the_maps_of_discover(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    succeed("maps", parts_folder, "--out", tmp_path / "maps", *options)
+    succeed("discover", parts_folder, "--classes", 2, "--out", tmp_path / "run", *options)
+    for path in (tmp_path / "maps").rglob("*.npy"):
+        twin = tmp_path / "run" / "maps" / path.relative_to(tmp_path / "maps")
+        assert np.array_equal(np.load(path), np.load(twin))
+    given = ("--maps", tmp_path / "maps", "--out", tmp_path / "given")
+    succeed("discover", parts_folder, "--classes", 2, *given, *options)
+    one, other = (tmp_path / name / "probabilities.npy" for name in ("run", "given"))
+    assert np.array_equal(np.load(one), np.load(other))
+
+
+def test_masks_and_normals_are_taken(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "masks" / "spot").mkdir(parents=True)
+    Image.fromarray(damage("spot", 20)).save(tmp_path / "masks" / "spot" / "000_mask.png")
+    run = tmp_path / "run"
+    masks = ("--masks", tmp_path / "masks")
+    succeed("discover", parts_folder, "--classes", 2, *masks, "--out", run, *options)
+    assert read_images(run)["n_regions"].sum() == 1
+    normals = ("--normals", parts_folder / "good")
+    succeed("discover", parts_folder, "--classes", 2, *normals, "--out", tmp_path / "b", *options)
+    assert (tmp_path / "b" / "normals").is_dir()
+
+
+def test_default_run_folder_and_overwriting(
+    options: list[str], parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("discover", parts_folder, "--classes", 2, *options)
+    succeed(*arguments)
+    assert (tmp_path / "runs" / "plates" / "run.json").is_file()
+    refused = call(*arguments)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    succeed(*arguments, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["discover", "PARTS"], "error: the number of classes is not given"),
+        (["discover", "nowhere", "--classes", "2"], "error: folder 'nowhere' does not exist"),
+        (["discover", "PARTS", "--classes", "99"], "12 parts cannot be sorted into 99 classes"),
+        (["discover", "PARTS", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),
+        (["predict", "nowhere", "PARTS"], "does not exist"),
+        (["evaluate", "nowhere"], "holds no images.csv"),
+        (["weights", "resnet"], "backbone 'resnet' is not known"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    tiny: Path,
+    parts_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*(str(parts_folder) if word == "PARTS" else word for word in arguments))
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+    assert not (tmp_path / "runs" / "plates" / "run.json").exists()
+
+
+def test_interrupted_command_says_how_to_go_on(
+    options: list[str], parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = ("discover", parts_folder, "--classes", 2, "--out", tmp_path / "run", *options)
+    with monkeypatch.context() as patch:
+        patch.setattr("anomalyncd.discovery.discover_classes", interrupted)
+        result = call(*arguments)
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted; run the same command again to go on\n"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["maps"]
+    succeed(*arguments)
+
+
+def test_demo_scores_itself_next_to_the_baseline(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = made_parts.make_parts
+    monkeypatch.setattr(
+        made_parts, "make_parts", lambda folder: make(folder, 1, 2, 1, 0, (96, 128))
+    )
+    monkeypatch.setattr(
+        "anomalyncd.discovery.load_backbone", lambda *_: load_backbone("tiny", tiny)
+    )
+    monkeypatch.setattr(
+        "anomalyncd.model.weights.load_backbone", lambda: load_backbone("tiny", tiny)
+    )
+    for _ in range(2):
+        said = succeed("demo", "--out", tmp_path / "demo")
+    assert "k-means on whole images" in said
+    assert (tmp_path / "demo" / "run" / "run.json").is_file()
+
+
+def test_weights_says_where_they_lie(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANOMALYNCD_WEIGHTS", str(tiny))
+    said = succeed("weights", "tiny")
+    assert said == f"tiny: {tiny} (named by ANOMALYNCD_WEIGHTS)\n"
+
+
+def test_version_and_public_names() -> None:
+    assert succeed("--version").strip() == anomalyncd.__version__
+    for name in anomalyncd.__all__:
+        assert getattr(anomalyncd, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Anomaly'"):
+        anomalyncd.Anomaly  # noqa: B018
+
+
+def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
+    code = "import sys, anomalyncd.cli; print(*{'torch', 'pandas', 'sklearn'} & set(sys.modules))"
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+    assert time.perf_counter() - started < 10

@@ -1,0 +1,232 @@
+"""The estimator with a tiny backbone: inputs of every kind, repeatability, degenerate cases."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from anomalyncd import AnomalyNCD, InputError, Parts
+from conftest import QUICK, damage, picture
+
+Build = Callable[..., AnomalyNCD]
+KINDS = ["good"] * 4 + ["line"] * 4 + ["spot"] * 4
+
+
+@pytest.fixture
+def build(tiny: Path) -> Build:
+    def estimator(n_classes: int | None = 3, **options: Any) -> AnomalyNCD:
+        return AnomalyNCD(n_classes, backbone="tiny", weights=tiny, **options)
+
+    return estimator
+
+
+def pictures() -> list[np.ndarray]:
+    return [picture(kind, 10 * (i // 4) + i % 4) for i, kind in enumerate(KINDS)]
+
+
+def drawn_maps() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    drawn = [damage(kind, 10 * (i // 4) + i % 4) for i, kind in enumerate(KINDS)]
+    return [one + rng.random(one.shape, np.float32) * 0.1 for one in drawn]
+
+
+def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:
+    model = build().fit(parts_folder)
+    images, regions = model.verdicts_.images, model.verdicts_.regions
+    assert list(images["name"]) == list(Parts.from_folder(parts_folder).names)
+    assert np.array_equal(model.labels_, images[["p_0", "p_1", "p_2"]].to_numpy().argmax(1))
+    assert images[["p_0", "p_1", "p_2"]].to_numpy().sum(1) == pytest.approx(1)
+    assert model.verdicts_.features.shape[0] == len(regions) >= len(images)
+    assert model.verdicts_.classes["n_images"].sum() == 12
+    assert images["n_regions"].sum() == regions["found"].sum()
+    assert list(model.stages_.seconds) == ["check", "maps", "regions", "read", "train"]
+
+
+def test_same_seed_same_verdicts(build: Build, parts_folder: Path) -> None:
+    first, second = build().fit(parts_folder), build().fit(parts_folder)
+    other = build(random_state=1).fit(parts_folder)
+    assert np.array_equal(first.verdicts_.probabilities, second.verdicts_.probabilities)
+    assert not np.array_equal(first.verdicts_.features, other.verdicts_.features)
+
+
+def test_arrays_in_memory_count_as_their_files(build: Build, parts_folder: Path) -> None:
+    from_files = build().fit(parts_folder).verdicts_
+    from_memory = build().fit(pictures()).verdicts_
+    assert np.array_equal(from_files.probabilities, from_memory.probabilities)
+    assert list(from_memory.images["name"])[:2] == ["000", "001"]
+
+
+def test_paths_below_a_folder_called_test_are_parts_like_others(
+    build: Build, parts_folder: Path, tmp_path: Path
+) -> None:
+    paths = []
+    for index, file in enumerate(sorted(parts_folder.rglob("*.png"))):
+        path = tmp_path / ("test" if index % 2 else "more") / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(file.read_bytes())
+        paths.append(path)
+    assert len(build().fit_predict(paths)) == 12
+
+
+def test_maps_as_arrays_dictionary_and_folder_agree(build: Build, tmp_path: Path) -> None:
+    parts = Parts.from_list(pictures())
+    maps = drawn_maps()
+    for name, one in zip(parts.names, maps, strict=True):
+        np.save(tmp_path / f"{name}.npy", one)
+    listed = build().fit(parts, maps=maps).verdicts_.probabilities
+    named = build().fit(parts, maps=dict(zip(parts.names, maps, strict=True)))
+    assert np.array_equal(listed, named.verdicts_.probabilities)
+    stored = build().fit(parts, maps=tmp_path)
+    assert np.array_equal(listed, stored.verdicts_.probabilities)
+    assert "maps" not in stored.stages_.seconds
+
+
+def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
+    parts = Parts.from_list(pictures())
+    for index, kind in enumerate(KINDS):
+        if kind != "good":
+            mask = damage(kind, 10 * (index // 4) + index % 4)
+            Image.fromarray(mask).save(tmp_path / f"{index:03}_mask.png")
+    model = build().fit(parts, masks=tmp_path)
+    assert list(model.verdicts_.images["n_regions"]) == [0] * 4 + [1] * 8
+    assert list(model.verdicts_.images["score"]) == [0] * 4 + [1] * 8
+    with pytest.raises(InputError, match="give the masks of the new parts"):
+        model.predict(parts)
+    assert np.array_equal(model.predict(parts, masks=tmp_path), model.labels_)
+
+
+def test_base_set_takes_part(build: Build, parts_folder: Path, tmp_path: Path) -> None:
+    for index in range(4):
+        for kind in ("line", "spot"):
+            image = tmp_path / "base" / "test" / kind / f"{index}.png"
+            mask = tmp_path / "base" / "ground_truth" / kind / f"{index}_mask.png"
+            for path, pixels in (
+                (image, picture(kind, 90 + index)),
+                (mask, damage(kind, 90 + index)),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+    alone = build().fit(parts_folder)
+    helped = build().fit(parts_folder, base=tmp_path / "base")
+    assert helped.verdicts_.probabilities.shape[1] == 3
+    assert not np.array_equal(alone.verdicts_.features, helped.verdicts_.features)
+    again = build().fit(parts_folder, base=tmp_path / "base")
+    assert np.array_equal(helped.verdicts_.probabilities, again.verdicts_.probabilities)
+
+
+def test_normal_images_are_the_references(build: Build, parts_folder: Path) -> None:
+    normals = [picture("good", 70 + index) for index in range(3)]
+    model = build().fit(parts_folder, normals=normals)
+    assert model.scoring_ is not None
+    assert model.scoring_.names == ("normals/000", "normals/001", "normals/002")
+    assert model.predict([picture("spot", 5)]).shape == (1,)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_predict_repeats_fit_on_the_same_parts(
+    build: Build, parts_folder: Path, precision: str
+) -> None:
+    model = build(precision=precision).fit(parts_folder)
+    again = model.inspect(parts_folder)
+    assert np.array_equal(again.images["class"], model.labels_)
+    np.testing.assert_allclose(again.probabilities, model.verdicts_.probabilities, atol=1e-6)
+
+
+def test_one_new_part_is_enough_to_predict(build: Build, parts_folder: Path) -> None:
+    model = build().fit(parts_folder)
+    one = model.inspect([picture("line", 55)])
+    assert len(one.images) == 1
+    assert one.images["class"][0] in range(3)
+    with pytest.raises(InputError, match="makes its own maps"):
+        model.predict([picture("line", 55)], maps=[np.zeros((72, 96))])
+
+
+def test_scikit_learn_conventions(build: Build, parts_folder: Path) -> None:
+    model = build(preset=QUICK, random_state=3)
+    copy = clone(model)
+    assert copy.get_params() == model.get_params()
+    assert copy.set_params(n_classes=2).n_classes == 2
+    assert np.array_equal(model.fit_predict(parts_folder), model.labels_)
+    assert model.labels_.dtype == np.int64
+    with pytest.raises(NotFittedError):
+        copy.predict(parts_folder)
+    with pytest.raises(NotFittedError):
+        copy.save(parts_folder / "never")
+
+
+def test_parts_all_alike_fall_into_one_class(build: Build) -> None:
+    labels = build().fit_predict([picture("good", 0)] * 4)
+    assert len(set(labels)) == 1
+
+
+def test_blank_parts_are_survived(build: Build) -> None:
+    labels = build().fit_predict([np.zeros((40, 40), np.uint8)] * 3)
+    assert len(set(labels)) == 1
+
+
+def test_two_parts_two_classes(build: Build) -> None:
+    labels = build(2).fit_predict([picture("good", 0), picture("spot", 1)])
+    assert labels.shape == (2,)
+
+
+def test_as_many_classes_as_parts(build: Build) -> None:
+    kinds = ("good", "line", "spot", "spot")
+    model = build(4).fit([picture(kind, i) for i, kind in enumerate(kinds)])
+    assert len(model.verdicts_.classes) == 4
+
+
+def test_class_of_one_member(build: Build, tiny: Path) -> None:
+    images = [picture("good", i) for i in range(6)] + [picture("spot", 9)]
+    maps = [np.zeros((72, 96)) for _ in range(6)] + [damage("spot", 9).astype(float)]
+    model = build(2).fit(images, maps=maps)
+    assert model.verdicts_.images["n_regions"].tolist() == [0] * 6 + [1]
+
+
+@pytest.mark.parametrize("level", [0.0, 3.5])
+def test_maps_without_any_anomaly(build: Build, level: float) -> None:
+    model = build(2).fit(pictures(), maps=[np.full((72, 96), level)] * 12)
+    assert not model.verdicts_.regions["found"].any()
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "n_parts", "message"),
+    [
+        (None, 12, "number of classes is not given"),
+        (1, 12, "give 2 or more"),
+        (5, 4, "4 parts cannot be sorted into 5 classes"),
+    ],
+)
+def test_unusable_numbers_of_classes(
+    build: Build, n_classes: int | None, n_parts: int, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        build(n_classes).fit(pictures()[:n_parts])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "fp8"}, "bf16 or fp32"),
+        ({"device": "abacus"}, "use auto or cpu"),
+        ({"preset": "best"}, "default, paper"),
+        ({"backbone": "resnet"}, "resnet"),
+    ],
+)
+def test_unusable_options(
+    tiny: Path, parts_folder: Path, options: dict[str, str], message: str
+) -> None:
+    arguments: dict[str, Any] = {"backbone": "tiny", "weights": tiny} | options
+    with pytest.raises(InputError, match=message):
+        AnomalyNCD(2, **arguments).fit(parts_folder)
+
+
+def test_maps_and_masks_exclude_each_other(build: Build, parts_folder: Path) -> None:
+    with pytest.raises(InputError, match="both maps and masks"):
+        build().fit(parts_folder, maps=parts_folder, masks=parts_folder)
+    with pytest.raises(InputError, match="without maps of their own"):
+        build().fit(parts_folder, maps=parts_folder, normals=parts_folder)

@@ -1,0 +1,204 @@
+"""Runs on disk: whole, resumed, refused, scored."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from anomalyncd import AnomalyNCD, InputError
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect import zero_shot
+from anomalyncd.evaluation.baselines import kmeans_on_whole_images
+from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
+from anomalyncd.model.weights import load_backbone
+from anomalyncd.runs import discover_run, read_images
+from conftest import QUICK, picture
+
+
+@pytest.fixture
+def estimator(tiny: Path) -> AnomalyNCD:
+    return AnomalyNCD(3, backbone="tiny", weights=tiny)
+
+
+def _contents(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_run_folder_holds_everything(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    discover_run(estimator, parts_folder, run)
+    assert _contents(run) == [
+        "classes.csv",
+        "features.npy",
+        "images.csv",
+        "maps",
+        "masks",
+        "model",
+        "probabilities.npy",
+        "regions.csv",
+        "run.json",
+    ]
+    pd.testing.assert_frame_equal(
+        read_images(run), estimator.verdicts_.images, check_dtype=False, rtol=1e-5
+    )
+    assert np.array_equal(np.load(run / "features.npy"), estimator.verdicts_.features)
+    mask = np.asarray(Image.open(run / "masks" / "spot" / "002.png")) > 0
+    assert np.array_equal(mask, estimator.verdicts_.masks[10])
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert record["n_parts"] == 12
+    assert record["parameters"]["random_state"] == 0
+    assert record["settings"]["training"]["epochs"] == 2
+    assert set(record["versions"]) == {"anomalyncd", "torch", "numpy", "python"}
+    assert set(record["stages"]["train"]) == {"seconds", "peak_memory_mb"}
+    loaded = AnomalyNCD.load(run / "model")
+    assert np.array_equal(loaded.predict(parts_folder), estimator.labels_)
+
+
+def test_finished_run_is_refused_or_replaced(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    discover_run(estimator, parts_folder, run)
+    with pytest.raises(InputError, match="--overwrite"):
+        discover_run(estimator, parts_folder, run)
+    few = Parts.from_folder(parts_folder).select(range(0, 12, 2))
+    discover_run(estimator, few, run, overwrite=True)
+    assert len(read_images(run)) == 6
+    assert len(list((run / "masks").rglob("*.png"))) == 6
+    assert len(list((run / "maps").rglob("*.npy"))) == 6
+
+
+def test_failed_overwrite_leaves_the_old_run(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    discover_run(estimator, parts_folder, run)
+    before = (run / "run.json").read_bytes()
+    estimator.save = lambda folder: 1 / 0  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        discover_run(estimator, parts_folder, run, overwrite=True)
+    assert (run / "run.json").read_bytes() == before
+    assert not [name for name in _contents(run) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_other_peoples_folders_are_refused(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    with pytest.raises(InputError, match=r"holds 'chapter\.tex'"):
+        discover_run(estimator, parts_folder, tmp_path / "thesis", overwrite=overwrite)
+    with pytest.raises(InputError, match="is a file"):
+        discover_run(estimator, parts_folder, tmp_path / "thesis" / "chapter.tex")
+    with pytest.raises(InputError, match="would lie among the parts"):
+        discover_run(estimator, parts_folder, parts_folder / "runs")
+    (tmp_path / "detector" / "masks").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds 'masks'"):
+        discover_run(estimator, parts_folder, tmp_path / "detector")
+
+
+def test_interrupted_run_goes_on(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, plain, made = tmp_path / "run", zero_shot.zero_shot_map, []
+
+    def interrupted(*arguments: object) -> np.ndarray:
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.append(arguments[-1])
+        return plain(*arguments)
+
+    monkeypatch.setattr(zero_shot, "zero_shot_map", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        discover_run(estimator, parts_folder, run)
+    assert _contents(run) == ["maps"]
+    assert len(list((run / "maps").rglob("*.npy"))) == 5
+    first = list(made)
+    made[:] = []
+    monkeypatch.setattr(
+        zero_shot, "zero_shot_map", lambda *given: (made.append(given[-1]), plain(*given))[1]
+    )
+    discover_run(estimator, parts_folder, run)
+    assert len(made) == 7
+    assert not set(made) & set(first)
+    resumed = estimator.verdicts_.probabilities
+    assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+
+
+@pytest.mark.parametrize("change", ["seed", "settings", "picture"])
+def test_maps_of_something_else_are_made_again(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, change: str
+) -> None:
+    pictures = [picture(kind, i) for i, kind in enumerate(["good", "spot", "line"] * 2)]
+    few = replace(QUICK.zero_shot, n_references=3)
+    estimator.set_params(preset=replace(QUICK, zero_shot=few)).fit(pictures, folder=tmp_path)
+    if change == "seed":
+        estimator.set_params(random_state=1)
+    if change == "settings":
+        estimator.set_params(preset=replace(QUICK, zero_shot=replace(few, smoothing=3.0)))
+    if change == "picture":
+        pictures[4] = picture("good", 99)
+    fresh = estimator.fit(pictures).verdicts_.regions
+    kept = estimator.fit(pictures, folder=tmp_path).verdicts_.regions
+    pd.testing.assert_frame_equal(fresh, kept)
+
+
+def test_foreign_maps_are_never_taken_or_deleted(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "mine.npy", np.zeros((4, 4)))
+    with pytest.raises(InputError, match=r"mine\.npy' was not made here"):
+        estimator.fit(parts_folder, folder=tmp_path)
+    assert (tmp_path / "maps" / "mine.npy").is_file()
+
+
+def test_evaluation_of_a_run(estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path) -> None:
+    discover_run(estimator, parts_folder, tmp_path / "run")
+    evaluation = evaluate_run(tmp_path / "run", ignore=("line",)).to_dict()
+    assert evaluation["images"]["n"] == 8
+    assert set(evaluation["images"]) == {"nmi", "ari", "f1", "n"}
+    assert evaluation["left_out"] == {"line": 4}
+    assert sum(sum(row.values()) for row in evaluation["confusion"].values()) == 8
+    assert json.loads(json.dumps(evaluation)) == evaluation
+    with pytest.raises(InputError, match=r"holds no images\.csv"):
+        evaluate_run(tmp_path)
+
+
+def test_perfect_classes_score_one_and_combined_parts_do_not_count() -> None:
+    names = pd.Series(["a/0", "a/1", "b/0", "b/1", "combined/0"])
+    evaluation = evaluate_classes(names, [5, 5, 2, 2, 0])
+    assert evaluation.to_dict() == {
+        "images": {"nmi": 1.0, "ari": 1.0, "f1": 1.0, "n": 4},
+        "left_out": {"combined": 1},
+        "confusion": {"a": {"5": 2, "2": 0}, "b": {"5": 0, "2": 2}},
+    }
+    with pytest.raises(InputError, match="fewer than two classes"):
+        evaluate_classes(names[2:], [2, 2, 0])
+
+
+def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
+    table = "name,path,class,class_name\n001,001.png,0,normal\nNA,NA.png,1,class 1\n"
+    (tmp_path / "images.csv").write_text(table, encoding="utf-8")
+    assert list(read_images(tmp_path)["name"]) == ["001", "NA"]
+    (tmp_path / "images.csv").write_text("name\n1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="lacks the column 'class'"):
+        read_images(tmp_path)
+    (tmp_path / "images.csv").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="is damaged"):
+        read_images(tmp_path)
+
+
+def test_baseline_tells_obvious_classes_apart(tiny: Path) -> None:
+    pictures = [np.full((50, 70), level, np.uint8) for level in (10, 10, 10, 240, 240)]
+    vit = load_backbone("tiny", tiny)
+    clusters = kmeans_on_whole_images(vit, Parts.from_list(pictures), 2, seed=0)
+    assert len(set(clusters[:3])) == len(set(clusters[3:])) == 1
+    assert clusters[0] != clusters[3]
