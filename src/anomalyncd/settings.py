@@ -136,6 +136,9 @@ class TrainingSettings:
 
     start: Literal["random", "kmeans"] = "kmeans"
     """Where the prototypes begin: `random` as published, or at spherical k-means centres."""
+    correction: Literal["published", "neighbours"] = "neighbours"
+    """What makes a region normal: a score below 0.5 as published, or a low score of the region and
+    of those that look like it."""
     n_heads: int = 4
     """Independent sets of prototypes; the one with the lowest loss is used."""
     epochs: int = 50
@@ -182,7 +185,7 @@ PRESETS = {
         encoder=EncoderSettings(
             guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False
         ),
-        training=TrainingSettings(start="random"),
+        training=TrainingSettings(start="random", correction="published"),
     ),
 }
 """`paper`: every rule as published, with whatever backbone is given; `default`: our own choice."""

@@ -1,7 +1,6 @@
 """From regions to classes: read, start, train, predict."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from anomalyncd.settings import Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.loop import Samples, train
 from anomalyncd.training.losses import STUDENT_TEMPERATURE
+from anomalyncd.training.normality import Normality, fit_normality, published_weights
 from anomalyncd.training.start import spherical_kmeans
 from anomalyncd.training.trunk_cache import TrunkCache
 
@@ -26,6 +26,20 @@ class BaseRegions:
     n_classes: int
 
 
+@dataclass(frozen=True, eq=False)
+class Discovered:
+    """A trained model and what it says of the regions it was trained on."""
+
+    model: RegionClassifier
+    """Reduced to its best head and to the novel classes, the normal one first."""
+    normality: Normality | None
+    """What makes new regions normal; None with the published correction."""
+    features: NDArray[np.float32]
+    """(R, D): unit descriptor of each region."""
+    probabilities: NDArray[np.float32]
+    """(R, K): its class probabilities."""
+
+
 def discover_classes(
     encoder: RegionEncoder,
     cache: TrunkCache,
@@ -34,7 +48,7 @@ def discover_classes(
     base: BaseRegions | None,
     settings: Settings,
     seed: int,
-) -> RegionClassifier:
+) -> Discovered:
     """Finds the classes of novel regions (AnomalyNCD, section 3.3).
 
     Args:
@@ -43,34 +57,69 @@ def discover_classes(
         scores: Anomaly score of each region, (R,), 0..1.
         n_classes: Novel classes, the normal one included.
         base: Labelled regions, or None.
-        settings: Start and training.
+        settings: Start, correction and training.
         seed: Of everything random.
-
-    Returns:
-        The model, reduced to its best head and to the novel classes, the normal one first.
     """
     n_base = base.n_classes if base else 0
+    neighbours = settings.training.correction == "neighbours"
+    model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
+    normal = published_weights(scores)
+    if neighbours:
+        _, normal = fit_normality(describe_all(model, cache), scores)
+    if settings.training.start == "kmeans":
+        _start_from_kmeans(model, cache, normal, n_classes, base, seed)
+    novel = Samples(cache, torch.from_numpy(normal))
+    known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
+    loss = train(model, novel, known, n_base, settings.training, seed)
+    model.keep_best_head(int(loss.argmin()), n_base)
+    features, normality = describe_all(model, cache), None
+    probabilities = class_probabilities(model, features)
+    if neighbours:
+        normality, normal = fit_normality(features, scores)
+        probabilities = corrected(probabilities, normal)
+    return Discovered(model, normality, features, probabilities)
+
+
+def classify(
+    model: RegionClassifier,
+    normality: Normality | None,
+    cache: TrunkCache,
+    scores: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Descriptors (R, D) and class probabilities (R, K) of new regions with scores (R,)."""
+    features = describe_all(model, cache)
+    probabilities = class_probabilities(model, features)
+    if normality is not None:
+        probabilities = corrected(probabilities, normality.weights(features, scores))
+    return features, probabilities
+
+
+def corrected(
+    probabilities: NDArray[np.float32], normal: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Class probabilities (R, K) pulled to class 0 by how surely each region is normal, (R,)."""
+    out = probabilities * (1 - normal)[:, None]
+    out[:, 0] += normal
+    return out
+
+
+def _new_model(
+    encoder: RegionEncoder, n_prototypes: int, cache: TrunkCache, settings: Settings, seed: int
+) -> RegionClassifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        n_heads = settings.training.n_heads
-        model = RegionClassifier(encoder, n_base + n_classes, n_heads)
+        model = RegionClassifier(encoder, n_prototypes, settings.training.n_heads)
     device = encoder.vit.cls_token.device
     model.to(device)
     with torch.inference_mode():
         model.descriptor.fit(torch.cat([encoder.read(trunk) for trunk in cache.central(device)]))
-    if settings.training.start == "kmeans":
-        _start_from_kmeans(model, cache, scores, n_classes, base, seed)
-    novel = Samples(cache, torch.from_numpy(scores))
-    known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
-    loss = train(model, novel, known, n_base, settings.training, seed)
-    model.keep_best_head(int(loss.argmin()), n_base)
     return model
 
 
 def _start_from_kmeans(
     model: RegionClassifier,
     cache: TrunkCache,
-    scores: NDArray[np.float32],
+    normal: NDArray[np.float32],
     n_classes: int,
     base: BaseRegions | None,
     seed: int,
@@ -79,7 +128,7 @@ def _start_from_kmeans(
     features = describe_all(model, cache)
     n_base = model.prototypes.prototypes.shape[1] - n_classes
     for head in range(len(model.prototypes.prototypes)):
-        centres = spherical_kmeans(features, scores, n_classes, seed * 1000 + head)
+        centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head)
         model.prototypes.prototypes.data[head, n_base:] = centres
     if base is not None:
         known = torch.from_numpy(describe_all(model, base.cache))

@@ -21,7 +21,7 @@ class Samples:
 
     Attributes:
         cache: Their frozen tokens.
-        targets: Anomaly scores of novel regions, 0..1, or class indices of base regions, (R,).
+        targets: How surely novel regions are normal, 0..1, or classes of base regions, (R,).
     """
 
     cache: TrunkCache
@@ -48,7 +48,7 @@ def train(
 
     Args:
         model: On its device, float32 above the trunk.
-        novel: Unlabelled regions with their scores.
+        novel: Unlabelled regions and how surely each is normal.
         base: Labelled regions, or None.
         n_base_classes: Classes of `base`, which own the first prototypes.
         settings: Epochs, rates and weights.
@@ -75,7 +75,8 @@ def train(
             loss.backward()
             optimiser.step()
             step_losses.append(clustering.cpu())
-        head_loss = torch.stack(step_losses).mean(0)
+        if step_losses:
+            head_loss = torch.stack(step_losses).mean(0)
     model.eval()
     return head_loss
 
@@ -92,7 +93,7 @@ def batch_loss(
 
     Args:
         model: The model.
-        novel: Unlabelled regions with scores.
+        novel: Unlabelled regions and how surely each is normal.
         base: Labelled regions with classes, or None, which leaves only the unlabelled losses.
         n_base_classes: Classes of `base`.
         epoch: Sets the teacher's temperature.

@@ -23,23 +23,22 @@ def teacher_temperature(epoch: int, n_epochs: int, first: float = 0.07, last: fl
 
 
 def corrected_pseudo_labels(
-    logits: Tensor, temperature: float, n_base: int, scores: Tensor
+    logits: Tensor, temperature: float, n_base: int, normal: Tensor
 ) -> Tensor:
-    """Sharpened teacher distributions over the novel classes, pulled to "normal" by low scores.
+    """Sharpened teacher distributions over the novel classes, pulled to "normal".
 
     Args:
         logits: (..., B, C), base classes first; the first novel class is the normal one.
         temperature: Teacher temperature.
         n_base: Number of base classes; a novel sample gives them no weight.
-        scores: Anomaly score of each sample, (B,), 0..1.
+        normal: Weight of "normal" in each sample's label, (B,), 0..1.
 
     Returns:
         Detached distributions, (..., B, C).
     """
     novel = functional.softmax(logits.detach()[..., n_base:] / temperature, dim=-1)
-    weight = (0.5 - scores).clamp(min=0)[:, None]
-    labels = functional.pad((1 - weight) * novel, (n_base, 0))
-    labels[..., n_base] += weight[:, 0]
+    labels = functional.pad((1 - normal)[:, None] * novel, (n_base, 0))
+    labels[..., n_base] += normal
     return labels
 
 

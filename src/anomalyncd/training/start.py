@@ -8,25 +8,38 @@ from torch import Tensor
 
 
 def spherical_kmeans(
-    features: NDArray[np.float32], scores: NDArray[np.float32], n_classes: int, seed: int
+    features: NDArray[np.float32], normal: NDArray[np.float32], n_classes: int, seed: int
 ) -> Tensor:
-    """Unit centres of k-means on unit vectors, the least anomalous first.
+    """Unit centres of k-means on unit vectors, the normal one first.
 
-    The first novel prototype is the one that pseudo-label correction turns into "normal", so the
-    centre whose regions have the lowest mean score takes that place.
+    The first novel prototype is the one that pseudo-label correction turns into "normal". Where
+    some regions are surely normal it starts at their mean, and the others are split among the rest;
+    otherwise the centre whose regions are most surely normal takes that place.
 
     Args:
         features: Region descriptors, (R, D), unit length.
-        scores: Anomaly score of each region, (R,), 0..1.
+        normal: How surely each region is normal, (R,), 0..1.
         n_classes: Number of centres; with fewer regions, the rest repeat those there are.
         seed: Of the start.
 
     Returns:
         Centres, (n_classes, D), float32.
     """
+    sure = normal > 0.5
+    if sure.any() and not sure.all():
+        others, _ = _kmeans(features[~sure], n_classes - 1, seed)
+        centres = np.concatenate([features[sure].mean(0, keepdims=True), others])
+    else:
+        centres, labels = _kmeans(features, n_classes, seed)
+        order = np.argsort([-normal[labels == label].mean() for label in range(len(centres))])
+        centres = centres[order]
+    kept = np.resize(np.arange(len(centres)), n_classes)
+    return torch.nn.functional.normalize(torch.from_numpy(centres[kept]).float(), dim=1)
+
+
+def _kmeans(
+    features: NDArray[np.float32], n_classes: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     n_centres = min(n_classes, len(np.unique(features, axis=0)))
     model = KMeans(n_centres, n_init=10, random_state=seed).fit(features)
-    mean_scores = [scores[model.labels_ == label].mean() for label in range(n_centres)]
-    order = np.resize(np.argsort(mean_scores), n_classes)
-    centres = torch.from_numpy(model.cluster_centers_[order]).float()
-    return torch.nn.functional.normalize(centres, dim=1)
+    return model.cluster_centers_, model.labels_
