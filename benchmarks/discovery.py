@@ -3,7 +3,7 @@
 Maps are made once a set and tokens are read once a preset; the seeds vary the start, the order and
 the choice of views. Results are written as JSON, one file a set, and printed.
 
-    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle pill] [--seeds 3] [--masks]
+    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle] [--seeds 3] [--masks]
 """
 
 import argparse
@@ -33,7 +33,7 @@ from anomalyncd.regions.score_range import score_range
 from anomalyncd.result import verdicts
 from anomalyncd.runtime import Stages
 from anomalyncd.settings import PRESETS, Settings
-from anomalyncd.training.discoverer import class_probabilities, describe_all, discover_classes
+from anomalyncd.training.discoverer import discover_classes
 from anomalyncd.training.trunk_cache import fill_cache
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
@@ -65,14 +65,14 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     scores = []
     for seed in range(seeds):
         with stages("train"):
-            model = discover_classes(
+            found = discover_classes(
                 copy.deepcopy(encoder), cache, regions.score, n_classes, None, settings, seed
             )
-        features = describe_all(model, cache)
-        probabilities = class_probabilities(model, features)
-        tables = verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
-        found = cluster_scores(labels[counted], tables.images["class"].to_numpy()[counted])
-        scores.append((found.nmi, found.ari, found.f1))
+        tables = verdicts(
+            inputs.parts, inputs.sizes, regions, found.features, found.probabilities, coded
+        )
+        score = cluster_scores(labels[counted], tables.images["class"].to_numpy()[counted])
+        scores.append((score.nmi, score.ari, score.f1))
     return {
         "n_classes": n_classes,
         "n_regions": len(regions),
@@ -121,7 +121,11 @@ def main() -> None:
             report |= {"torch": torch.__version__, "processor": platform.processor()}
             for preset in options.presets:
                 report[preset] = run_preset(
-                    inputs, PRESETS[preset], options.seeds, work, copy.deepcopy(stages)
+                    inputs,
+                    PRESETS[preset].resolved(with_base=False),
+                    options.seeds,
+                    work,
+                    copy.deepcopy(stages),
                 )
         kind = "masks" if options.masks else "zero_shot"
         (options.out / f"{name}_{kind}.json").write_text(json.dumps(report, indent=2) + "\n")

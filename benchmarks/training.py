@@ -43,7 +43,9 @@ def step(model: RegionClassifier, batch: Batch, settings) -> float:
     return float(loss)
 
 
-def plain_epoch(model: RegionClassifier, views: View, scores: torch.Tensor, settings) -> list[float]:
+def plain_epoch(
+    model: RegionClassifier, views: View, scores: torch.Tensor, settings
+) -> list[float]:
     dtype = model.encoder.vit.patch_embed.proj.weight.dtype
     losses = []
     for rows in torch.arange(len(scores)).split(settings.training.batch_size):

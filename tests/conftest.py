@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer, VitConfig
-from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE
+from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE, load_backbone
+from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import (
     PRESETS,
     EncoderSettings,
@@ -24,7 +26,7 @@ QUICK = Settings(
     zero_shot=ZeroShotSettings(resolution=96, layers=(0, 1), map_size=64),
     encoder=EncoderSettings(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
     views=ViewSettings(load_size=40, size=32, n_views=2),
-    training=TrainingSettings(epochs=2, batch_size=8),
+    training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),
 )
 SIZE = (72, 96)
 
@@ -44,6 +46,18 @@ def picture(kind: str, seed: int) -> np.ndarray:
 def damage(kind: str, seed: int) -> np.ndarray:
     """Where `picture` differs from a normal part of the same seed, bool."""
     return (picture(kind, seed) != picture("good", seed)).any(-1)
+
+
+def crops(count: int) -> list[Crop]:
+    """Whole crops around a spot or a line, by turns, of the side that `QUICK` loads."""
+    side, cut = QUICK.views.load_size, []
+    for seed in range(count):
+        kind = ("spot", "line")[seed % 2]
+        marked = damage(kind, seed)
+        top, left = (min(int(one.min()), 32) for one in marked.nonzero())
+        window = slice(top, top + side), slice(left, left + side)
+        cut.append((picture(kind, seed)[window], marked[window].astype(np.float32)))
+    return cut
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +93,9 @@ def tiny(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     return tiny_weights
+
+
+@pytest.fixture
+def encoder(tiny: Path) -> RegionEncoder:
+    """The tiny backbone with the quick settings, float32."""
+    return RegionEncoder(load_backbone("tiny", tiny), QUICK.encoder)

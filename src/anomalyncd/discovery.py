@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,7 +29,8 @@ from anomalyncd.runtime import PRECISIONS, Stages, resolve_device
 from anomalyncd.settings import Settings, resolve_settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.classifier import RegionClassifier
-from anomalyncd.training.discoverer import class_probabilities, describe_all, discover_classes
+from anomalyncd.training.discoverer import classify, discover_classes
+from anomalyncd.training.normality import Normality
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
@@ -60,6 +60,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     verdicts_: Verdicts
     stages_: Stages
     model_: RegionClassifier
+    normality_: Normality | None
     range_: ScoreRange | None
     scoring_: MutualScoring | None
 
@@ -112,7 +113,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: Something given cannot be used; nothing long has started then.
         """
-        n_classes, settings = _required(self.n_classes), resolve_settings(self.preset)
+        n_classes = _required(self.n_classes)
+        settings = resolve_settings(self.preset).resolved(with_base=base is not None)
         self.stages_ = Stages()
         with self.stages_("check"):
             inputs = check_inputs(parts, maps, masks, base, normals, normal_maps)
@@ -124,12 +126,17 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
                 known = None
                 if inputs.base is not None:
-                    known = read_base(inputs.base, encoder, settings, self.random_state, work)
+                    known = read_base(
+                        inputs.base, encoder, settings, self.random_state, work / "base"
+                    )
             with self.stages_("train"):
-                self.model_ = discover_classes(
+                found = discover_classes(
                     encoder, cache, regions.score, n_classes, known, settings, self.random_state
                 )
-            self.verdicts_ = self._conclude(inputs, regions, coded, cache)
+        self.model_, self.normality_ = found.model, found.normality
+        self.verdicts_ = verdicts(
+            inputs.parts, inputs.sizes, regions, found.features, found.probabilities, coded
+        )
         self.labels_ = self.verdicts_.images["class"].to_numpy()
         return self
 
@@ -164,11 +171,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not hasattr(self, "model_"):
             raise NotFittedError("call fit first, or load a saved model")
-        settings = resolve_settings(self.preset)
+        settings = resolve_settings(self.preset).central_views_only()
         inputs = check_inputs(parts, maps, masks)
         _require_same_kind(inputs, self.range_, self.scoring_)
         encoder = self.model_.encoder
-        settings = replace(settings, views=replace(settings.views, n_views=0))
         with _work_folder(folder) as work:
             if inputs.masks is not None:
                 regions, coded = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
@@ -179,7 +185,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                     scored, inputs.sizes, self.range_, settings.mebin, settings.regions
                 )
             cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
-            return self._conclude(inputs, regions, coded, cache)
+        features, probabilities = classify(self.model_, self.normality_, cache, regions.score)
+        return verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
 
     def _encoder(self, settings: Settings) -> RegionEncoder:
         if self.precision not in PRECISIONS:
@@ -230,13 +237,6 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         crops = read_crops(parts, regions, coded, settings.views.load_size, settings.regions.rules)
         return fill_cache(encoder, crops, len(regions), settings.views, self.random_state, work)
 
-    def _conclude(
-        self, inputs: Inputs, regions: Regions, coded: CodedMasks, cache: TrunkCache
-    ) -> Verdicts:
-        features = describe_all(self.model_, cache)
-        probabilities = class_probabilities(self.model_, features)
-        return verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
-
     def save(self, folder: str | Path) -> None:
         """Writes the fitted model: safetensors and JSON, nothing that executes.
 
@@ -251,7 +251,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("call fit first; there is no model to save")
         settings = resolve_settings(self.preset)
         write_model(
-            Path(folder), self.get_params(), settings, self.model_, self.range_, self.scoring_
+            Path(folder),
+            self.get_params(),
+            settings,
+            self.model_,
+            self.range_,
+            self.scoring_,
+            self.normality_,
         )
 
     @classmethod
@@ -273,6 +279,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
         loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
         loaded.range_, loaded.scoring_ = stored.score_range, stored.scoring
+        loaded.normality_ = stored.normality
         return loaded
 
 

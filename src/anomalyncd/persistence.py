@@ -20,12 +20,15 @@ from anomalyncd.model.weights import digest
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.normality import Normality
 
 FORMAT = 1
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
 _REFERENCE = "scoring.references."
+_NORMALITY = "normality."
+_NORMALITY_PARTS = ("features", "scores", "centres")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,8 @@ class StoredModel:
     """Of the maps."""
     scoring: MutualScoring | None
     """What new parts are scored against."""
+    normality: Normality | None
+    """What makes new regions normal."""
 
     def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
         """Puts what was trained on top of a backbone.
@@ -74,6 +79,7 @@ def write_model(
     model: RegionClassifier,
     score_range: ScoreRange | None,
     scoring: MutualScoring | None,
+    normality: Normality | None,
 ) -> None:
     """Writes a model, whole or not at all.
 
@@ -84,6 +90,7 @@ def write_model(
         model: Reduced to its best head; its projection, which serves training alone, is left out.
         score_range: Of the maps, if there were any.
         scoring: References of zero-shot maps, if there were any.
+        normality: What makes new regions normal, if it was learnt.
 
     Raises:
         InputError: The folder holds something else.
@@ -92,6 +99,9 @@ def write_model(
     tensors = _trained(model)
     if scoring is not None:
         tensors |= {f"{_REFERENCE}{i}": one for i, one in enumerate(scoring.references)}
+    if normality is not None:
+        for part in _NORMALITY_PARTS:
+            tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
     with replace_folder(folder) as new:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         content = save(whole)
@@ -107,6 +117,7 @@ def write_model(
             "backbone": _backbone_digest(model.encoder),
             "score_range": asdict(score_range) if score_range else None,
             "scoring": {"lengths": scoring.lengths, "names": scoring.names} if scoring else None,
+            "normality": {"threshold": normality.threshold} if normality else None,
             "tensors": hashlib.sha256(content).hexdigest(),
         }
         write_json(new / _DESCRIPTION, description)
@@ -143,6 +154,14 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
     named = preset if PRESETS.get(preset) == settings else settings
     bounds, scoring = description["score_range"], description["scoring"]
     references = [tensors.pop(name) for name in _reference_names(tensors)]
+    normality = None
+    if description["normality"] is not None:
+        normality = Normality(
+            tensors.pop(f"{_NORMALITY}features").numpy(),
+            tensors.pop(f"{_NORMALITY}scores").numpy(),
+            tensors.pop(f"{_NORMALITY}centres").numpy(),
+            description["normality"]["threshold"],
+        )
     return StoredModel(
         description["parameters"] | {"preset": named},
         settings,
@@ -151,6 +170,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         description["backbone"],
         ScoreRange(**bounds) if bounds else None,
         MutualScoring(tuple(references), scoring["lengths"], scoring["names"]) if scoring else None,
+        normality,
     )
 
 

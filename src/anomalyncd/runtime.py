@@ -17,9 +17,10 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 def resolve_device(device: str) -> torch.device:
     """The device of a name such as "auto", "cpu", "gpu" or "mps", by lightning-fabric."""
     try:
-        return Fabric(accelerator=device, devices=1).device
+        resolved: torch.device = Fabric(accelerator=device, devices=1).device
     except Exception as error:
         raise InputError(f"device {device!r} cannot be used ({error}); use auto or cpu") from error
+    return resolved
 
 
 class Stages:

@@ -1,6 +1,6 @@
 """Every number a person may set, one frozen dataclass a stage."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from anomalyncd.errors import InputError
@@ -95,6 +95,16 @@ class ZeroShotSettings:
     map_size: int = 256
     """Maps have the area of a square of this side in pixels, so that erosion means the same."""
 
+    def __post_init__(self) -> None:
+        layers, sides = self.layers, self.neighbourhoods
+        ascending = bool(layers) and tuple(sorted(set(layers))) == tuple(layers) and layers[0] >= 0
+        _require(ascending, "layers", layers, "use block indices in ascending order")
+        odd = bool(sides) and all(side % 2 == 1 for side in sides)
+        _require(odd, "neighbourhoods", sides, "use odd sides such as 1 and 3")
+        _require(self.n_references >= 2, "n_references", self.n_references, "use 2 or more")
+        _require(0 < self.lowest_share <= 1, "lowest_share", self.lowest_share, "use 0..1")
+        _require(self.resolution >= 56, "resolution", self.resolution, "use 56 or more")
+
 
 @dataclass(frozen=True)
 class EncoderSettings:
@@ -141,8 +151,10 @@ class TrainingSettings:
     of those that look like it."""
     n_heads: int = 4
     """Independent sets of prototypes; the one with the lowest loss is used."""
-    epochs: int = 50
-    """Passes over the regions; 0 keeps the start."""
+    epochs: int = 0
+    """Passes over the regions; 0 keeps the start and reads no augmented views."""
+    epochs_with_base: int = 20
+    """Passes where there is a base set, whose labels can teach only by training."""
     batch_size: int = 32
     """Regions a step, two views of each."""
     learning_rate: float = 0.003
@@ -176,6 +188,21 @@ class Settings:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """From vectors to classes."""
 
+    def __post_init__(self) -> None:
+        last = max(self.zero_shot.layers)
+        frozen = self.encoder.readout < 0 or last < self.encoder.readout
+        _require(frozen, "zero_shot.layers", self.zero_shot.layers, "use blocks before the readout")
+
+    def resolved(self, with_base: bool) -> "Settings":
+        """What holds with or without a base set: epochs, and views only if they are learnt from."""
+        chosen = self.training.epochs_with_base if with_base else self.training.epochs
+        training = replace(self.training, epochs=chosen)
+        return replace(self, training=training) if chosen else self.central_views_only()
+
+    def central_views_only(self) -> "Settings":
+        """For prediction, and where nothing is learnt from augmented views."""
+        return replace(self, views=replace(self.views, n_views=0))
+
 
 PRESETS = {
     "default": Settings(),
@@ -185,7 +212,9 @@ PRESETS = {
         encoder=EncoderSettings(
             guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False
         ),
-        training=TrainingSettings(start="random", correction="published"),
+        training=TrainingSettings(
+            start="random", correction="published", epochs=50, epochs_with_base=50
+        ),
     ),
 }
 """`paper`: every rule as published, with whatever backbone is given; `default`: our own choice."""

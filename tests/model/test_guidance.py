@@ -40,7 +40,7 @@ def test_published_mgvit_block_by_block() -> None:
 
 @torch.no_grad()
 def test_published_mgvit_by_the_economical_way() -> None:
-    settings = EncoderSettings(guidance="hard", n_guided=3, readout=-1)
+    settings = EncoderSettings("hard", n_guided=3, readout=-1, extra_cls=(), region_means=())
     encoder = RegionEncoder(_published_vit(), settings)
     cls = encoder(GOLDEN["images"], GOLDEN["masks"])
     torch.testing.assert_close(cls, GOLDEN["cls"], atol=1e-5, rtol=0)
@@ -50,7 +50,7 @@ def test_published_mgvit_by_the_economical_way() -> None:
 @pytest.mark.parametrize("mode", ["hard", "none"])
 def test_full_mask_is_the_plain_model(mode: GuidanceMode) -> None:
     vit = _published_vit()
-    settings = EncoderSettings(guidance=mode, n_guided=4, readout=-1)
+    settings = EncoderSettings(mode, n_guided=4, readout=-1, extra_cls=(), region_means=())
     masks = torch.ones_like(GOLDEN["masks"]) if mode == "hard" else GOLDEN["masks"]
     cls = RegionEncoder(vit, settings)(GOLDEN["images"], masks)
     torch.testing.assert_close(cls, vit(GOLDEN["images"])[:, 0], atol=1e-5, rtol=0)

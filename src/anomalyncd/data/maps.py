@@ -111,9 +111,7 @@ class Maps:
 MapsLike: TypeAlias = Maps | str | Path | Mapping[str, Scores] | Iterable[Scores]
 
 
-def as_maps(
-    value: MapsLike, parts: Parts
-) -> Maps:
+def as_maps(value: MapsLike, parts: Parts) -> Maps:
     """Returns the maps of `parts` from a folder, a dictionary by part name, or a list in order.
 
     Raises:

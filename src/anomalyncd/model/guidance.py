@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
 GuidanceMode = Literal["hard", "soft", "none"]
 
 
@@ -28,9 +27,7 @@ class Guidance(nn.Module):
     ProtoAnomalyNCD's region guidance factor); `none` leaves attention alone.
     """
 
-    def __init__(
-        self, mode: GuidanceMode, factor: RegionGuidanceFactor | None = None
-    ) -> None:
+    def __init__(self, mode: GuidanceMode, factor: RegionGuidanceFactor | None = None) -> None:
         super().__init__()
         self.mode = mode
         self.factor = factor or RegionGuidanceFactor()

@@ -24,7 +24,8 @@ class ProjectionHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Projections, (B, out), not normalised, of features (B, D)."""
-        return self.mlp(features)
+        projections: Tensor = self.mlp(features)
+        return projections
 
 
 class PrototypeHeads(nn.Module):

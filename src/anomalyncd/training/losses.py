@@ -9,7 +9,9 @@ from torch.nn import functional
 STUDENT_TEMPERATURE = 0.1
 
 
-def teacher_temperature(epoch: int, n_epochs: int, first: float = 0.07, last: float = 0.04) -> float:
+def teacher_temperature(
+    epoch: int, n_epochs: int, first: float = 0.07, last: float = 0.04
+) -> float:
     """Falls in ten steps over the first 80 % of the epochs, then stays.
 
     Args:
@@ -81,7 +83,9 @@ def info_nce(projections: Tensor, temperature: float = 1.0) -> Tensor:
     unit = functional.normalize(projections, dim=-1)
     n = len(unit)
     similarity = unit @ unit.T / temperature
-    similarity = similarity.masked_fill(torch.eye(n, dtype=torch.bool, device=unit.device), -math.inf)
+    similarity = similarity.masked_fill(
+        torch.eye(n, dtype=torch.bool, device=unit.device), -math.inf
+    )
     partner = torch.arange(n, device=unit.device).roll(n // 2)
     return functional.cross_entropy(similarity, partner)
 

@@ -1,74 +1,119 @@
 """How surely a region is normal, by its anomaly score and by those of regions that look like it."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-N_NEIGHBOURS = 10
-N_PASSES = 3
+from anomalyncd.training.start import kmeans
+
+N_PASSES = 6
 TEMPERATURE = 0.1
 STEEPNESS = 10.0
+N_NORMAL_CENTRES = 3
 
 
 def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weight of "normal" in pseudo-label correction, `max(0, 0.5 - s)` (AnomalyNCD, eq. 6)."""
-    return np.maximum(0.5 - scores, 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(0.5 - scores, 0).astype(np.float32)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
 class Normality:
-    """Scores smoothed over look-alikes, and the score that parts normal from anomalous (our own).
+    """Scores smoothed over look-alikes, the score that parts normal from anomalous, and how normal
+    regions look (our own).
 
     A single score says little where a detector is weak; the scores of regions that look alike say
-    more together. The published weight compares with a fixed 0.5 of a range that its largest map
-    sets; here the split is found in the smoothed scores.
+    more together. The published weight compares with a fixed 0.5 of a range that one map sets; here
+    the split is found in the smoothed scores. Normal regions look various, so they have several
+    centres.
     """
 
     features: NDArray[np.float32]
     """(R, D): unit descriptors of the regions it was learnt from."""
     scores: NDArray[np.float32]
     """(R,): their smoothed scores, 0..1."""
+    centres: NDArray[np.float32]
+    """(M, D): unit centres of the normal ones; M = 0 where none is normal."""
     threshold: float
     """Smoothed score that is as likely normal as not."""
 
     def weights(
         self, features: NDArray[np.float32], scores: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """How surely each region is normal.
+        """How surely each new region is normal by its score and its look-alikes'.
 
         Args:
             features: Unit descriptors, (B, D).
             scores: Their own scores, (B,), 0..1.
 
         Returns:
-            (B,), 0..1; 0.5 where the score of a region and its look-alikes meets the threshold.
+            (B,), 0..1; 0.5 where the smoothed score meets the threshold.
         """
-        similarity, neighbours = _nearest(features @ self.features.T, N_NEIGHBOURS)
+        similarity, neighbours = _nearest(features @ self.features.T, _count(len(self.features)))
         own = np.ones((len(features), 1), np.float32)
-        known = np.concatenate([scores[:, None], self.scores[neighbours]], axis=1)
-        smoothed = _weighted_mean(known, np.concatenate([own, similarity], axis=1))
+        similarity = np.concatenate([own, similarity], axis=1)
+        smoothed = scores
+        for _ in range(N_PASSES):
+            known = np.concatenate([smoothed[:, None], self.scores[neighbours]], axis=1)
+            smoothed = _weighted_mean(known, similarity)
         return normal_weights(smoothed, self.threshold)
+
+    def posterior(
+        self,
+        features: NDArray[np.float32],
+        cosines: NDArray[np.float32],
+        normal: NDArray[np.float32],
+        temperature: float,
+    ) -> NDArray[np.float32]:
+        """Class probabilities: how a region looks, weighed by how surely it is normal.
+
+        Args:
+            features: Unit descriptors, (R, D).
+            cosines: With each prototype, (R, K), the normal one first.
+            normal: How surely each region is normal, (R,).
+            temperature: Divides the cosines.
+
+        Returns:
+            (R, K), float32.
+        """
+        likeness = cosines.copy()
+        if len(self.centres):
+            likeness[:, 0] = (features @ self.centres.T).max(1)
+        odds = np.exp((likeness - likeness.max(1, keepdims=True)) / temperature)
+        odds[:, 0] *= normal
+        odds[:, 1:] *= (1 - normal)[:, None]
+        posterior: NDArray[np.float32] = odds / np.maximum(odds.sum(1, keepdims=True), 1e-30)
+        return posterior
 
 
 def fit_normality(
-    features: NDArray[np.float32], scores: NDArray[np.float32]
+    features: NDArray[np.float32], scores: NDArray[np.float32], seed: int
 ) -> tuple[Normality, NDArray[np.float32]]:
-    """Smooths the scores of all regions and finds the threshold.
+    """Smooths the scores of all regions, finds the threshold and the normal centres.
 
     Args:
         features: Unit descriptors, (R, D).
         scores: Anomaly scores, (R,), 0..1.
+        seed: Of the centres.
 
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
-    similarity, neighbours = _nearest(features @ features.T, N_NEIGHBOURS)
+    similarity, neighbours = _nearest(features @ features.T, _count(len(features)))
     smoothed = scores
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
     threshold = minimum_cross_entropy(smoothed)
-    return Normality(features, smoothed, threshold), normal_weights(smoothed, threshold)
+    normal = normal_weights(smoothed, threshold)
+    sure = features[normal > 0.5]
+    centres = np.zeros((0, features.shape[1]), np.float32)
+    if len(sure):
+        centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
+        centres = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+    return Normality(features, smoothed, centres.astype(np.float32), threshold), normal
 
 
 def normal_weights(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
@@ -99,6 +144,11 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
             break
         threshold = float(new)
     return threshold
+
+
+def _count(n_regions: int) -> int:
+    """Neighbours of a region: the square root of their number, a rule of thumb."""
+    return max(1, round(math.sqrt(n_regions)))
 
 
 def _nearest(

@@ -27,19 +27,20 @@ def spherical_kmeans(
     """
     sure = normal > 0.5
     if sure.any() and not sure.all():
-        others, _ = _kmeans(features[~sure], n_classes - 1, seed)
+        others, _ = kmeans(features[~sure], n_classes - 1, seed)
         centres = np.concatenate([features[sure].mean(0, keepdims=True), others])
     else:
-        centres, labels = _kmeans(features, n_classes, seed)
+        centres, labels = kmeans(features, n_classes, seed)
         order = np.argsort([-normal[labels == label].mean() for label in range(len(centres))])
         centres = centres[order]
     kept = np.resize(np.arange(len(centres)), n_classes)
     return torch.nn.functional.normalize(torch.from_numpy(centres[kept]).float(), dim=1)
 
 
-def _kmeans(
+def kmeans(
     features: NDArray[np.float32], n_classes: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Centres, (C, D), and the centre of each row; C falls short where fewer rows differ."""
     n_centres = min(n_classes, len(np.unique(features, axis=0)))
     model = KMeans(n_centres, n_init=10, random_state=seed).fit(features)
     return model.cluster_centers_, model.labels_

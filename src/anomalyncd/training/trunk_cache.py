@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from anomalyncd.data.files import write_atomically
@@ -63,7 +63,7 @@ class TrunkCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         parts = {"tokens": self.tokens, "bias": self.bias, "frozen": self.frozen}
         with write_atomically(path) as temporary:
-            save_file(parts, temporary)
+            temporary.write_bytes(save(parts))
 
     @classmethod
     def load(cls, path: Path) -> "TrunkCache":
@@ -122,9 +122,12 @@ def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, View]]:
     while chunk := list(islice(stream, BATCH)):
         images = np.stack([image for image, _ in chunk])
         masks = np.stack([mask for _, mask in chunk])
-        yield start, View(
-            to_tensor(images),
-            torch.from_numpy(masks)[:, None],
+        yield (
+            start,
+            View(
+                to_tensor(images),
+                torch.from_numpy(masks)[:, None],
+            ),
         )
         start += len(chunk)
 
@@ -134,6 +137,7 @@ def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path
     shape = (*rows, *trunk.tokens.shape[1:])
     n_values = math.prod(shape)
     if 2 * n_values > settings.memory_limit_gb * 1e9:
+        folder.mkdir(parents=True, exist_ok=True)
         path = str(folder / "tokens.bin")
         flat = torch.from_file(path, shared=True, size=n_values, dtype=torch.bfloat16)
         tokens = flat.view(shape)

@@ -62,7 +62,7 @@ def _colours(strength: float) -> nn.Module:
     def around_one(low: float, high: float) -> tuple[float, float]:
         return 1 - strength * (1 - low), 1 + strength * (high - 1)
 
-    return augmentation.ImageSequential(
+    colours: nn.Module = augmentation.ImageSequential(
         augmentation.ColorJiggle(
             brightness=around_one(0.6, 1.4),
             contrast=around_one(0.6, 1.4),
@@ -73,3 +73,4 @@ def _colours(strength: float) -> nn.Module:
         augmentation.RandomGaussianBlur((33, 33), (1.7, 5.3), p=0.2 * strength),
         augmentation.RandomPosterize((5, 8), p=0.2 * strength),
     )
+    return colours

@@ -1,0 +1,151 @@
+"""Tokens out of the cache are those that the trunk would say again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from anomalyncd.model.pixels import to_tensor
+from anomalyncd.model.region_encoder import RegionEncoder, Trunk
+from anomalyncd.settings import TrainingSettings
+from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.loop import Batch, batch_loss
+from anomalyncd.training.trunk_cache import BATCH, TrunkCache, fill_cache
+from anomalyncd.training.views import View, augmented_view, central_view
+from conftest import QUICK, crops
+
+CPU = torch.device("cpu")
+VIEWS = QUICK.views
+N_REGIONS = 5
+
+
+def _fill(encoder: RegionEncoder, folder: Path, seed: int = 0, **views: float) -> TrunkCache:
+    settings = replace(VIEWS, **views)
+    return fill_cache(encoder, crops(N_REGIONS), N_REGIONS, settings, seed, folder)
+
+
+def _trunks(encoder: RegionEncoder, seed: int) -> list[Trunk]:
+    """The trunk run anew on the views that the seed stands for, view by view."""
+    images, masks = zip(*crops(N_REGIONS), strict=True)
+    whole = View(
+        torch.cat([to_tensor(image[None]) for image in images]),
+        torch.stack([torch.from_numpy(mask)[None] for mask in masks]),
+    )
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        views = [central_view(whole, VIEWS)]
+        views += [augmented_view(whole, VIEWS) for _ in range(VIEWS.n_views)]
+        dtype = encoder.vit.patch_embed.proj.weight.dtype
+        return [encoder.trunk(view.images.to(dtype), view.masks) for view in views]
+
+
+def _parts(cache: TrunkCache) -> tuple[Tensor, Tensor, Tensor]:
+    return cache.tokens, cache.bias, cache.frozen
+
+
+def _equal(first: TrunkCache, second: TrunkCache) -> bool:
+    pairs = zip(_parts(first), _parts(second), strict=True)
+    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+
+def _step(model: RegionClassifier, trunk: Trunk) -> tuple[Tensor, list[Tensor]]:
+    settings = TrainingSettings(epochs=2, contrast=True)
+    normal = torch.linspace(0, 1, N_REGIONS)
+    loss, _ = batch_loss(model, Batch(trunk, normal), None, 0, 0, settings)
+    return loss.detach(), list(torch.autograd.grad(loss, model.trainable()))
+
+
+# In bfloat16 the cache keeps what the trunk says; of float32 it keeps eight bits.
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.bfloat16, 1e-5), (torch.float32, 2e-2)], ids=["bf16", "fp32"]
+)
+def test_cached_step_is_the_uncached_step(
+    encoder: RegionEncoder, tmp_path: Path, dtype: torch.dtype, tolerance: float
+) -> None:
+    encoder.set_trunk_precision(dtype)
+    cache = _fill(encoder, tmp_path, seed=7)
+    torch.manual_seed(0)
+    model = RegionClassifier(encoder, n_classes=3, n_heads=2)
+    for parameter in model.trainable():
+        parameter.requires_grad_(True)
+    regions = torch.arange(N_REGIONS)
+    views = torch.ones_like(regions)
+    cached = cache.batch(regions.repeat(2), torch.cat([views, 2 * views]), CPU)
+    _, first, second = _trunks(encoder, seed=7)
+    pairs = [(first.tokens, second.tokens), (first.bias, second.bias)]
+    pairs.append((first.frozen, second.frozen))
+    fresh = Trunk(*(torch.cat(pair).float() for pair in pairs))
+    loss, gradients = _step(model, cached)
+    expected, expected_gradients = _step(model, fresh)
+    torch.testing.assert_close(loss, expected, atol=tolerance, rtol=tolerance)
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        assert (gradient - other).norm() <= 3 * tolerance * (1 + other.norm())
+
+
+def test_central_views_come_in_order(encoder: RegionEncoder, tmp_path: Path) -> None:
+    cache = _fill(encoder, tmp_path)
+    trunks = list(cache.central(CPU, size=2))
+    assert [len(trunk.tokens) for trunk in trunks] == [2, 2, 1]
+    fresh = _trunks(encoder, seed=0)[0]
+    tokens = torch.cat([trunk.tokens for trunk in trunks])
+    assert tokens.dtype == torch.float32
+    torch.testing.assert_close(tokens, fresh.tokens, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(torch.cat([t.bias for t in trunks]), fresh.bias)
+    torch.testing.assert_close(torch.cat([t.frozen for t in trunks]), fresh.frozen)
+
+
+def test_mapped_tokens_equal_those_in_memory(encoder: RegionEncoder, tmp_path: Path) -> None:
+    in_memory = _fill(encoder, tmp_path / "unused")
+    mapped = _fill(encoder, tmp_path / "new" / "folder", memory_limit_gb=0.0)
+    assert not (tmp_path / "unused").exists()
+    size = (tmp_path / "new" / "folder" / "tokens.bin").stat().st_size
+    assert size == 2 * in_memory.tokens.numel()
+    assert _equal(in_memory, mapped)
+
+
+def test_views_follow_from_the_seed_alone(encoder: RegionEncoder, tmp_path: Path) -> None:
+    first = _fill(encoder, tmp_path, seed=1)
+    torch.rand(3)
+    state = torch.get_rng_state()
+    assert _equal(first, _fill(encoder, tmp_path, seed=1))
+    assert torch.equal(torch.get_rng_state(), state)
+    other = _fill(encoder, tmp_path, seed=2)
+    assert torch.equal(first.tokens[:, 0], other.tokens[:, 0])
+    assert not torch.equal(first.tokens[:, 1:], other.tokens[:, 1:])
+    assert not torch.equal(first.tokens[:, 1], first.tokens[:, 2])
+
+
+@pytest.mark.parametrize("n_views", [0, 1, 3])
+def test_shapes(encoder: RegionEncoder, tmp_path: Path, n_views: int) -> None:
+    cache = _fill(encoder, tmp_path, n_views=n_views)
+    n_tokens = 1 + (VIEWS.size // 8) ** 2
+    assert (len(cache), cache.n_views) == (N_REGIONS, n_views)
+    assert cache.tokens.shape == (N_REGIONS, 1 + n_views, n_tokens, 16)
+    assert cache.bias.shape == cache.tokens.shape[:3]
+    assert cache.frozen.shape == (N_REGIONS, 1 + n_views, sum(encoder.widths[1:]))
+
+
+def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_path: Path) -> None:
+    few = crops(2)
+    many = few * (BATCH // 2 + 1)
+    cache = fill_cache(encoder, iter(many), len(many), replace(VIEWS, n_views=0), 0, tmp_path)
+    assert len(cache) == BATCH + 2
+    tokens = cache.tokens.float()
+    expected = tokens[:2].repeat(BATCH // 2 + 1, 1, 1, 1)
+    torch.testing.assert_close(tokens, expected, atol=0.02, rtol=0.01)
+    assert (tokens[0] - tokens[1]).abs().max() > 0.1
+
+
+def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no region"):
+        fill_cache(encoder, [], 0, VIEWS, 0, tmp_path)
+
+
+def test_saved_cache_is_loaded_unchanged(encoder: RegionEncoder, tmp_path: Path) -> None:
+    cache = _fill(encoder, tmp_path)
+    path = tmp_path / "folder" / "base.safetensors"
+    cache.save(path)
+    assert _equal(TrunkCache.load(path), cache)
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
