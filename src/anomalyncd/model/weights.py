@@ -135,6 +135,7 @@ def _from_environment(name: str) -> Path | None:
 
 def _from_hub(name: str) -> Path | None:
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
 
     repository = f"timm/{name}"
     kept = try_to_load_from_cache(repository, _HUB_FILE)
@@ -142,7 +143,10 @@ def _from_hub(name: str) -> Path | None:
         return Path(kept)
     if not _answers(constants.ENDPOINT):
         return None
-    return Path(hf_hub_download(repository, _HUB_FILE))
+    try:
+        return Path(hf_hub_download(repository, _HUB_FILE))
+    except (OSError, HfHubHTTPError):
+        return None
 
 
 def _answers(address: str) -> bool:

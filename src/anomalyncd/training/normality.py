@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.training.start import kmeans
 
+PUBLISHED_SPLIT = 0.5
 N_PASSES = 6
 TEMPERATURE = 0.1
 STEEPNESS = 10.0
@@ -16,7 +17,7 @@ N_NORMAL_CENTRES = 3
 
 def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weight of "normal" in pseudo-label correction, `max(0, 0.5 - s)` (AnomalyNCD, eq. 6)."""
-    weights: NDArray[np.float32] = np.maximum(0.5 - scores, 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(PUBLISHED_SPLIT - scores, 0).astype(np.float32)
     return weights
 
 
@@ -107,6 +108,8 @@ def fit_normality(
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
     threshold = minimum_cross_entropy(smoothed)
+    if np.ptp(smoothed) < 1e-6:
+        threshold = PUBLISHED_SPLIT  # Nothing to compare with.
     normal = normal_weights(smoothed, threshold)
     sure = features[normal > 0.5]
     centres = np.zeros((0, features.shape[1]), np.float32)
