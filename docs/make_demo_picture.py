@@ -1,6 +1,6 @@
-"""Draws docs/images/demo.png from the run of `make demo`: a row for each class discovered.
+"""Draws docs/images/demo.jpg from the run of `make demo`: a row for each class discovered.
 
-python docs/make_demo_picture.py demo/run docs/images/demo.png
+python docs/make_demo_picture.py demo/run docs/images/demo.jpg
 """
 
 import sys
@@ -50,7 +50,7 @@ def main(run: Path, out: Path) -> None:
             picture = Image.fromarray(draw_region(row, run / "masks"))
             sheet.paste(picture, (LABEL + column * (SIDE + GAP), top))
     out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out, optimize=True)
+    sheet.save(out, optimize=True, quality=88)
 
 
 if __name__ == "__main__":
