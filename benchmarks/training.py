@@ -40,7 +40,7 @@ def step(model: RegionClassifier, batch: Batch, settings) -> float:
     model.zero_grad()
     loss, _ = batch_loss(model, batch, None, 0, 0, settings.training)
     loss.backward()
-    return float(loss)
+    return float(loss.detach())
 
 
 def plain_epoch(
