@@ -29,7 +29,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 bench: install
 	$(BIN)/python benchmarks/mebin.py
