@@ -82,10 +82,11 @@ def compare(maps: list[NDArray[np.float32]], bounds: ScoreRange, n_threads: int)
 def main() -> None:
     """Prints one row for each size of map, share of foreground and number of threads."""
     n_processors = os.cpu_count() or 1
-    print(f"{n_processors} processors, medians of {N_RUNS} runs, {len(N_DEFECTS)} maps a size")
+    print(f"{n_processors} processors, medians of {N_RUNS} runs, as many pixels of each size")
     print(f"{'px':>5} {'range':>8} {'foreground':>11} {'':>9} {'published':>11} {'ours':>9} ratio")
     for side in SIDES:
-        maps = [made_map(side, n, seed) for seed, n in enumerate(N_DEFECTS)]
+        n_maps = len(N_DEFECTS) * (max(SIDES) // side) ** 2
+        maps = [made_map(side, N_DEFECTS[seed % len(N_DEFECTS)], seed) for seed in range(n_maps)]
         usual = score_range(maps, SETTINGS)
         lowest = min(float(anomaly_map.min()) for anomaly_map in maps)
         for name, bounds in (("usual", usual), ("widest", ScoreRange(lowest, usual.high))):
