@@ -51,31 +51,29 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     encoder = new_encoder(settings)
     with stages("regions"):
         if inputs.masks is not None:
-            regions, coded = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+            found = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
         else:
             bounds = score_range(inputs.maps, settings.mebin)
-            regions, coded = regions_of_maps(
+            found = regions_of_maps(
                 inputs.maps, inputs.sizes, bounds, settings.mebin, settings.regions
             )
     with stages("read"):
-        crops = read_crops(
-            inputs.parts, regions, coded, settings.views.load_size, settings.regions.rules
-        )
-        cache = fill_cache(encoder, crops, len(regions), settings.views, 0, work)
+        crops = read_crops(inputs.parts, found, settings.views.load_size, settings.regions.rules)
+        cache = fill_cache(encoder, crops, len(found.regions), settings.views, 0, work)
     scores = []
     for seed in range(seeds):
         with stages("train"):
-            found = discover_classes(
-                copy.deepcopy(encoder), cache, regions.score, n_classes, None, settings, seed
+            classes = discover_classes(
+                copy.deepcopy(encoder), cache, found.regions.score, n_classes, None, settings, seed
             )
         tables = verdicts(
-            inputs.parts, inputs.sizes, regions, found.features, found.probabilities, coded
+            inputs.parts, inputs.sizes, found, classes.features, classes.probabilities
         )
         score = cluster_scores(labels[counted], tables.images["class"].to_numpy()[counted])
         scores.append((score.nmi, score.ari, score.f1))
     return {
         "n_classes": n_classes,
-        "n_regions": len(regions),
+        "n_regions": len(found.regions),
         **{
             name: {"mean": round(float(np.mean(values)), 3), "std": round(float(np.std(values)), 3)}
             for name, values in zip(("nmi", "ari", "f1"), zip(*scores, strict=True), strict=True)

@@ -86,6 +86,7 @@ def discover(
 ) -> None:
     """Discover the kinds of defects among PARTS; an interrupted run goes on where it stopped."""
     from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
     given = {"maps": maps, "masks": masks, "base": base}
@@ -97,8 +98,9 @@ def discover(
     run = out or Path("runs") / _name(parts)
     started = time.perf_counter()
     discover_run(estimator, parts, run, overwrite=overwrite, **given)
+    page = write_report(run)
     print_classes(estimator.verdicts_.classes)
-    say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {run}")
+    say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {page}")
 
 
 @app.command()
@@ -197,6 +199,7 @@ def demo(
     from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.evaluation.baselines import kmeans_on_whole_images
     from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
+    from anomalyncd.evaluation.labels import labels_from_names
     from anomalyncd.model.weights import load_backbone
     from anomalyncd.runs import discover_run
 
@@ -208,7 +211,7 @@ def demo(
     evaluation = evaluate_run(run)
     parts = Parts.from_folder(folder)
     plain = kmeans_on_whole_images(load_backbone(), parts, n_classes, seed)
-    baseline = evaluate_classes(parts.names, plain)
+    baseline = evaluate_classes(labels_from_names(parts.names), plain)
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}
     print_scores(scores)

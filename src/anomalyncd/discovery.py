@@ -19,11 +19,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
 from anomalyncd.persistence import read_model, write_model
-from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
-from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
 from anomalyncd.regions.reading import read_crops
-from anomalyncd.regions.score_range import ScoreRange, score_range
-from anomalyncd.regions.table import Regions
+from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, resolve_device
 from anomalyncd.settings import Settings, resolve_settings
@@ -53,11 +51,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         labels_: Class of each part, (N,), int; 0 is the normal class.
         verdicts_: Tables of parts, regions and classes, see `Verdicts`.
+        normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
 
     labels_: NDArray[np.int64]
     verdicts_: Verdicts
+    normal_scores_: NDArray[np.float32]
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
@@ -121,21 +121,27 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             _require_regions(len(inputs.parts), n_classes)
         encoder = self._encoder(settings)
         with _work_folder(folder) as work:
-            regions, coded = self._find(inputs, encoder, settings, work)
+            found = self._find(inputs, encoder, settings, work)
             with self.stages_("read"):
-                cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
+                cache = self._read(inputs.parts, found, encoder, settings, work)
                 known = None
                 if inputs.base is not None:
                     known = read_base(
                         inputs.base, encoder, settings, self.random_state, work / "base"
                     )
             with self.stages_("train"):
-                found = discover_classes(
-                    encoder, cache, regions.score, n_classes, known, settings, self.random_state
+                discovered = discover_classes(
+                    encoder,
+                    cache,
+                    found.regions.score,
+                    n_classes,
+                    known,
+                    settings,
+                    self.random_state,
                 )
-        self.model_, self.normality_ = found.model, found.normality
+        self.model_, self.normality_ = discovered.model, discovered.normality
         self.verdicts_ = verdicts(
-            inputs.parts, inputs.sizes, regions, found.features, found.probabilities, coded
+            inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
         )
         self.labels_ = self.verdicts_.images["class"].to_numpy()
         return self
@@ -177,16 +183,16 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         encoder = self.model_.encoder
         with _work_folder(folder) as work:
             if inputs.masks is not None:
-                regions, coded = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+                found = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
             else:
                 scored = inputs.maps or self._score(inputs.parts, encoder, settings, work)
                 assert self.range_ is not None
-                regions, coded = regions_of_maps(
+                found = regions_of_maps(
                     scored, inputs.sizes, self.range_, settings.mebin, settings.regions
                 )
-            cache = self._read(inputs.parts, regions, coded, encoder, settings, work)
-        features, probabilities = classify(self.model_, self.normality_, cache, regions.score)
-        return verdicts(inputs.parts, inputs.sizes, regions, features, probabilities, coded)
+            cache = self._read(inputs.parts, found, encoder, settings, work)
+        features, probabilities = classify(self.model_, self.normality_, cache, found.regions.score)
+        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
 
     def _encoder(self, settings: Settings) -> RegionEncoder:
         if self.precision not in PRECISIONS:
@@ -198,8 +204,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _find(
         self, inputs: Inputs, encoder: RegionEncoder, settings: Settings, work: Path
-    ) -> tuple[Regions, CodedMasks]:
+    ) -> Found:
         self.range_ = self.scoring_ = None
+        self.normal_scores_ = np.zeros(0, np.float32)
         if inputs.masks is not None:
             with self.stages_("regions"):
                 return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
@@ -214,10 +221,11 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 if inputs.normals is not None:
                     normal_maps = self._score(inputs.normals, encoder, settings, work / "normals")
         with self.stages_("regions"):
-            self.range_ = score_range(maps, settings.mebin, normal_maps)
-            return regions_of_maps(
-                maps, inputs.sizes, self.range_, settings.mebin, settings.regions
-            )
+            self.range_ = bounds = score_range(maps, settings.mebin, normal_maps)
+            if normal_maps is not None:
+                peaks = [rescale(scores, bounds).max() for scores in normal_maps]
+                self.normal_scores_ = np.array(peaks, np.float32)
+            return regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
 
     def _score(self, parts: Parts, encoder: RegionEncoder, settings: Settings, work: Path) -> Maps:
         assert self.scoring_ is not None
@@ -228,14 +236,14 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _read(
         self,
         parts: Parts,
-        regions: Regions,
-        coded: CodedMasks,
+        found: Found,
         encoder: RegionEncoder,
         settings: Settings,
         work: Path,
     ) -> TrunkCache:
-        crops = read_crops(parts, regions, coded, settings.views.load_size, settings.regions.rules)
-        return fill_cache(encoder, crops, len(regions), settings.views, self.random_state, work)
+        crops = read_crops(parts, found, settings.views.load_size, settings.regions.rules)
+        count = len(found.regions)
+        return fill_cache(encoder, crops, count, settings.views, self.random_state, work)
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted model: safetensors and JSON, nothing that executes.

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.parts import Parts
 from anomalyncd.merging import class_areas, merge_regions, merging_temperature
+from anomalyncd.regions.finding import Found
 from anomalyncd.regions.masks import CodedMasks
-from anomalyncd.regions.table import Regions
 
 NORMAL = "normal"
 
@@ -20,7 +20,8 @@ class Verdicts:
 
     images: pd.DataFrame
     """One row a part: `name`, `path`, `class` (index), `class_name`, `normal`, `score`,
-    `n_regions`, and for each class k `p_k` (probability) and `area_k` (mask pixels)."""
+    `n_regions`, `height`, `width` (px), and for each class k `p_k` (probability) and `area_k`
+    (mask pixels)."""
     regions: pd.DataFrame
     """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
     `area` (mask pixels), `score` (0..1), `found` (False: the whole image stands in for a part
@@ -34,6 +35,8 @@ class Verdicts:
     """(R, K): class probabilities of each region."""
     masks: CodedMasks
     """What was taken for anomalous on each part, at the size of its map."""
+    counts: NDArray[np.int64]
+    """(N, n_thresholds): MEBin's region counts of each part; (N, 0) where masks were given."""
 
 
 def class_names(n_classes: int) -> list[str]:
@@ -44,21 +47,20 @@ def class_names(n_classes: int) -> list[str]:
 def verdicts(
     parts: Parts,
     sizes: NDArray[np.int64],
-    regions: Regions,
+    found: Found,
     features: NDArray[np.float32],
     probabilities: NDArray[np.float32],
-    masks: CodedMasks,
 ) -> Verdicts:
     """Merges regions into images and writes the tables.
 
     Args:
         parts: The parts.
         sizes: Height and width of each, (N, 2), px.
-        regions: Their regions, at least one each.
+        found: Their regions and masks.
         features: (R, D).
         probabilities: (R, K).
-        masks: One a part.
     """
+    regions = found.regions
     n_classes = probabilities.shape[1]
     names = np.array(class_names(n_classes))
     temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
@@ -71,11 +73,14 @@ def verdicts(
     by_region["score"] = regions.score
     by_region["found"] = regions.found
     by_image = _table(parts, np.arange(len(parts)), merged.argmax(1), merged, names)
+    by_image[["height", "width"]] = sizes
     by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
     by_image["n_regions"] = np.bincount(regions.image, regions.found, len(parts)).astype(int)
     by_image[[f"area_{index}" for index in range(n_classes)]] = areas
     by_class = _class_table(by_image, by_region, names)
-    return Verdicts(by_image, by_region, by_class, features, probabilities, masks)
+    return Verdicts(
+        by_image, by_region, by_class, features, probabilities, found.masks, found.counts
+    )
 
 
 def _table(

@@ -3,28 +3,27 @@
 import platform
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.data.inputs import PartsLike
 from anomalyncd.data.json_files import write_json
 from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
+from anomalyncd.finished_run import FORMAT, RECORD
 from anomalyncd.result import Verdicts
 from anomalyncd.settings import resolve_settings
 
-RECORD = "run.json"
-"""Written last: a folder that holds it is a finished run."""
-
 _WORK = frozenset({"maps", "normals", "tokens.bin"})
 _RESULTS = frozenset(
-    {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy"}
+    {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
+    | {"normal_scores.npy", "report.html", "operating.json"}
     | {"masks", "model", "predictions", RECORD}
 )
 
@@ -54,15 +53,18 @@ def discover_run(
     _refuse_other_content(folder, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     estimator.fit(parts, folder=folder, **inputs)
-    write_run(estimator, folder)
+    write_run(estimator, folder, {"parts": parts, **inputs})
 
 
-def write_run(estimator: AnomalyNCD, folder: str | Path) -> None:
+def write_run(
+    estimator: AnomalyNCD, folder: str | Path, inputs: Mapping[str, Any] | None = None
+) -> None:
     """Writes a fitted estimator's tables, arrays, masks, model and `run.json` into a folder.
 
     Args:
         estimator: Fitted here, not loaded.
         folder: Made where it is missing; an earlier run in it is replaced once all is written.
+        inputs: What was given to `fit`; paths among it are recorded.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +74,10 @@ def write_run(estimator: AnomalyNCD, folder: str | Path) -> None:
         estimator.verdicts_.classes.to_csv(new / "classes.csv", index=False, lineterminator="\n")
         _write_array(new / "features.npy", estimator.verdicts_.features)
         _write_array(new / "probabilities.npy", estimator.verdicts_.probabilities)
+        _write_array(new / "counts.npy", estimator.verdicts_.counts)
+        _write_array(new / "normal_scores.npy", estimator.normal_scores_)
         estimator.save(new / "model")
-        write_json(new / RECORD, _record(estimator))
+        write_json(new / RECORD, _record(estimator, inputs or {}))
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
             _move(new / name, folder / name)
@@ -88,27 +92,6 @@ def write_prediction(verdicts: Verdicts, folder: str | Path) -> None:
         _write_tables(verdicts, Path(workshop))
         for name in ("regions.csv", "masks", "images.csv"):
             _move(Path(workshop) / name, folder / name)
-
-
-def read_images(folder: str | Path) -> pd.DataFrame:
-    """The table of parts of a run or a prediction, as it was written.
-
-    Raises:
-        InputError: The folder holds no such table, or a damaged one.
-    """
-    path = Path(folder).expanduser() / "images.csv"
-    if not path.is_file():
-        raise InputError(f"'{folder}' holds no images.csv; give the folder of a finished run")
-    # A part may be called "001" or "NA".
-    text = {"name": str, "path": str, "class_name": str}
-    try:
-        table = pd.read_csv(path, dtype=text, keep_default_na=False, encoding="utf-8")
-    except ValueError as error:
-        raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
-    lost = {*text, "class"} - set(table.columns)
-    if lost:
-        raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
-    return table
 
 
 def refuse_folder_within(folder: Path, parts: PartsLike) -> None:
@@ -164,10 +147,16 @@ def _move(source: Path, target: Path) -> None:
         source.replace(target)
 
 
-def _record(estimator: AnomalyNCD) -> dict[str, Any]:
+def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
     packages = ("anomalyncd", "torch", "numpy")
     stages = estimator.stages_
     return {
+        "format": FORMAT,
+        "inputs": {
+            name: str(given) if isinstance(given, str | Path) else "in memory"
+            for name, given in inputs.items()
+            if given is not None
+        },
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "settings": asdict(resolve_settings(estimator.preset)),
         "n_parts": len(estimator.verdicts_.images),

@@ -10,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_names
+from anomalyncd.evaluation.labels import true_labels
 from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
-from anomalyncd.runs import read_images
+from anomalyncd.finished_run import read_table
 
 LEFT_OUT = ("combined",)
 """Classes of MVTec AD that mix several kinds of defects; the papers leave them out."""
+UNLABELLED = "no label"
+"""What parts without a label are called among those left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,24 +44,24 @@ class Evaluation:
 
 
 def evaluate_classes(
-    names: Sequence[str] | pd.Series,
+    labels: Sequence[str] | NDArray[Any],
     classes: Sequence[str] | pd.Series | NDArray[Any],
     ignore: Collection[str] = LEFT_OUT,
 ) -> Evaluation:
     """Scores the classes of parts.
 
     Args:
-        names: Relative paths of the parts, (N,), in a folder named after the true class each.
+        labels: True class of each part, (N,); "" where it is not known.
         classes: Discovered class of each part, (N,).
-        ignore: True classes that do not count.
+        ignore: True classes that do not count, as those not known do not.
 
     Raises:
-        InputError: The names tell no classes, or fewer than two classes count.
+        InputError: Fewer than two classes count.
     """
-    true, found = np.array(labels_from_names(names)), np.asarray(classes)
-    dropped = np.isin(true, list(ignore))
-    labels, counts = np.unique(true[dropped], return_counts=True)
-    left_out = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    true, found = np.array(labels), np.asarray(classes)
+    dropped = np.isin(true, [*ignore, ""])
+    left, counts = np.unique(true[dropped], return_counts=True)
+    left_out = {name or UNLABELLED: int(n) for name, n in zip(left.tolist(), counts, strict=True)}
     true, found = true[~dropped], found[~dropped]
     if len(np.unique(true)) < 2:
         raise InputError(
@@ -67,6 +69,19 @@ def evaluate_classes(
             "leave fewer classes out"
         )
     return Evaluation(cluster_scores(true, found), len(true), left_out, confusion(true, found))
+
+
+def evaluate_images(images: pd.DataFrame, ignore: Collection[str] = LEFT_OUT) -> Evaluation:
+    """Scores the table of parts of a run or a prediction.
+
+    Args:
+        images: See `Verdicts.images`.
+        ignore: True classes that do not count.
+
+    Raises:
+        InputError: The parts neither have labels nor lie in a folder a class.
+    """
+    return evaluate_classes(true_labels(images), images["class_name"], ignore)
 
 
 def evaluate_run(folder: str | Path, ignore: Collection[str] = LEFT_OUT) -> Evaluation:
@@ -77,7 +92,6 @@ def evaluate_run(folder: str | Path, ignore: Collection[str] = LEFT_OUT) -> Eval
         ignore: True classes that do not count.
 
     Raises:
-        InputError: No such table, or the parts do not lie in a folder a class.
+        InputError: No such table, or see `evaluate_images`.
     """
-    images = read_images(folder)
-    return evaluate_classes(images["name"], images["class_name"], ignore)
+    return evaluate_images(read_table(folder), ignore)

@@ -37,3 +37,20 @@ def labels_from_names(names: Sequence[str] | pd.Series) -> tuple[str, ...]:
             "to be scored they must lie in one folder a class, directly below the folder of parts"
         )
     return labels
+
+
+def true_labels(images: pd.DataFrame) -> tuple[str, ...]:
+    """The true class of each part of a run: its column `label`, or else the folder it lies in.
+
+    Args:
+        images: Table of parts, see `Verdicts.images`.
+
+    Returns:
+        One class name a part, in order; "" where the column is blank.
+
+    Raises:
+        InputError: See `labels_from_names`.
+    """
+    if "label" in images.columns and (images["label"] != "").any():
+        return tuple(images["label"])
+    return labels_from_names(images["name"])

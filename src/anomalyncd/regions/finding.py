@@ -1,5 +1,8 @@
 """All regions of all parts, from maps or from masks."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +16,26 @@ from anomalyncd.regions.table import Regions, find_regions, regions_from_mask
 from anomalyncd.settings import MebinSettings, RegionSettings
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What is anomalous on some parts."""
+
+    regions: Regions
+    """Regions of all parts, in the order of the parts; at least one each."""
+    masks: CodedMasks
+    """One a part, at the size of its map."""
+    counts: NDArray[np.int64]
+    """(N, n_thresholds): MEBin's connected components of each part, highest threshold first;
+    (N, 0) where the masks were given."""
+
+
 def regions_of_maps(
     maps: Maps,
     sizes: NDArray[np.int64],
     bounds: ScoreRange,
     mebin: MebinSettings,
     settings: RegionSettings,
-) -> tuple[Regions, CodedMasks]:
+) -> Found:
     """Binarises every map and cuts its regions out; maps are streamed.
 
     Args:
@@ -28,27 +44,33 @@ def regions_of_maps(
         bounds: The score range of all maps.
         mebin: Binarisation.
         settings: Crops.
-
-    Returns:
-        Regions of all parts in order, and a mask a part at the size of its map.
     """
-    tables, codes = [], []
-    found = binarise_all(maps, bounds, mebin)
-    for index, binarised in enumerate(track(found, "Finding regions", len(maps))):
+    tables, codes, counts = [], [], []
+    binarised_maps = binarise_all(maps, bounds, mebin)
+    for index, binarised in enumerate(track(binarised_maps, "Finding regions", len(maps))):
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
         tables.append(find_regions(index, maps[index], binarised, size, bounds, settings))
         codes.append(encode_mask(binarised.mask))
-    return Regions.concatenate(tables), CodedMasks(tuple(codes))
+        counts.append(binarised.counts)
+    return _found(tables, codes, np.stack(counts))
 
 
-def regions_of_masks(
-    masks: Masks, sizes: NDArray[np.int64], settings: RegionSettings
-) -> tuple[Regions, CodedMasks]:
-    """Cuts out the regions that somebody has marked, one mask a part; see `regions_of_maps`."""
+def regions_of_masks(masks: Masks, sizes: NDArray[np.int64], settings: RegionSettings) -> Found:
+    """Cuts out the regions that somebody has marked.
+
+    Args:
+        masks: One a part.
+        sizes: Height and width of each part, (N, 2), px.
+        settings: Crops.
+    """
     tables, codes = [], []
     for index in track(range(len(masks)), "Finding regions"):
         mask = masks[index]
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
         tables.append(regions_from_mask(index, mask, size, settings))
         codes.append(encode_mask(mask))
-    return Regions.concatenate(tables), CodedMasks(tuple(codes))
+    return _found(tables, codes, np.zeros((len(masks), 0), np.int64))
+
+
+def _found(tables: list[Regions], codes: Iterable[bytes], counts: NDArray[np.int64]) -> Found:
+    return Found(Regions.concatenate(tables), CodedMasks(tuple(codes)), counts)

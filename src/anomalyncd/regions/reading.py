@@ -9,25 +9,20 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.parts import Parts
 from anomalyncd.regions.crops import Scalar, crop
-from anomalyncd.regions.masks import CodedMasks
-from anomalyncd.regions.table import Regions, resize_mask
+from anomalyncd.regions.finding import Found
+from anomalyncd.regions.table import resize_mask
 
 Crop: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 def read_crops(
-    parts: Parts,
-    regions: Regions,
-    masks: CodedMasks,
-    side: int,
-    rules: Literal["paper", "default"],
+    parts: Parts, found: Found, side: int, rules: Literal["paper", "default"]
 ) -> Iterator[Crop]:
     """Cuts every region out of its image and its mask.
 
     Args:
         parts: The images; each is read once, since a table lists its regions one after the other.
-        regions: What to cut out.
-        masks: What is anomalous on each part, of any size.
+        found: What to cut out.
         side: Side of a crop in pixels.
         rules: `paper` fills with black and keeps the first corner of what is not square; `default`
             fills by reflection.
@@ -36,10 +31,10 @@ def read_crops(
         For each region an image (side, side, 3), uint8, and its mask (side, side), float32, 0..1.
     """
     current = -1
-    for index, box in zip(regions.image.tolist(), regions.box, strict=True):
+    for index, box in zip(found.regions.image.tolist(), found.regions.box, strict=True):
         if index != current:
             current, image = index, parts.image(index)
-            covered = resize_mask(masks[index], image.shape[:2]).astype(np.float32)
+            covered = resize_mask(found.masks[index], image.shape[:2]).astype(np.float32)
         picture = crop(image, box, "zero" if rules == "paper" else "reflect")
         yield _resize(picture, side), _resize(crop(covered, box, "zero"), side)
 

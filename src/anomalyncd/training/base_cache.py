@@ -32,17 +32,15 @@ def read_base(
     """
     sizes = np.array([base.parts.image(i).shape[:2] for i in range(len(base.parts))], np.int64)
     limited = replace(settings.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
-    regions, coded = regions_of_masks(base.masks, sizes, limited)
+    found = regions_of_masks(base.masks, sizes, limited)
     stored = cache_folder() / "base" / f"{_key(base, encoder, settings, seed)}.safetensors"
     if stored.is_file():
         cache = TrunkCache.load(stored)
     else:
-        crops = read_crops(
-            base.parts, regions, coded, settings.views.load_size, settings.regions.rules
-        )
-        cache = fill_cache(encoder, crops, len(regions), settings.views, seed, folder)
+        crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
+        cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
         cache.save(stored)
-    return BaseRegions(cache, base.labels[regions.image], len(base.class_names))
+    return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
 
 
 def _key(base: BaseSet, encoder: RegionEncoder, settings: Settings, seed: int) -> str:

@@ -1,0 +1,178 @@
+"""What the report says, as plain values that the template lays out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.finished_run import FinishedRun
+
+N_TYPICAL, N_UNCERTAIN, N_PARTS = 12, 6, 12
+_GRID = 24
+
+
+@dataclass(frozen=True, eq=False)
+class ClassCard:
+    """One discovered class."""
+
+    index: int
+    name: str
+    n_parts: int
+    share: float
+    """Of all parts, 0..1."""
+    n_regions: int
+    median_area: float
+    """Of its regions, mask pixels; NaN without any."""
+    typical: list[int]
+    """Rows of the regions that belong to it most surely, one a part, surest first."""
+    uncertain: list[int]
+    """Rows of the regions that nearly went elsewhere, least certain first."""
+    positions: NDArray[np.float64]
+    """(rows, columns): how often its masks cover each place of the part."""
+    rivals: dict[int, str] = field(default_factory=dict)
+    """For each uncertain row the class it nearly went to."""
+
+
+def title(run: FinishedRun) -> str:
+    """What the parts are called."""
+    parts = run.record["inputs"].get("parts")
+    return Path(parts).stem if parts else "Parts"
+
+
+def summary(run: FinishedRun) -> str:
+    """What was done and what came of it, in one paragraph."""
+    n_parts, n_classes = len(run.images), len(run.classes)
+    given = run.record["inputs"]
+    n_defective = int((~run.images["normal"]).sum())
+    kinds = run.classes[~run.classes["normal"] & (run.classes["n_images"] > 0)]
+    largest = kinds.sort_values("n_images", ascending=False, kind="stable")
+    seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
+    labels = "labelled defects of other products" if given.get("base") else "without any label"
+    text = (
+        f"{n_parts} photographs were sorted into {n_classes} classes, {labels}: normal, and "
+        f"{n_classes - 1} kinds of defects. {n_defective} parts show a defect"
+    )
+    if len(largest):
+        first = largest.iloc[0]
+        text += f"; the most frequent kind is {first['class_name']} with {first['n_images']} parts"
+    return f"{text}. It took {_duration(seconds)}."
+
+
+def maps_line(run: FinishedRun) -> str:
+    """Where the masks come from."""
+    given = run.record["inputs"]
+    if given.get("masks") or given.get("boxes"):
+        return "The anomalous places were marked by people."
+    if given.get("maps"):
+        return "The anomaly maps were given."
+    if given.get("normals"):
+        return "Each part was compared with photographs of normal parts."
+    return "Without a detector or normal photographs, the parts were compared with each other."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
+def class_cards(run: FinishedRun) -> list[ClassCard]:
+    """A card for each class but the normal one, largest first."""
+    found = run.regions[run.regions["found"]]
+    probabilities = found[[f"p_{k}" for k in run.classes["class"]]].to_numpy()
+    covered = _coverage(run, found)
+    cards = []
+    for row in run.classes[~run.classes["normal"]].to_dict("records"):
+        index = int(row["class"])
+        mine = found[found["class"] == index]
+        chances = probabilities[(found["class"] == index).to_numpy()]
+        uncertain, rivals = _uncertain(mine, chances, list(run.classes["class_name"]))
+        n_parts = int((run.images["class"] == index).sum())
+        cards.append(
+            ClassCard(
+                index,
+                str(row["class_name"]),
+                n_parts,
+                n_parts / len(run.images),
+                len(mine),
+                float(mine["area"].median()) if len(mine) else float("nan"),
+                _surest(mine, chances[:, index]),
+                uncertain,
+                covered[index],
+                rivals,
+            )
+        )
+    return sorted(cards, key=lambda card: -card.n_parts)
+
+
+def _surest(regions: pd.DataFrame, chance: NDArray[np.float64]) -> list[int]:
+    order = regions.assign(chance=chance).sort_values("chance", ascending=False, kind="stable")
+    return [int(row) for row in order.drop_duplicates("name").index[:N_TYPICAL]]
+
+
+def _uncertain(
+    regions: pd.DataFrame, chances: NDArray[np.float64], names: list[str]
+) -> tuple[list[int], dict[int, str]]:
+    """Regions with the smallest lead over another class, and that class."""
+    if not len(regions) or chances.shape[1] < 2:
+        return [], {}
+    ranked = np.argsort(-chances, axis=1)
+    lead = np.take_along_axis(chances, ranked[:, :1], 1) - np.take_along_axis(
+        chances, ranked[:, 1:2], 1
+    )
+    least = [i for i in np.argsort(lead[:, 0], kind="stable")[:N_UNCERTAIN] if lead[i, 0] < 0.5]
+    rows = [int(regions.index[i]) for i in least]
+    return rows, {int(regions.index[i]): names[int(ranked[i, 1])] for i in least}
+
+
+def _coverage(run: FinishedRun, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
+    """For each class how often its regions cover each place of the part."""
+    masks = {name: run.mask(name) for name in found["name"].unique()}
+    sizes = run.images.set_index("name")[["height", "width"]].T.to_dict("list")
+    aspect = float(np.median(run.images["height"] / run.images["width"]))
+    columns = round(_GRID / max(aspect, 1))
+    rows = max(1, round(columns * aspect))
+    grids = {int(index): np.zeros((rows, columns)) for index in run.classes["class"]}
+    for row in found.to_dict("records"):
+        inside = _inside(masks[row["name"]], row, *sizes[row["name"]])
+        grids[row["class"]] += _resampled(inside, rows, columns)
+    return grids
+
+
+def _inside(
+    mask: NDArray[np.bool_], row: dict[Any, Any], height: int, width: int
+) -> NDArray[np.bool_]:
+    """A mask with everything outside a box of the image switched off."""
+    y, x = mask.shape[0] / height, mask.shape[1] / width
+    top, bottom = max(0, int(row["top"] * y)), int(np.ceil(row["bottom"] * y))
+    left, right = max(0, int(row["left"] * x)), int(np.ceil(row["right"] * x))
+    inside = np.zeros_like(mask)
+    inside[top:bottom, left:right] = mask[top:bottom, left:right]
+    return inside
+
+
+def _resampled(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.float64]:
+    """Largest value of a mask in each cell of a grid."""
+    grid = np.zeros((rows, columns))
+    y, x = np.nonzero(mask)
+    grid[y * rows // mask.shape[0], x * columns // mask.shape[1]] = 1
+    return grid
+
+
+def normal_parts(run: FinishedRun) -> list[str]:
+    """Names of normal parts, spread evenly from the lowest score to the highest."""
+    normal = run.images[run.images["normal"]].sort_values("score", kind="stable")
+    chosen = np.unique(np.linspace(0, len(normal) - 1, N_PARTS).round().astype(int))
+    return list(normal["name"].iloc[chosen]) if len(normal) else []
+
+
+def composite_parts(run: FinishedRun) -> dict[str, list[str]]:
+    """Parts with regions of two or more kinds of defects: names of the kinds, most kinds first."""
+    defects = run.regions[run.regions["found"] & ~run.regions["normal"]]
+    kinds = defects.groupby("name")["class_name"].unique()
+    several = kinds[kinds.map(len) > 1]
+    order = several.map(len).sort_values(ascending=False, kind="stable").index
+    return {str(name): sorted(several[name]) for name in order}

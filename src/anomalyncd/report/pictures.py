@@ -1,0 +1,93 @@
+"""Small pictures of parts and regions, as data URIs, with what is anomalous outlined."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.data.images import read_image
+from anomalyncd.errors import InputError
+from anomalyncd.finished_run import FinishedRun
+from anomalyncd.progress import track
+from anomalyncd.regions.crops import crop
+from anomalyncd.regions.table import resize_mask
+
+REGION_SIDE, PART_SIDE = 144, 240
+_QUALITY = 78
+_OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
+
+
+def region_pictures(run: FinishedRun, rows: list[int]) -> dict[int, str]:
+    """Pictures of regions, outlined.
+
+    Args:
+        run: The run.
+        rows: Rows of `run.regions`.
+
+    Returns:
+        Row to data URI; a region whose photograph cannot be read any more is left out.
+    """
+    chosen = run.regions.loc[sorted(set(rows))]
+    pictures = {}
+    for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
+        for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
+            cut = crop(image, box.to_numpy(), "reflect")
+            pictures[int(str(row))] = _coded(
+                _outlined(cut, crop(mask, box.to_numpy(), "zero"), REGION_SIDE / max(cut.shape[:2]))
+            )
+    return pictures
+
+
+def part_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
+    """Pictures of whole parts, outlined.
+
+    Args:
+        run: The run.
+        names: Names of parts.
+
+    Returns:
+        Name to data URI; a part whose photograph cannot be read any more is left out.
+    """
+    chosen = run.images[run.images["name"].isin(names)]
+    return {
+        name: _coded(_outlined(image, mask, PART_SIDE / max(image.shape[:2])))
+        for name, _, image, mask in _opened(run, chosen, "Drawing parts")
+    }
+
+
+def _opened(
+    run: FinishedRun, table: pd.DataFrame, what: str
+) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Name, rows, photograph and mask of each part in a table."""
+    groups = table.groupby("name", sort=False)
+    for _, group in track(groups, what, groups.ngroups):
+        name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
+        try:
+            image = read_image(path)
+        except InputError:
+            continue  # Parts may have been moved or come from memory; the page says so.
+        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
+
+
+def _outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:
+    """Brings a picture to a scale and draws the outline of its mask."""
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    picture = np.ascontiguousarray(cv2.resize(image, (width, height), interpolation=method))
+    grey = cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
+    outlines, _ = cv2.findContours(
+        (np.asarray(grey) > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    for colour, thickness in _OUTLINE:
+        cv2.drawContours(picture, outlines, -1, colour, thickness, cv2.LINE_AA)
+    return picture
+
+
+def _coded(picture: NDArray[np.uint8]) -> str:
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
+    _, code = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
+    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")

@@ -1,0 +1,157 @@
+"""Builds `report.html` from a finished run."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from anomalyncd.data.files import write_atomically
+from anomalyncd.errors import InputError
+from anomalyncd.evaluation.evaluate import Evaluation, evaluate_images
+from anomalyncd.evaluation.operating import curve_of_run, read_point
+from anomalyncd.finished_run import FinishedRun, read_run
+from anomalyncd.regions.mebin import select_threshold
+from anomalyncd.report import plots
+from anomalyncd.report.contents import (
+    class_cards,
+    composite_parts,
+    maps_line,
+    normal_parts,
+    summary,
+    title,
+)
+from anomalyncd.report.pictures import part_pictures, region_pictures
+from anomalyncd.report.trends import pareto_charts, trend_chart
+
+REPORT = "report.html"
+_MOST_POINTS = 2000
+_N_COMPOSITE = 24
+
+
+def write_report(folder: str | Path) -> Path:
+    """Writes one page about a run, complete in itself: no request to anywhere.
+
+    Args:
+        folder: A finished run; its photographs are read from where they lay.
+
+    Returns:
+        `folder/report.html`.
+
+    Raises:
+        InputError: The folder holds no finished run.
+    """
+    run = read_run(folder)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    source = files("anomalyncd.report")
+    template = environment.from_string((source / "page.html").read_text(encoding="utf-8"))
+    style = (source / "style.css").read_text(encoding="utf-8")
+    page = template.render(style=style, **contents(run))
+    path = run.folder / REPORT
+    with write_atomically(path) as temporary:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+def contents(run: FinishedRun) -> dict[str, Any]:
+    """Everything the template shows."""
+    cards = class_cards(run)
+    composite = composite_parts(run)
+    normal = normal_parts(run)
+    rows = [row for card in cards for row in (*card.typical, *card.uncertain)]
+    shown = list(composite)[:_N_COMPOSITE]
+    names = list(run.classes["class_name"])
+    return {
+        "run": run,
+        "title": title(run),
+        "summary": summary(run),
+        "maps_line": maps_line(run),
+        "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
+        "cards": cards,
+        "heat_maps": {c.index: plots.heat_map(c.positions, f"Where {c.name} lies") for c in cards},
+        "normal": normal,
+        "composite": {name: composite[name] for name in shown},
+        "n_composite": len(composite),
+        "regions": region_pictures(run, rows),
+        "parts": part_pictures(run, [*normal, *shown]),
+        "colour": plots.colour,
+        "sizes_plot": _sizes_plot(run),
+        "projection": _projection(run, names),
+        "paretos": dict(pareto_charts(run.images, names)),
+        "trend": trend_chart(run.images, names),
+        "n_without": int((run.images["n_regions"] == 0).sum()),
+        "score_plot": _score_plot(run),
+        "count_curve": _count_curve(run),
+        **_labels(run),
+        **_operating(run),
+    }
+
+
+def _sizes_plot(run: FinishedRun) -> str:
+    table = run.classes.sort_values("n_images", ascending=False, kind="stable")
+    rows = [
+        (row["class_name"], [(row["class"], float(row["n_images"]))])
+        for row in table.to_dict("records")
+    ]
+    return plots.bars(rows, "Number of parts of each class")
+
+
+def _projection(run: FinishedRun, names: list[str]) -> str | None:
+    """t-SNE of the descriptors; of many regions a random share."""
+    found = np.flatnonzero(run.regions["found"])
+    if len(found) < 10:
+        return None
+    if len(found) > _MOST_POINTS:
+        found = np.sort(np.random.default_rng(0).choice(found, _MOST_POINTS, replace=False))
+    vectors = run.features[found]
+    vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
+    perplexity = min(30.0, (len(found) - 1) / 3)
+    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
+    classes = run.regions["class"].to_numpy()[found]
+    return plots.scatter(points.astype(float), classes, names, "Regions that look alike lie near")
+
+
+def _score_plot(run: FinishedRun) -> str:
+    scores, without = run.images["score"].to_numpy(), run.images["n_regions"].to_numpy() == 0
+    groups = [("without a region", 0, scores[without]), ("with a region", 1, scores[~without])]
+    return plots.histogram(groups, "Anomaly scores of the parts")
+
+
+def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
+    """Name of the most anomalous part with a region, and the counts that led to its mask."""
+    if not run.counts.shape[1] or not (run.images["n_regions"] > 0).any():
+        return None
+    index = int(run.images["score"].where(run.images["n_regions"] > 0).argmax())
+    least = run.record["settings"]["mebin"]["min_interval_length"]
+    chosen, _ = select_threshold(run.counts[index], least)
+    name = str(run.images["name"].iloc[index])
+    return name, plots.count_curve(run.counts[index], chosen, f"Regions of {name}")
+
+
+def _labels(run: FinishedRun) -> dict[str, Evaluation | None]:
+    try:
+        return {"evaluation": evaluate_images(run.images)}
+    except InputError:
+        return {"evaluation": None}
+
+
+def _operating(run: FinishedRun) -> dict[str, Any]:
+    """The curve of escapes and overkill, with the point chosen where one was."""
+    try:
+        curve = curve_of_run(run)
+    except InputError:
+        return {"operating_plot": None, "point": None}
+    point = read_point(run.folder)
+    lines = [("overkill", 2, list(zip(curve.thresholds, 100 * curve.overkill, strict=True)))]
+    if curve.escapes is not None:
+        escapes = list(zip(curve.thresholds, 100 * curve.escapes, strict=True))
+        lines.append(("escapes", 1, escapes))
+    mark = (point.threshold, f"NG above {point.threshold:.3f}") if point else None
+    plot = plots.curves(
+        lines, "threshold on the score", "% of parts", "Escapes and overkill", mark=mark
+    )
+    return {"operating_plot": plot, "point": point}

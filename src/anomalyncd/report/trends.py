@@ -1,0 +1,83 @@
+"""Kinds of defects by lot, station or camera, and over time."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from anomalyncd.report.plots import bars, curves
+
+N_BARS = 15
+_MOST_VALUES = 0.5
+_TIME_NAMES = ("time", "date", "timestamp", "datetime", "taken")
+_N_SPANS = 20
+
+
+def own_columns(images: pd.DataFrame) -> list[str]:
+    """Columns that came with the parts, apart from what `Verdicts.images` adds itself."""
+    columns = list(images.columns)
+    end = max(i for i, column in enumerate(columns) if re.fullmatch(r"area_\d+", column))
+    return [column for column in columns[end + 1 :] if column not in ("label", "split")]
+
+
+def pareto_charts(images: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
+    """For each column that groups the parts, its values with most defective parts.
+
+    Args:
+        images: The table of parts.
+        names: Of the classes.
+
+    Yields:
+        Name of the column and an SVG.
+    """
+    for column in own_columns(images):
+        values = images[column].astype(str)
+        if _is_time(column) or not 2 <= values.nunique() <= _MOST_VALUES * len(images):
+            continue
+        defective = images[~images["normal"]]
+        counts = pd.crosstab(values[defective.index], defective["class"])
+        counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+        rows = [
+            (str(value), list(zip(map(int, counts.columns), row.tolist(), strict=True)))
+            for value, row in zip(counts.index, counts.to_numpy(float), strict=True)
+        ]
+        if rows:
+            yield column, bars(rows[:N_BARS], f"Defective parts by {column}")
+
+
+def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | None:
+    """The share of each kind of defect over time, where a column holds times.
+
+    Args:
+        images: The table of parts.
+        names: Of the classes.
+
+    Returns:
+        Name of the column and an SVG, or None.
+    """
+    for column in filter(_is_time, own_columns(images)):
+        times = pd.to_datetime(images[column], errors="coerce", format="mixed", utc=True)
+        known = images[times.notna()]
+        if times.nunique() < 2:
+            continue
+        spans = pd.cut(times[known.index], min(_N_SPANS, max(2, len(known) // 10)))
+        totals = spans.value_counts(sort=False)
+        labels = [_label(span.left, times) for span in totals.index]
+        lines = []
+        for index in sorted(set(known.loc[~known["normal"], "class"])):
+            share = 100 * (known["class"] == index).groupby(spans, observed=False).mean()
+            points = [(x, float(y)) for x, y in enumerate(share) if np.isfinite(y)]
+            lines.append((names[index], int(index), points))
+        if lines:
+            return column, curves(lines, column, "% of parts", f"Defects over {column}", labels)
+    return None
+
+
+def _is_time(column: str) -> bool:
+    return column.lower() in _TIME_NAMES
+
+
+def _label(moment: pd.Timestamp, times: "pd.Series[pd.Timestamp]") -> str:
+    days = (times.max() - times.min()).days
+    return moment.strftime("%Y-%m" if days > 400 else "%m-%d" if days > 2 else "%H:%M")
