@@ -60,7 +60,9 @@ def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str
     """
     edges = np.linspace(0, 1, 33)
     counts = np.array([np.histogram(np.clip(v, 0, 1), edges)[0] for _, _, v in groups])
-    plot = _Plot((0, 1), (0, max(1, counts.sum(0).max())), "anomaly score", "parts", height=240)
+    plot = _Plot(
+        (0, 1), (0, max(1, counts.sum(0).max())), "anomaly score", "parts", height=240, counts=True
+    )
     base = np.zeros(len(edges) - 1)
     for (_, index, _), count in zip(groups, counts, strict=True):
         for start, stop, low, number in zip(edges, edges[1:], base, count, strict=False):
@@ -80,7 +82,7 @@ def count_curve(counts: NDArray[np.int64], chosen: int | None, title: str) -> st
     """
     plot = _Plot(
         (0, len(counts) - 1), (0, max(1, int(counts.max()))), "threshold, high to low",
-        "regions", height=200, x_ticks=[],
+        "regions", height=200, x_ticks=[], counts=True,
     )  # fmt: skip
     steps = [(x + dx, y) for x, y in enumerate(counts) for dx in (-0.5, 0.5)]
     plot.line(steps, "stroke")
@@ -177,10 +179,11 @@ class _Plot:
         y_label: str,
         height: int,
         x_ticks: list[float] | None = None,
+        counts: bool = False,
     ) -> None:
         self.x_range, self.y_range, self.height = x_range, y_range, height
         self.x_label, self.y_label = x_label, y_label
-        self.x_ticks = x_ticks
+        self.x_ticks, self.counts = x_ticks, counts
         self.x_names: list[str] = []
         self.marks: list[str] = []
 
@@ -218,7 +221,7 @@ class _Plot:
         """The whole plot; a legend stands above it."""
         bottom = self.height - 46
         axes = [f'<line class="axis" x1="58" x2="{_WIDTH - 20}" y1="{bottom}" y2="{bottom}"/>']
-        for value in _ticks(*self.y_range):
+        for value in _ticks(*self.y_range, self.counts):
             y = self._y(value)
             axes.append(
                 f'<line class="grid" x1="58" x2="{_WIDTH - 20}" y1="{y:.1f}" y2="{y:.1f}"/>'
@@ -249,13 +252,13 @@ class _Plot:
         return [(value, f"{value:g}") for value in ticks]
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
     """About five round numbers between two."""
-    raw = max(high - low, 1e-9) / 4
+    raw = max((high - low) / 4, 1.0 if whole else 1e-9)
     power = 10 ** np.floor(np.log10(raw))
-    step = float(power * next(f for f in (1, 2, 2.5, 5, 10) if f * power >= raw))
+    step = float(power * next(f for f in (1, 2, 2.5, 5, 10) if f * power >= raw * (1 - 1e-9)))
     first = np.ceil(low / step - 1e-9) * step
-    return [round(float(v), 10) for v in np.arange(first, high + step * 1e-6, step)]
+    return [round(float(v), 10) + 0.0 for v in np.arange(first, high + step * 1e-6, step)]
 
 
 def _short(text: str, most: int = 22) -> str:

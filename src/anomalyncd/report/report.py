@@ -122,10 +122,11 @@ def _score_plot(run: FinishedRun) -> str:
 
 
 def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
-    """Name of the most anomalous part with a region, and the counts that led to its mask."""
-    if not run.counts.shape[1] or not (run.images["n_regions"] > 0).any():
+    """Name of a part, in the middle by score of those with a region, and its counts."""
+    found = run.images[run.images["n_regions"] > 0].sort_values("score", kind="stable")
+    if not run.counts.shape[1] or not len(found):
         return None
-    index = int(run.images["score"].where(run.images["n_regions"] > 0).argmax())
+    index = int(str(found.index[len(found) // 2]))
     least = run.record["settings"]["mebin"]["min_interval_length"]
     chosen, _ = select_threshold(run.counts[index], least)
     name = str(run.images["name"].iloc[index])

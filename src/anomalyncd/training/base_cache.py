@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anomalyncd.cache import BASE, forget_oldest
 from anomalyncd.data.base_set import BaseSet
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import cache_folder, digest
@@ -16,6 +17,7 @@ from anomalyncd.training.discoverer import BaseRegions
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 MAX_REGIONS_PER_IMAGE = 2
+MOST_CACHED_BYTES = 8e9
 
 
 def read_base(
@@ -33,13 +35,15 @@ def read_base(
     sizes = np.array([base.parts.image(i).shape[:2] for i in range(len(base.parts))], np.int64)
     limited = replace(settings.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
     found = regions_of_masks(base.masks, sizes, limited)
-    stored = cache_folder() / "base" / f"{_key(base, encoder, settings, seed)}.safetensors"
+    stored = cache_folder() / BASE / f"{_key(base, encoder, settings, seed)}.safetensors"
     if stored.is_file():
         cache = TrunkCache.load(stored)
+        stored.touch()
     else:
         crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
         cache.save(stored)
+        forget_oldest(stored.parent, MOST_CACHED_BYTES, stored)
     return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
 
 
