@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.inputs import PartsLike
 from anomalyncd.data.json_files import write_json
+from anomalyncd.data.manifest import is_own_column
 from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
 from anomalyncd.result import Verdicts
@@ -22,6 +23,7 @@ from anomalyncd.settings import resolve_settings
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
 
+_TEXT = frozenset({"name", "path", "class_name"})
 _WORK = frozenset({"maps", "normals", "tokens.bin"})
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy"}
@@ -99,13 +101,14 @@ def read_images(folder: str | Path) -> pd.DataFrame:
     path = Path(folder).expanduser() / "images.csv"
     if not path.is_file():
         raise InputError(f"'{folder}' holds no images.csv; give the folder of a finished run")
-    # A part may be called "001" or "NA".
-    text = {"name": str, "path": str, "class_name": str}
     try:
+        head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
+        # A part may be called "001" or "NA", and so may a lot.
+        text = {name: str for name in head if name in _TEXT or not is_own_column(name)}
         table = pd.read_csv(path, dtype=text, keep_default_na=False, encoding="utf-8")
     except ValueError as error:
         raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
-    lost = {*text, "class"} - set(table.columns)
+    lost = {*_TEXT, "class"} - set(table.columns)
     if lost:
         raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
     return table

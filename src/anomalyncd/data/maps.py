@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anomalyncd.data.files import files_by_name, name_of, normal_form, read_each, require_folder
+from anomalyncd.data.files import (
+    and_more,
+    files_by_name,
+    name_of,
+    normal_form,
+    read_each,
+    require_folder,
+)
+from anomalyncd.data.manifest import MAP
 from anomalyncd.data.map_files import MAP_SUFFIXES, read_map, to_map
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.pairing import refuse_missing, refuse_strangers
@@ -27,6 +35,8 @@ class Maps:
     """The names of the parts."""
     sources: tuple[Path | NDArray[np.float32], ...]
     """For each part the file of its map, or the map."""
+    ignored: Masks | None = None
+    """Where nothing is anomalous, whatever the map says."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, parts: Parts) -> "Maps":
@@ -96,13 +106,32 @@ class Maps:
         pairs = zip(items, parts.names, strict=True)
         return cls(parts.names, tuple(_source(item, name) for item, name in pairs))
 
+    @classmethod
+    def from_manifest(cls, parts: Parts) -> "Maps":
+        """Takes the maps that the manifest of the parts names, in its column `anomaly_map`.
+
+        Raises:
+            InputError: A part has none.
+        """
+        assert parts.columns is not None
+        cells = parts.columns[MAP]
+        blank = [name for name, cell in zip(parts.names, cells, strict=True) if not cell]
+        if blank:
+            raise InputError(
+                f"image '{blank[0]}'{and_more(len(blank))} has no map in the column '{MAP}' of its "
+                "manifest; fill it in for all images, or remove the column"
+            )
+        return cls(parts.names, tuple(Path(cell) for cell in cells))
+
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Returns one map, HxW float32; reads its file if it has one."""
         source = self.sources[index]
-        return read_map(source) if isinstance(source, Path) else source
+        scores = read_map(source) if isinstance(source, Path) else source
+        ignored = None if self.ignored is None else self.ignored.at_size(index, scores.shape)
+        return scores if ignored is None else np.where(ignored, scores.min(), scores)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[index] for index in range(len(self)))

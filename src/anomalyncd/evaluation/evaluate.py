@@ -1,4 +1,4 @@
-"""Scores of a run against the folders that its parts lie in."""
+"""Scores of a run against the labels of its parts, or the folders they lie in."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -10,17 +10,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_names
+from anomalyncd.evaluation.labels import labels_from_names, labels_from_table
 from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
 from anomalyncd.runs import read_images
 
 LEFT_OUT = ("combined",)
 """Classes of MVTec AD that mix several kinds of defects; the papers leave them out."""
 
+_UNLABELLED = "no label"
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well the classes of parts agree with their folders."""
+    """How well the classes of parts agree with their labels."""
 
     scores: ClusterScores
     """Over the parts that count."""
@@ -56,15 +58,24 @@ def evaluate_classes(
     Raises:
         InputError: The names tell no classes, or fewer than two classes count.
     """
-    true, found = np.array(labels_from_names(names)), np.asarray(classes)
-    dropped = np.isin(true, list(ignore))
-    labels, counts = np.unique(true[dropped], return_counts=True)
-    left_out = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    return _evaluate(labels_from_names(names), classes, ignore)
+
+
+def _evaluate(
+    labels: Sequence[str],
+    classes: Sequence[str] | pd.Series | NDArray[Any],
+    ignore: Collection[str],
+) -> Evaluation:
+    true = np.array([label or _UNLABELLED for label in labels])
+    found = np.asarray(classes)
+    dropped = np.isin(true, [*ignore, _UNLABELLED])
+    names, counts = np.unique(true[dropped], return_counts=True)
+    left_out = dict(zip(names.tolist(), counts.tolist(), strict=True))
     true, found = true[~dropped], found[~dropped]
     if len(np.unique(true)) < 2:
         raise InputError(
-            f"fewer than two classes count once {', '.join(left_out)} is left out; "
-            "leave fewer classes out"
+            f"fewer than two classes count once {', '.join(left_out) or 'nothing'} is left out; "
+            "leave fewer classes out, or label parts of two"
         )
     return Evaluation(cluster_scores(true, found), len(true), left_out, confusion(true, found))
 
@@ -73,11 +84,11 @@ def evaluate_run(folder: str | Path, ignore: Collection[str] = LEFT_OUT) -> Eval
     """Scores the parts of a finished run or of a prediction.
 
     Args:
-        folder: Holds `images.csv`.
+        folder: Holds `images.csv`; its column `label`, if there is one, tells the true classes.
         ignore: True classes that do not count.
 
     Raises:
-        InputError: No such table, or the parts do not lie in a folder a class.
+        InputError: No such table, or the parts have no labels and do not lie in a folder a class.
     """
     images = read_images(folder)
-    return evaluate_classes(images["name"], images["class_name"], ignore)
+    return _evaluate(labels_from_table(images), images["class_name"], ignore)

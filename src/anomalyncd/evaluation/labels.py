@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
 
 
@@ -37,3 +38,20 @@ def labels_from_names(names: Sequence[str] | pd.Series) -> tuple[str, ...]:
             "to be scored they must lie in one folder a class, directly below the folder of parts"
         )
     return labels
+
+
+def labels_from_table(images: pd.DataFrame) -> tuple[str, ...]:
+    """Takes the class of each part from the column `label`, or from the folder it lies in.
+
+    Args:
+        images: A table of parts, see `Verdicts.images`; a manifest may have brought the labels.
+
+    Returns:
+        One class name a part, in order; "" for a part that nobody has labelled.
+
+    Raises:
+        InputError: There is no such column, and the folders tell no classes.
+    """
+    if LABEL in images:
+        return tuple(images[LABEL].str.strip())
+    return labels_from_names(images["name"])
