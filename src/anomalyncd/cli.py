@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from typer.core import TyperGroup
 
+from anomalyncd.cli_data import data
 from anomalyncd.console import complain, print_classes, print_frame, print_scores, say
 from anomalyncd.errors import InputError
 
@@ -36,17 +37,37 @@ app = typer.Typer(
     help="Discovers the kinds of defects in photographs of one product, without a label.",
 )
 
+app.add_typer(data, name="data")
+
 PartsFolder: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="PARTS", help="Folder of photographs, or an MVTec AD layout.")
+    Path,
+    typer.Argument(
+        metavar="PARTS", help="Folder of photographs, an MVTec AD layout, or a manifest."
+    ),
 ]
 MapsFolder: TypeAlias = Annotated[
     Path | None, typer.Option(help="Anomaly maps, named like the parts; made where not given.")
 ]
 MasksFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Marked defects in place of maps: NAME.png or NAME_mask.png.")
+    Path | None,
+    typer.Option(
+        help="Marked defects in place of maps: NAME.png or NAME_mask.png, or a manifest's column."
+    ),
+]
+BoxesFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Marked defects as a table: name or image, left, top, right, bottom."),
+]
+IgnorePath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where nothing counts: one mask for all parts, a folder of masks, or a table of "
+        "boxes; not kept with the run, so predict needs it again."
+    ),
 ]
 NormalsFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Photographs of normal parts, to score the parts against.")
+    Path | None,
+    typer.Option(help="Photographs of normal parts, or a manifest's rows with split 'train'."),
 ]
 Backbone: TypeAlias = Annotated[
     str | None, typer.Option(help="timm's name of a vision transformer, DINO or DINOv2.")
@@ -69,8 +90,11 @@ def discover(
     ] = None,
     maps: MapsFolder = None,
     masks: MasksFolder = None,
+    boxes: BoxesFile = None,
+    ignore: IgnorePath = None,
     base: Annotated[
-        Path | None, typer.Option(help="Labelled defects of other products, MVTec AD layout.")
+        Path | None,
+        typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
     ] = None,
     normals: NormalsFolder = None,
     normal_maps: Annotated[
@@ -88,7 +112,7 @@ def discover(
     from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.runs import discover_run
 
-    given = {"maps": maps, "masks": masks, "base": base}
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
     given |= {"normals": normals, "normal_maps": normal_maps}
     options = {"backbone": backbone} if backbone else {}
     estimator = AnomalyNCD(
@@ -107,6 +131,8 @@ def predict(
     parts: PartsFolder,
     maps: MapsFolder = None,
     masks: MasksFolder = None,
+    boxes: BoxesFile = None,
+    ignore: IgnorePath = None,
     out: Annotated[
         Path | None, typer.Option(help="Results.  [default: RUN/predictions/PARTS]")
     ] = None,
@@ -120,7 +146,8 @@ def predict(
     folder = out or run / "predictions" / _name(parts)
     refuse_folder_within(folder, parts)
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
-    verdicts = estimator.inspect(parts, maps=maps, masks=masks, folder=folder)
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
+    verdicts = estimator.inspect(parts, folder=folder, **given)
     write_prediction(verdicts, folder)
     print_classes(verdicts.classes)
     say(f"{len(verdicts.images)} parts; see {folder}")
@@ -131,7 +158,7 @@ def evaluate(
     run: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Score a RUN against the folders its parts lie in; parts in "combined" do not count."""
+    """Score a RUN against labels, or the folders parts lie in; "combined" does not count."""
     from anomalyncd.evaluation.evaluate import evaluate_run
 
     evaluation = evaluate_run(run)
@@ -234,7 +261,8 @@ def _options(
 
 
 def _name(parts: Path) -> str:
-    return parts.expanduser().resolve().name or "parts"
+    path = parts.expanduser().resolve()
+    return (path.stem if path.is_file() else path.name) or "parts"
 
 
 def _source(path: Path) -> str:

@@ -7,6 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from anomalyncd.evaluation.evaluate import Evaluation
@@ -30,6 +32,14 @@ def print_frame(frame: "pd.DataFrame", title: str) -> None:
         table.add_column(Text(str(column)), justify="right" if index else "left")
     for row in frame.itertuples(index=False):
         table.add_row(*(Text(str(value)) for value in row))
+    Console().print(table)
+
+
+def print_facts(facts: "Iterable[tuple[str, str]]") -> None:
+    """Prints pairs of a word and what there is to say of it, a line each."""
+    table = Table(show_header=False, box=None)
+    for what, said in facts:
+        table.add_row(Text(what), Text(said))
     Console().print(table)
 
 

@@ -174,17 +174,29 @@ def check_maps(maps: Maps | Masks, parts: Parts, sizes: NDArray[np.int64]) -> No
         InputError: A map is unusable or has another aspect ratio; names the first and counts the
             others.
     """
+    read_each(
+        lambda i: check_map(maps[i].shape, parts.names[i], sizes[i]), len(maps), "Checking maps"
+    )
 
-    def check(index: int) -> None:
-        height, width = maps[index].shape
-        image_height, image_width = (int(side) for side in sizes[index])
-        if not _same_aspect(height, width, image_height, image_width):
-            raise InputError(
-                f"the map or mask of '{parts.names[index]}' is {height}x{width} (height x width), "
-                f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
-            )
 
-    read_each(check, len(maps), "Checking maps")
+def check_map(shape: tuple[int, ...], name: str, size: NDArray[np.int64]) -> None:
+    """Raises if a map has another aspect ratio than its image; see `check_maps`.
+
+    Args:
+        shape: Height and width of the map or mask.
+        name: Of the part.
+        size: Height and width of the image, px.
+
+    Raises:
+        InputError: Names the part and both sizes.
+    """
+    height, width = shape
+    image_height, image_width = (int(side) for side in size)
+    if not _same_aspect(height, width, image_height, image_width):
+        raise InputError(
+            f"the map or mask of '{name}' is {height}x{width} (height x width), "
+            f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
+        )
 
 
 def _source(item: Scores, name: str) -> Path | NDArray[np.float32]:
