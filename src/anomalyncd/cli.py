@@ -3,11 +3,26 @@
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from anomalyncd.cli_data import data
+from anomalyncd.cli_options import (
+    Backbone,
+    BoxesFile,
+    Device,
+    IgnorePath,
+    MapsFolder,
+    MasksFolder,
+    NormalsFolder,
+    PartsFolder,
+    RunFolder,
+    Seed,
+    WeightsFile,
+)
+from anomalyncd.cli_runs import cache, compare, operate, report
 from anomalyncd.console import complain, print_classes, print_frame, print_scores, say
 from anomalyncd.errors import InputError
 
@@ -36,29 +51,9 @@ app = typer.Typer(
     help="Discovers the kinds of defects in photographs of one product, without a label.",
 )
 
-PartsFolder: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="PARTS", help="Folder of photographs, or an MVTec AD layout.")
-]
-MapsFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Anomaly maps, named like the parts; made where not given.")
-]
-MasksFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Marked defects in place of maps: NAME.png or NAME_mask.png.")
-]
-NormalsFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Photographs of normal parts, to score the parts against.")
-]
-Backbone: TypeAlias = Annotated[
-    str | None, typer.Option(help="timm's name of a vision transformer, DINO or DINOv2.")
-]
-WeightsFile: TypeAlias = Annotated[
-    Path | None, typer.Option(help="The backbone's weights, a safetensors file.")
-]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.")]
-Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")]
-RunFolder: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
-]
+app.add_typer(data, name="data")
+for command in (report, operate, compare, cache):
+    app.command()(command)
 
 
 @app.command()
@@ -69,8 +64,11 @@ def discover(
     ] = None,
     maps: MapsFolder = None,
     masks: MasksFolder = None,
+    boxes: BoxesFile = None,
+    ignore: IgnorePath = None,
     base: Annotated[
-        Path | None, typer.Option(help="Labelled defects of other products, MVTec AD layout.")
+        Path | None,
+        typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
     ] = None,
     normals: NormalsFolder = None,
     normal_maps: Annotated[
@@ -89,7 +87,7 @@ def discover(
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
-    given = {"maps": maps, "masks": masks, "base": base}
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
     given |= {"normals": normals, "normal_maps": normal_maps}
     options = {"backbone": backbone} if backbone else {}
     estimator = AnomalyNCD(
@@ -109,6 +107,8 @@ def predict(
     parts: PartsFolder,
     maps: MapsFolder = None,
     masks: MasksFolder = None,
+    boxes: BoxesFile = None,
+    ignore: IgnorePath = None,
     out: Annotated[
         Path | None, typer.Option(help="Results.  [default: RUN/predictions/PARTS]")
     ] = None,
@@ -122,7 +122,8 @@ def predict(
     folder = out or run / "predictions" / _name(parts)
     refuse_folder_within(folder, parts)
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
-    verdicts = estimator.inspect(parts, maps=maps, masks=masks, folder=folder)
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
+    verdicts = estimator.inspect(parts, folder=folder, **given)
     write_prediction(verdicts, folder)
     print_classes(verdicts.classes)
     say(f"{len(verdicts.images)} parts; see {folder}")
@@ -133,7 +134,7 @@ def evaluate(
     run: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Score a RUN against the folders its parts lie in; parts in "combined" do not count."""
+    """Score a RUN against labels, or the folders parts lie in; "combined" does not count."""
     from anomalyncd.evaluation.evaluate import evaluate_run
 
     evaluation = evaluate_run(run)
@@ -237,7 +238,8 @@ def _options(
 
 
 def _name(parts: Path) -> str:
-    return parts.expanduser().resolve().name or "parts"
+    path = parts.expanduser().resolve()
+    return (path.stem if path.is_file() else path.name) or "parts"
 
 
 def _source(path: Path) -> str:

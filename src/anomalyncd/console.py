@@ -7,8 +7,11 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
+    from anomalyncd.evaluation.comparison import Comparison
     from anomalyncd.evaluation.evaluate import Evaluation
 
 
@@ -33,6 +36,14 @@ def print_frame(frame: "pd.DataFrame", title: str) -> None:
     Console().print(table)
 
 
+def print_facts(facts: "Iterable[tuple[str, str]]") -> None:
+    """Prints pairs of a word and what there is to say of it, a line each."""
+    table = Table(show_header=False, box=None)
+    for what, said in facts:
+        table.add_row(Text(what), Text(said))
+    Console().print(table)
+
+
 def print_classes(classes: "pd.DataFrame") -> None:
     """Prints how many parts and regions each class has; see `Verdicts.classes`."""
     shown = classes[["class_name", "n_images", "n_regions", "mean_area"]].copy()
@@ -51,3 +62,26 @@ def print_scores(evaluations: "dict[str, Evaluation]") -> None:
         values = (one.scores.nmi, one.scores.ari, one.scores.f1)
         table.add_row(Text(name), *(f"{value:.3f}" for value in values), str(one.n_images))
     Console().print(table)
+
+
+_MOST_CHANGES = 30
+
+
+def print_changes(comparison: "Comparison", first: str, second: str) -> None:
+    """Prints how classes correspond between two runs, and the parts that changed theirs."""
+    import pandas as pd
+
+    matched = pd.DataFrame(comparison.matched.items(), columns=[first, second])
+    print_frame(matched, "Classes that share most parts")
+    changed = comparison.changed
+    if len(changed):
+        shown = changed.head(_MOST_CHANGES).set_axis(["part", first, second], axis=1)
+        more = len(changed) - len(shown)
+        print_frame(shown, "Parts that changed" + (f" ({more} more are not shown)" if more else ""))
+    say(
+        f"{len(changed)} of {comparison.n_shared} parts changed their class; "
+        f"agreement NMI {comparison.agreement.nmi:.3f}, ARI {comparison.agreement.ari:.3f}"
+    )
+    for names, where in ((comparison.only_first, first), (comparison.only_second, second)):
+        if names:
+            say(f"{len(names)} parts are in {where} alone")

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check_inputs
 from anomalyncd.data.maps import Maps, MapsLike
+from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.zero_shot import MutualScoring, fit_mutual_scoring, write_zero_shot_maps
 from anomalyncd.errors import InputError
@@ -93,21 +95,26 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         base: BaseLike | None = None,
         normals: PartsLike | None = None,
         normal_maps: MapsLike | None = None,
+        boxes: str | Path | None = None,
+        ignore: MasksLike | None = None,
         folder: str | Path | None = None,
     ) -> Self:
         """Discovers classes.
 
         Args:
-            parts: A folder, an MVTec AD layout, or a list of paths, arrays, tensors or Pillow
-                images; see `Parts`.
+            parts: A folder, an MVTec AD layout, a manifest, or a list of paths, arrays, tensors or
+                Pillow images; see `Parts`.
             y: Ignored, for scikit-learn.
-            maps: Anomaly maps: a folder, a list or a dictionary, see `Maps`. Without maps and masks
-                the parts score each other.
-            masks: Marked defects in place of maps: a folder or `Masks`.
+            maps: Anomaly maps: a folder, a list or a dictionary, see `Maps`; a manifest may name
+                them itself. Without maps and masks the parts score each other.
+            masks: Marked defects in place of maps: a folder, a manifest or `Masks`.
             base: Labelled defects of other products, see `BaseSet`.
             normals: Images of normal parts: the parts are scored against them, and the level that
                 is still normal is learnt from them.
             normal_maps: Their maps, needed where `maps` are given.
+            boxes: Marked defects as a table of boxes, see `read_boxes`.
+            ignore: Where nothing counts: a mask for all parts, a folder of masks, or a table of
+                boxes; not kept, so `predict` has to be given it again.
             folder: Where maps are kept, so that an interrupted run goes on; None forgets them.
 
         Raises:
@@ -117,7 +124,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         settings = resolve_settings(self.preset).resolved(with_base=base is not None)
         self.stages_ = Stages()
         with self.stages_("check"):
-            inputs = check_inputs(parts, maps, masks, base, normals, normal_maps)
+            inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
             _require_regions(len(inputs.parts), n_classes)
         encoder = self._encoder(settings)
         with _work_folder(folder) as work:
@@ -161,6 +168,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         *,
         maps: MapsLike | None = None,
         masks: MasksLike | None = None,
+        boxes: str | Path | None = None,
+        ignore: MasksLike | None = None,
         folder: str | Path | None = None,
     ) -> Verdicts:
         """Tables of new parts and their regions, in the classes that were discovered.
@@ -169,6 +178,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             parts: As for `fit`; one is enough.
             maps: Their anomaly maps, needed where `fit` was given maps.
             masks: Marked defects in place of maps.
+            boxes: Marked defects as a table of boxes.
+            ignore: Where nothing counts, as for `fit`.
             folder: Where maps are kept; None forgets them.
 
         Raises:
@@ -178,14 +189,16 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if not hasattr(self, "model_"):
             raise NotFittedError("call fit first, or load a saved model")
         settings = resolve_settings(self.preset).central_views_only()
-        inputs = check_inputs(parts, maps, masks)
+        inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
         _require_same_kind(inputs, self.range_, self.scoring_)
         encoder = self.model_.encoder
         with _work_folder(folder) as work:
             if inputs.masks is not None:
                 found = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
             else:
-                scored = inputs.maps or self._score(inputs.parts, encoder, settings, work)
+                scored = inputs.maps or self._score(
+                    inputs.parts, inputs.ignored, encoder, settings, work
+                )
                 assert self.range_ is not None
                 found = regions_of_maps(
                     scored, inputs.sizes, self.range_, settings.mebin, settings.regions
@@ -217,9 +230,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 self.scoring_ = fit_mutual_scoring(
                     encoder.vit, references, settings.zero_shot, self.random_state
                 )
-                maps = self._score(inputs.parts, encoder, settings, work)
+                maps = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
                 if inputs.normals is not None:
-                    normal_maps = self._score(inputs.normals, encoder, settings, work / "normals")
+                    ignored, apart = inputs.ignored_on_normals, work / "normals"
+                    normal_maps = self._score(inputs.normals, ignored, encoder, settings, apart)
         with self.stages_("regions"):
             self.range_ = bounds = score_range(maps, settings.mebin, normal_maps)
             if normal_maps is not None:
@@ -227,11 +241,19 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 self.normal_scores_ = np.array(peaks, np.float32)
             return regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
 
-    def _score(self, parts: Parts, encoder: RegionEncoder, settings: Settings, work: Path) -> Maps:
+    def _score(
+        self,
+        parts: Parts,
+        ignored: Masks | None,
+        encoder: RegionEncoder,
+        settings: Settings,
+        work: Path,
+    ) -> Maps:
         assert self.scoring_ is not None
-        return write_zero_shot_maps(
+        maps = write_zero_shot_maps(
             encoder.vit, parts, self.scoring_, settings.zero_shot, work / "maps"
         )
+        return replace(maps, ignored=ignored)
 
     def _read(
         self,

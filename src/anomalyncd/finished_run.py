@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.data.json_files import read_json
+from anomalyncd.data.manifest import is_own_column
 from anomalyncd.data.masks import read_mask
 from anomalyncd.errors import InputError
 
@@ -17,8 +18,10 @@ RECORD = "run.json"
 FORMAT = 1
 """Of run folders; raised when an older reader would misread a newer run."""
 
-# A part may be called "001" or "NA".
-_TEXT = ("name", "path", "class_name", "label", "split")
+_TEXT = ("name", "path", "class_name")
+_MEANS = ("mean_area", "mean_score")
+"""Blank for a class without a region."""
+_COUNTS = (*_MEANS, "n_images")
 _NEEDED = {
     "images.csv": {
         "name",
@@ -116,10 +119,20 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
     try:
+        head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
+        # A part may be called "001" or "NA", and so may a lot.
+        text = {
+            name: str
+            for name in head
+            if name in _TEXT or not (is_own_column(name) or name in _COUNTS)
+        }
         table = pd.read_csv(
-            path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False,
-            na_values={"mean_area": [""], "mean_score": [""]}, encoding="utf-8",
-        )  # fmt: skip
+            path,
+            dtype=text,
+            keep_default_na=False,
+            na_values=dict.fromkeys(_MEANS, ""),
+            encoding="utf-8",
+        )
     except ValueError as error:
         raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
     lost = _NEEDED[file] - set(table.columns)

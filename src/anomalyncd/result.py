@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anomalyncd.data.manifest import MAP
 from anomalyncd.data.parts import Parts
 from anomalyncd.merging import class_areas, merge_regions, merging_temperature
 from anomalyncd.regions.finding import Found
@@ -20,12 +21,13 @@ class Verdicts:
 
     images: pd.DataFrame
     """One row a part: `name`, `path`, `class` (index), `class_name`, `normal`, `score`,
-    `n_regions`, `height`, `width` (px), and for each class k `p_k` (probability) and `area_k`
-    (mask pixels)."""
+    `n_regions`, `height`, `width` (px), for each class k `p_k` (probability) and `area_k` (mask
+    pixels), and what a manifest says of the part."""
     regions: pd.DataFrame
     """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
     `area` (mask pixels), `score` (0..1), `found` (False: the whole image stands in for a part
-    without a region), `class`, `class_name`, `normal`, and `p_k` for each class k."""
+    without a region), `class`, `class_name`, `normal`, `p_k` for each class k, and what a
+    manifest says of the part."""
     classes: pd.DataFrame
     """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
     `mean_score`."""
@@ -78,6 +80,8 @@ def verdicts(
     by_image["n_regions"] = np.bincount(regions.image, regions.found, len(parts)).astype(int)
     by_image[[f"area_{index}" for index in range(n_classes)]] = areas
     by_class = _class_table(by_image, by_region, names)
+    by_image = _with_further(by_image, parts, np.arange(len(parts)))
+    by_region = _with_further(by_region, parts, regions.image)
     return Verdicts(
         by_image, by_region, by_class, features, probabilities, found.masks, found.counts
     )
@@ -101,6 +105,14 @@ def _table(
     )
     columns = [f"p_{index}" for index in range(len(names))]
     return table.join(pd.DataFrame(probabilities, columns=columns))
+
+
+def _with_further(table: pd.DataFrame, parts: Parts, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """Carries what a manifest says of the parts to the end of a table."""
+    if parts.columns is None:
+        return table
+    further = parts.columns.drop(columns=MAP, errors="ignore")
+    return table.join(further.iloc[rows].reset_index(drop=True))
 
 
 def _class_table(

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.data.files import and_more, read_each, require_folder
+from anomalyncd.data.manifest import LABEL
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
+from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
 
 
@@ -49,26 +51,67 @@ class BaseSet:
             raise InputError(f"base set '{root}' has no masks; expected them under '{truth}'")
         parts = Parts.from_folder(root)
         masks = Masks.from_folder(truth, parts)
-        classes = _classes(parts)
-        class_names = _defect_classes(classes, masks)
-        normal = sorted(set(classes) - set(class_names))
-        if not class_names or len(normal) > 1:
-            raise InputError(
-                f"no mask of the base classes {', '.join(normal)} in '{truth}' shows a defect; "
-                "every class needs masks, but for one of normal images"
-            )
-        kept = [index for index, name in enumerate(classes) if name in class_names]
-        _refuse_maskless(kept, masks, truth)
-        chosen = parts.select(kept)
-        return cls(
-            chosen,
-            Masks(chosen, tuple(masks.files[index] for index in kept)),
-            np.array([class_names.index(classes[index]) for index in kept], dtype=np.int64),
-            class_names,
-        )
+        return _base_set(_classes(parts), masks, f"'{truth}'")
+
+    @classmethod
+    def from_manifest(cls, path: str | Path) -> "BaseSet":
+        """Reads a base set from a manifest.
+
+        Args:
+            path: A table with the columns `image`, `label` and `mask`; see `Manifest.read`. Images
+                with a blank mask must be of one class, that of normal images, which is left aside.
+
+        Returns:
+            The base set; every mask has been read once, no image has been opened.
+
+        Raises:
+            InputError: See `Manifest`; a column or a label is missing, or what `from_folder`
+                raises.
+        """
+        parts = Parts.from_manifest(path)
+        assert parts.columns is not None
+        masks = Masks.from_manifest(path, parts)
+        if LABEL not in parts.columns:
+            raise InputError(f"base set '{path}' has no column '{LABEL}'; add the class of each")
+        classes = [cell.strip() for cell in parts.columns[LABEL]]
+        if "" in classes:
+            nameless = parts.names[classes.index("")]
+            raise InputError(f"base image '{nameless}' in '{path}' has no label; fill it in")
+        return _base_set(classes, masks, f"'{path}'")
 
     def __len__(self) -> int:
         return len(self.parts)
+
+
+def as_base_set(value: BaseSet | str | Path) -> BaseSet:
+    """Returns a base set from a folder or a manifest; a base set is returned as it is.
+
+    Raises:
+        InputError: See `BaseSet.from_folder` and `BaseSet.from_manifest`.
+    """
+    if isinstance(value, BaseSet):
+        return value
+    return BaseSet.from_manifest(value) if is_table(value) else BaseSet.from_folder(value)
+
+
+def _base_set(classes: list[str], masks: Masks, where: str) -> BaseSet:
+    """A base set of the images whose class shows defects."""
+    class_names = _defect_classes(classes, masks)
+    normal = sorted(set(classes) - set(class_names))
+    if not class_names or len(normal) > 1:
+        raise InputError(
+            f"no mask of the base classes {', '.join(normal)} in {where} shows a defect; "
+            "every class needs masks, but for one of normal images"
+        )
+    kept = [index for index, name in enumerate(classes) if name in class_names]
+    _refuse_maskless(kept, masks, where)
+    chosen = masks.parts.select(kept)
+    return BaseSet(
+        chosen,
+        Masks(chosen, tuple(masks.sources[index] for index in kept)),
+        np.array([class_names.index(classes[index]) for index in kept], dtype=np.int64),
+        class_names,
+    )
 
 
 def _classes(parts: Parts) -> list[str]:
@@ -82,16 +125,16 @@ def _classes(parts: Parts) -> list[str]:
 
 
 def _defect_classes(classes: list[str], masks: Masks) -> tuple[str, ...]:
-    masked = [index for index, path in enumerate(masks.files) if path is not None]
+    masked = [index for index, path in enumerate(masks.sources) if path is not None]
     drawn = read_each(lambda i: bool(masks[masked[i]].any()), len(masked), "Reading base masks")
     found = {classes[index] for index, any_defect in zip(masked, drawn, strict=True) if any_defect}
     return tuple(sorted(found))
 
 
-def _refuse_maskless(kept: list[int], masks: Masks, truth: Path) -> None:
-    lacking = [masks.parts.names[index] for index in kept if masks.files[index] is None]
+def _refuse_maskless(kept: list[int], masks: Masks, where: str) -> None:
+    lacking = [masks.parts.names[index] for index in kept if masks.sources[index] is None]
     if lacking:
         raise InputError(
-            f"base image '{lacking[0]}'{and_more(len(lacking))} has no mask; "
-            f"expected '{truth / lacking[0]}_mask.png'"
+            f"base image '{lacking[0]}'{and_more(len(lacking))} has no mask in {where}; "
+            "draw one or remove the image"
         )

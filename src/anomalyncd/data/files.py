@@ -3,7 +3,7 @@
 import os
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,6 +98,21 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
             yield folder / entry.name
 
 
+def shared_folder(paths: Iterable[Path]) -> Path:
+    """Returns the deepest folder that holds all files.
+
+    Args:
+        paths: Absolute, without "..".
+
+    Raises:
+        InputError: They lie on several drives.
+    """
+    try:
+        return Path(os.path.commonpath([path.parent for path in paths]))
+    except ValueError as error:
+        raise InputError("the images lie on several drives; put them on one") from error
+
+
 def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Result]:
     """Calls `read` for 0 .. count - 1 in threads and reports every unusable file at once.
 
@@ -114,6 +129,24 @@ def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Resu
     """
     results: list[Result] = []
     errors: list[InputError] = []
+    for outcome in attempt_each(read, count, what):
+        if isinstance(outcome, InputError):
+            errors.append(outcome)
+        else:
+            results.append(outcome)
+    if errors:
+        raise InputError(f"{errors[0]}{and_more(len(errors))}") from errors[0]
+    return results
+
+
+def attempt_each(
+    read: Callable[[int], Result], count: int, what: str
+) -> Iterator[Result | InputError]:
+    """Calls `read` for 0 .. count - 1 in threads; see `read_each`.
+
+    Yields:
+        For each item, in order, its result or what is wrong with it.
+    """
 
     def attempt(index: int) -> Result | InputError:
         try:
@@ -123,16 +156,9 @@ def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Resu
 
     executor = ThreadPoolExecutor(max_workers=N_READERS)
     try:
-        for outcome in track(executor.map(attempt, range(count)), what, total=count):
-            if isinstance(outcome, InputError):
-                errors.append(outcome)
-            else:
-                results.append(outcome)
+        yield from track(executor.map(attempt, range(count)), what, total=count)
     finally:
         executor.shutdown(cancel_futures=True)
-    if errors:
-        raise InputError(f"{errors[0]}{and_more(len(errors))}") from errors[0]
-    return results
 
 
 def and_more(count: int) -> str:

@@ -8,10 +8,12 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.data.base_set import BaseSet
+from anomalyncd.data.base_set import BaseSet, as_base_set
+from anomalyncd.data.manifest import MAP, Split
 from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_maps
-from anomalyncd.data.masks import Masks
+from anomalyncd.data.masks import Masks, read_mask
 from anomalyncd.data.parts import Parts, Picture, as_parts, check_parts
+from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
 
 PartsLike: TypeAlias = Parts | str | Path | Iterable[Picture]
@@ -37,6 +39,10 @@ class Inputs:
     """Normal parts, named "normals/NAME"."""
     normal_maps: Maps | None = None
     """Maps of the normal parts."""
+    ignored: Masks | None = None
+    """Places on the parts where nothing counts; given maps and masks know of them already."""
+    ignored_on_normals: Masks | None = None
+    """The same on the normal parts, where it holds for all parts."""
 
 
 def check_inputs(
@@ -46,45 +52,111 @@ def check_inputs(
     base: BaseLike | None = None,
     normals: PartsLike | None = None,
     normal_maps: MapsLike | None = None,
+    boxes: str | Path | None = None,
+    ignore: MasksLike | None = None,
 ) -> Inputs:
     """Opens and checks all inputs; see `AnomalyNCD.fit` for what each of them is.
 
     Raises:
         InputError: Something cannot be used, or does not go with the rest.
     """
-    if maps is not None and masks is not None:
-        raise InputError("both maps and masks are given; give one of them")
-    if maps is not None and normals is not None and normal_maps is None:
-        raise InputError("normal images next to maps are of no use without maps of their own")
-    if normal_maps is not None and (normals is None or maps is None):
-        raise InputError("maps of normal images need the normal images and the parts' maps")
+    if sum(one is not None for one in (maps, masks, boxes)) > 1:
+        raise InputError("several of maps, masks and boxes are given; give one of them")
     checked, sizes = _checked(parts)
     inputs = Inputs(checked, sizes)
-    if maps is not None:
-        inputs = replace(inputs, maps=_checked_maps(maps, checked, sizes))
-    if masks is not None:
-        given = masks if isinstance(masks, Masks) else Masks.from_folder(masks, checked)
-        check_maps(given, checked, sizes)
-        inputs = replace(inputs, masks=given)
+    if ignore is not None:
+        inputs = replace(inputs, ignored=open_ignored(ignore, checked))
+    if masks is not None or boxes is not None:
+        inputs = replace(inputs, masks=_checked_masks(masks, boxes, inputs))
+    else:
+        inputs = replace(inputs, maps=_checked_maps(maps, checked, sizes, inputs.ignored))
     if base is not None:
-        labelled = base if isinstance(base, BaseSet) else BaseSet.from_folder(base)
+        labelled = as_base_set(base)
         check_maps(labelled.masks, labelled.parts, check_parts(labelled.parts))
         inputs = replace(inputs, base=labelled)
     if normals is not None:
-        plain, normal_sizes = _checked(normals)
-        prefixed = Parts(tuple(f"normals/{name}" for name in plain.names), plain.sources)
-        inputs = replace(inputs, normals=prefixed)
-        if normal_maps is not None:
-            inputs = replace(inputs, normal_maps=_checked_maps(normal_maps, plain, normal_sizes))
+        return _with_normals(inputs, normals, normal_maps)
+    if normal_maps is not None:
+        raise InputError("maps of normal images need the normal images and the parts' maps")
     return inputs
 
 
-def _checked(parts: PartsLike) -> tuple[Parts, NDArray[np.int64]]:
-    opened = as_parts(parts)
+def open_masks(masks: MasksLike, parts: Parts) -> Masks:
+    """Returns masks from a folder or from the column `mask` of a manifest; masks as they are.
+
+    Raises:
+        InputError: See `Masks.from_folder` and `Masks.from_manifest`.
+    """
+    if isinstance(masks, Masks):
+        return masks
+    return (Masks.from_manifest if is_table(masks) else Masks.from_folder)(masks, parts)
+
+
+def open_ignored(ignore: MasksLike, parts: Parts) -> Masks:
+    """Returns where nothing counts: a mask for all parts, a folder of masks, or boxes.
+
+    Args:
+        ignore: A mask picture, a folder as for masks, a table as for boxes, or `Masks`.
+        parts: The parts.
+
+    Raises:
+        InputError: See `read_mask`, `Masks.from_folder` and `Masks.from_boxes`.
+    """
+    if isinstance(ignore, Masks):
+        return ignore
+    if is_table(ignore):
+        return Masks.from_boxes(ignore, parts)
+    path = Path(ignore).expanduser()
+    if path.is_dir():
+        return Masks.from_folder(path, parts)
+    read_mask(path)
+    return Masks(parts, (path,) * len(parts))
+
+
+def _checked(parts: PartsLike, split: Split = "test") -> tuple[Parts, NDArray[np.int64]]:
+    opened = as_parts(parts, split)
     return opened, check_parts(opened)
 
 
-def _checked_maps(maps: MapsLike, parts: Parts, sizes: NDArray[np.int64]) -> Maps:
-    opened = as_maps(maps, parts)
+def _checked_masks(masks: MasksLike | None, boxes: str | Path | None, inputs: Inputs) -> Masks:
+    if masks is not None:
+        opened = open_masks(masks, inputs.parts)
+    else:
+        assert boxes is not None
+        opened = Masks.from_boxes(boxes, inputs.parts)
+    check_maps(opened, inputs.parts, inputs.sizes)
+    return replace(opened, ignored=inputs.ignored)
+
+
+def _checked_maps(
+    maps: MapsLike | None, parts: Parts, sizes: NDArray[np.int64], ignored: Masks | None
+) -> Maps | None:
+    """The maps given, or those that a manifest names."""
+    if maps is None and (parts.columns is None or MAP not in parts.columns):
+        return None
+    opened = Maps.from_manifest(parts) if maps is None else as_maps(maps, parts)
     check_maps(opened, parts, sizes)
-    return opened
+    return replace(opened, ignored=ignored)
+
+
+def _with_normals(inputs: Inputs, normals: PartsLike, normal_maps: MapsLike | None) -> Inputs:
+    plain, sizes = _checked(normals, "train")
+    prefixed = Parts(tuple(f"normals/{name}" for name in plain.names), plain.sources)
+    ignored = inputs.ignored and _on_all(inputs.ignored, prefixed)
+    inputs = replace(inputs, normals=prefixed, ignored_on_normals=ignored)
+    if inputs.maps is None:
+        if normal_maps is not None:
+            raise InputError("maps of normal images need the normal images and the parts' maps")
+        return inputs
+    scored = _checked_maps(normal_maps, plain, sizes, ignored)
+    if scored is None:
+        raise InputError("normal images next to maps are of no use without maps of their own")
+    return replace(inputs, normal_maps=scored)
+
+
+def _on_all(ignored: Masks, others: Parts) -> Masks | None:
+    """The one mask or the boxes that hold for all parts, for other parts."""
+    shared = ignored.sources[0]
+    if any(source is not shared for source in ignored.sources):
+        return None
+    return Masks(others, (shared,) * len(others))

@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anomalyncd.data.files import files_by_name, name_of, normal_form, read_each, require_folder
+from anomalyncd.data.files import (
+    and_more,
+    files_by_name,
+    name_of,
+    normal_form,
+    read_each,
+    require_folder,
+)
+from anomalyncd.data.manifest import MAP
 from anomalyncd.data.map_files import MAP_SUFFIXES, read_map, to_map
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.pairing import refuse_missing, refuse_strangers
@@ -27,6 +35,8 @@ class Maps:
     """The names of the parts."""
     sources: tuple[Path | NDArray[np.float32], ...]
     """For each part the file of its map, or the map."""
+    ignored: Masks | None = None
+    """Where nothing is anomalous, whatever the map says."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, parts: Parts) -> "Maps":
@@ -96,13 +106,32 @@ class Maps:
         pairs = zip(items, parts.names, strict=True)
         return cls(parts.names, tuple(_source(item, name) for item, name in pairs))
 
+    @classmethod
+    def from_manifest(cls, parts: Parts) -> "Maps":
+        """Takes the maps that the manifest of the parts names, in its column `anomaly_map`.
+
+        Raises:
+            InputError: A part has none.
+        """
+        assert parts.columns is not None
+        cells = parts.columns[MAP]
+        blank = [name for name, cell in zip(parts.names, cells, strict=True) if not cell]
+        if blank:
+            raise InputError(
+                f"image '{blank[0]}'{and_more(len(blank))} has no map in the column '{MAP}' of its "
+                "manifest; fill it in for all images, or remove the column"
+            )
+        return cls(parts.names, tuple(Path(cell) for cell in cells))
+
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> NDArray[np.float32]:
         """Returns one map, HxW float32; reads its file if it has one."""
         source = self.sources[index]
-        return read_map(source) if isinstance(source, Path) else source
+        scores = read_map(source) if isinstance(source, Path) else source
+        ignored = None if self.ignored is None else self.ignored.at_size(index, scores.shape)
+        return scores if ignored is None else np.where(ignored, scores.min(), scores)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[index] for index in range(len(self)))
@@ -145,17 +174,29 @@ def check_maps(maps: Maps | Masks, parts: Parts, sizes: NDArray[np.int64]) -> No
         InputError: A map is unusable or has another aspect ratio; names the first and counts the
             others.
     """
+    read_each(
+        lambda i: check_map(maps[i].shape, parts.names[i], sizes[i]), len(maps), "Checking maps"
+    )
 
-    def check(index: int) -> None:
-        height, width = maps[index].shape
-        image_height, image_width = (int(side) for side in sizes[index])
-        if not _same_aspect(height, width, image_height, image_width):
-            raise InputError(
-                f"the map or mask of '{parts.names[index]}' is {height}x{width} (height x width), "
-                f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
-            )
 
-    read_each(check, len(maps), "Checking maps")
+def check_map(shape: tuple[int, ...], name: str, size: NDArray[np.int64]) -> None:
+    """Raises if a map has another aspect ratio than its image; see `check_maps`.
+
+    Args:
+        shape: Height and width of the map or mask.
+        name: Of the part.
+        size: Height and width of the image, px.
+
+    Raises:
+        InputError: Names the part and both sizes.
+    """
+    height, width = shape
+    image_height, image_width = (int(side) for side in size)
+    if not _same_aspect(height, width, image_height, image_width):
+        raise InputError(
+            f"the map or mask of '{name}' is {height}x{width} (height x width), "
+            f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
+        )
 
 
 def _source(item: Scores, name: str) -> Path | NDArray[np.float32]:

@@ -1,15 +1,18 @@
-"""Masks of defects drawn by people: black, and white where the defect is."""
+"""Masks of defects drawn by people: black and white pictures, or boxes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.data.box_tables import mask_of_boxes, read_boxes
 from anomalyncd.data.decoding import decode
-from anomalyncd.data.files import files_by_name, require_folder
+from anomalyncd.data.files import and_more, files_by_name, require_folder
 from anomalyncd.data.images import IMAGE_SUFFIXES, to_rgb
+from anomalyncd.data.manifest import MASK, Manifest
 from anomalyncd.data.pairing import refuse_strangers
 from anomalyncd.data.parts import Parts
 from anomalyncd.errors import InputError
@@ -24,8 +27,11 @@ class Masks:
 
     parts: Parts
     """The parts."""
-    files: tuple[Path | None, ...]
-    """For each part the file of its mask; None for a part without a defect."""
+    sources: tuple[Path | NDArray[np.float64] | None, ...]
+    """For each part the file of its mask, or boxes (n, 4): left, top, right, bottom in pixels of
+    the image; None for a part without a defect."""
+    ignored: "Masks | None" = None
+    """Where nothing counts as a defect."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, parts: Parts) -> "Masks":
@@ -53,15 +59,74 @@ class Masks:
         refuse_strangers(owned, parts, "mask", training)
         return cls(parts, tuple(owned.get(name) for name in parts.names))
 
+    @classmethod
+    def from_manifest(cls, path: str | Path, parts: Parts) -> "Masks":
+        """Takes the masks that the column `mask` of a manifest names.
+
+        Args:
+            path: The manifest; a row without a mask has no defect.
+            parts: Parts of that manifest, or such that bear the same names.
+
+        Returns:
+            The masks; none has been opened.
+
+        Raises:
+            InputError: See `Manifest`; or a part is not in the manifest.
+        """
+        manifest = Manifest.read(path)
+        files = dict(zip(manifest.names, manifest.files(MASK), strict=True))
+        lacking = [name for name in parts.names if name not in files]
+        if lacking:
+            raise InputError(
+                f"image '{lacking[0]}'{and_more(len(lacking))} has no row in manifest "
+                f"'{manifest.path}', where images are named like '{manifest.names[0]}'; add it"
+            )
+        return cls(parts, tuple(files[name] for name in parts.names))
+
+    @classmethod
+    def from_boxes(cls, path: str | Path, parts: Parts) -> "Masks":
+        """Takes boxes in place of masks.
+
+        Args:
+            path: A table, see `read_boxes`.
+            parts: The parts; one without a box has no defect.
+
+        Raises:
+            InputError: See `read_boxes`.
+        """
+        boxes = read_boxes(path, parts)
+        shared = boxes.get(None)
+        return cls(parts, tuple(boxes.get(name, shared) for name in parts.names))
+
     def __len__(self) -> int:
-        return len(self.files)
+        return len(self.sources)
 
     def __getitem__(self, index: int) -> NDArray[np.bool_]:
         """Returns one mask, HxW bool, in the size of its file (without one: of its image)."""
-        path = self.files[index]
-        if path is None:
-            return np.zeros(self.parts.image(index).shape[:2], dtype=np.bool_)
-        return read_mask(path)
+        source = self.sources[index]
+        if isinstance(source, Path):
+            mask = read_mask(source)
+        else:
+            height, width = self.parts.image(index).shape[:2]
+            mask = mask_of_boxes(np.empty((0, 4)) if source is None else source, height, width)
+        ignored = None if self.ignored is None else self.ignored.at_size(index, mask.shape)
+        return mask if ignored is None else mask & ~ignored
+
+    def at_size(self, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Returns one mask at another size, None where nothing is marked.
+
+        Args:
+            index: Of the part.
+            shape: Height and width wanted.
+
+        Returns:
+            True in every pixel of which the mask covers anything.
+        """
+        if self.sources[index] is None:
+            return None
+        levels = self[index].astype(np.float32)
+        resized = cv2.resize(levels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+        return np.asarray(resized > 0)
 
     def __iter__(self) -> Iterator[NDArray[np.bool_]]:
         return (self[index] for index in range(len(self)))

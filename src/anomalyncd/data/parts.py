@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,8 +19,11 @@ from anomalyncd.data.files import (
     normal_form,
     read_each,
     require_folder,
+    shared_folder,
 )
 from anomalyncd.data.images import IMAGE_SUFFIXES, read_image, to_rgb
+from anomalyncd.data.manifest import MASK, Manifest, Split
+from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
 
 _Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
@@ -47,6 +51,8 @@ class Parts:
     """For each part its file, or its pixels (HxWx3 uint8, red first)."""
     root: Path | None = None
     """The folder to which the names are relative; None for a list."""
+    columns: pd.DataFrame | None = None
+    """What a manifest says of each part, (N, ...) text; None where there is no manifest."""
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.sources):
@@ -88,6 +94,25 @@ class Parts:
                 f"'{root}' holds the products {', '.join(products)}; give the folder of one of them"
             )
         return cls(tuple(files), tuple(files.values()), root)
+
+    @classmethod
+    def from_manifest(cls, path: str | Path, split: Split = "test") -> "Parts":
+        """Collects the images that a table names.
+
+        Args:
+            path: `.csv`, `.jsonl` or `.parquet`, see `Manifest.read`.
+            split: Where there is a column `split`, the rows to take; see `Manifest.of_split`.
+
+        Returns:
+            The parts, in the order of the table, with its further columns; no image has been
+            opened.
+
+        Raises:
+            InputError: See `Manifest`.
+        """
+        rows = Manifest.read(path).of_split(split)
+        further = rows.table.drop(columns=MASK, errors="ignore")
+        return cls(rows.names, rows.images, rows.root, further)
 
     @classmethod
     def from_list(cls, images: Iterable[Picture], names: Sequence[str] | None = None) -> "Parts":
@@ -133,23 +158,33 @@ class Parts:
         """Returns the parts at `indices`, in that order."""
         chosen = [int(index) for index in indices]
         names = tuple(self.names[index] for index in chosen)
-        return Parts(names, tuple(self.sources[index] for index in chosen), self.root)
+        sources = tuple(self.sources[index] for index in chosen)
+        if self.columns is None:
+            return Parts(names, sources, self.root)
+        return Parts(names, sources, self.root, self.columns.iloc[chosen].reset_index(drop=True))
 
 
-def as_parts(value: "Parts | str | Path | Iterable[Picture]") -> Parts:
-    """Returns parts from a folder or a list of images; parts are returned as they are.
+def as_parts(value: "Parts | str | Path | Iterable[Picture]", split: Split = "test") -> Parts:
+    """Returns parts from a folder, a manifest or a list of images; parts as they are.
+
+    Args:
+        value: What was given.
+        split: Which rows of a manifest to take, see `Parts.from_manifest`.
 
     Raises:
-        InputError: See `Parts.from_folder` and `Parts.from_list`.
+        InputError: See `Parts.from_folder`, `Parts.from_manifest` and `Parts.from_list`.
     """
     if isinstance(value, Parts):
         return value
+    if isinstance(value, str | Path) and is_table(value):
+        return Parts.from_manifest(value, split)
     if isinstance(value, str | Path):
         return Parts.from_folder(value)
     if isinstance(value, Iterable) and not isinstance(value, Image.Image):
         return Parts.from_list(value)
     raise InputError(
-        f"parts are given as {type(value).__name__}; give a folder or a list of images"
+        f"parts are given as {type(value).__name__}; "
+        "give a folder or a list of images, or a manifest"
     )
 
 
@@ -192,10 +227,7 @@ def _source(item: _Item, name: str) -> Path | NDArray[np.uint8]:
 def _default_names(items: Sequence[_Item]) -> tuple[str, ...]:
     # No "..", since results are written to files of these names; links keep their own names.
     paths = {i: Path(os.path.abspath(p)) for i, p in enumerate(items) if isinstance(p, Path)}  # noqa: PTH100
-    try:
-        shared = os.path.commonpath([path.parent for path in paths.values()]) if paths else ""
-    except ValueError as error:
-        raise InputError("the images lie on several drives; give names for them") from error
+    shared = shared_folder(paths.values()) if paths else Path()
     width = max(3, len(str(len(items) - 1)))
     return tuple(
         name_of(paths[i].relative_to(shared), IMAGE_SUFFIXES) if i in paths else f"{i:0{width}d}"

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import true_labels
+from anomalyncd.evaluation.labels import labels_from_table
 from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
 from anomalyncd.finished_run import read_table
 
@@ -81,7 +81,7 @@ def evaluate_images(images: pd.DataFrame, ignore: Collection[str] = LEFT_OUT) ->
     Raises:
         InputError: The parts neither have labels nor lie in a folder a class.
     """
-    return evaluate_classes(true_labels(images), images["class_name"], ignore)
+    return evaluate_classes(labels_from_table(images), images["class_name"], ignore)
 
 
 def evaluate_run(folder: str | Path, ignore: Collection[str] = LEFT_OUT) -> Evaluation:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
 
 
@@ -39,18 +40,18 @@ def labels_from_names(names: Sequence[str] | pd.Series) -> tuple[str, ...]:
     return labels
 
 
-def true_labels(images: pd.DataFrame) -> tuple[str, ...]:
-    """The true class of each part of a run: its column `label`, or else the folder it lies in.
+def labels_from_table(images: pd.DataFrame) -> tuple[str, ...]:
+    """Takes the class of each part from the column `label`, or from the folder it lies in.
 
     Args:
-        images: Table of parts, see `Verdicts.images`.
+        images: A table of parts, see `Verdicts.images`; a manifest may have brought the labels.
 
     Returns:
-        One class name a part, in order; "" where the column is blank.
+        One class name a part, in order; "" for a part that nobody has labelled.
 
     Raises:
-        InputError: See `labels_from_names`.
+        InputError: There is no such column, and the folders tell no classes.
     """
-    if "label" in images.columns and (images["label"] != "").any():
-        return tuple(images["label"])
+    if LABEL in images:
+        return tuple(images[LABEL].str.strip())
     return labels_from_names(images["name"])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import true_labels
+from anomalyncd.evaluation.labels import labels_from_table
 from anomalyncd.finished_run import FinishedRun
 
 POINT = "operating.json"
@@ -132,7 +132,7 @@ def ok_and_defective(
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
     """Scores of the parts known to be OK and of those known not to be; None where none is OK."""
     try:
-        labels = np.array([label.lower() for label in true_labels(images)])
+        labels = np.array([label.lower() for label in labels_from_table(images)])
     except InputError:
         return None
     is_ok, scores = np.isin(labels, list(normal)), images["score"].to_numpy()

@@ -1,11 +1,11 @@
 """Kinds of defects by lot, station or camera, and over time."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
+from anomalyncd.data.manifest import is_own_column
 from anomalyncd.report.plots import bars, curves
 
 N_BARS = 15
@@ -16,9 +16,8 @@ _N_SPANS = 20
 
 def own_columns(images: pd.DataFrame) -> list[str]:
     """Columns that came with the parts, apart from what `Verdicts.images` adds itself."""
-    columns = list(images.columns)
-    end = max(i for i, column in enumerate(columns) if re.fullmatch(r"area_\d+", column))
-    return [column for column in columns[end + 1 :] if column not in ("label", "split")]
+    known = ("label", "split", "mask")
+    return [column for column in images if not (is_own_column(column) or column in known)]
 
 
 def pareto_charts(images: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,111 @@
+"""Boxes drawn by people or left by an earlier run: rectangles in pixels of the image."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.data.files import and_more, name_of, normal_form
+from anomalyncd.data.images import IMAGE_SUFFIXES
+from anomalyncd.data.pairing import refuse_strangers
+from anomalyncd.data.parts import Parts
+from anomalyncd.data.tables import read_table
+from anomalyncd.errors import InputError
+
+_SIDES = ["left", "top", "right", "bottom"]
+_OWNERS = ("name", "image")
+
+Boxes: TypeAlias = dict[str | None, NDArray[np.float64]]
+"""Part name to boxes (n, 4): left, top, right, bottom, px; None holds those of all parts."""
+
+
+def read_boxes(path: str | Path, parts: Parts) -> Boxes:
+    """Reads a table of boxes.
+
+    Args:
+        path: See `read_table`. Columns `left`, `top`, `right`, `bottom` in pixels of the image, and
+            `name` (of the part) or `image` (its path, relative to the table or to the parts). One
+            row a box. Rows whose column `found` says False are left aside, as `regions.csv` of a
+            run has them.
+        parts: The parts.
+
+    Returns:
+        Boxes by part name; without columns `name` and `image` all of them hold for every part.
+
+    Raises:
+        InputError: The table cannot be read, lacks a column, or holds a box that is none or belongs
+            to no part.
+    """
+    source = Path(path).expanduser()
+    table = read_table(source, "table of boxes")
+    lost = [side for side in _SIDES if side not in table]
+    if lost:
+        raise InputError(
+            f"table of boxes '{source}' has no column '{lost[0]}'{and_more(len(lost))}; it needs "
+            "left, top, right and bottom, in pixels of the image"
+        )
+    if "found" in table:
+        table = table[table["found"].str.casefold() != "false"].reset_index(drop=True)
+    boxes = _numbers(table[_SIDES], source)
+    owner = next((column for column in _OWNERS if column in table), None)
+    if owner is None:
+        return {None: boxes}
+    owners = _owner_names(table[owner], source, parts)
+    refuse_strangers(dict(zip(owners, table[owner], strict=True)), parts, "box")
+    found = np.array(owners)
+    return {name: boxes[found == name] for name in dict.fromkeys(owners)}
+
+
+def mask_of_boxes(boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:
+    """Draws boxes into a mask.
+
+    Args:
+        boxes: (n, 4): left, top, right, bottom, px; what lies outside is cut off.
+        height: Of the image, px.
+        width: Of the image, px.
+
+    Returns:
+        (height, width), True in every pixel that a box touches.
+    """
+    mask = np.zeros((height, width), dtype=np.bool_)
+    for left, top, right, bottom in boxes:
+        first = max(int(np.floor(top)), 0), max(int(np.floor(left)), 0)
+        mask[first[0] : max(int(np.ceil(bottom)), 0), first[1] : max(int(np.ceil(right)), 0)] = True
+    return mask
+
+
+def _numbers(cells: pd.DataFrame, source: Path) -> NDArray[np.float64]:
+    # Where the comma stands in numbers, Excel writes it.
+    plain = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
+    numbers: NDArray[np.float64] = plain.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    left, top, right, bottom = numbers.T
+    bad = np.flatnonzero(~(np.isfinite(numbers).all(1) & (left < right) & (top < bottom)))
+    if len(bad):
+        row = dict(cells.iloc[int(bad[0])])
+        raise InputError(
+            f"table of boxes '{source}' has a box {row}{and_more(len(bad))} that is none; "
+            "give numbers with left < right and top < bottom"
+        )
+    return numbers
+
+
+def _owner_names(cells: pd.Series, source: Path, parts: Parts) -> list[str]:
+    """The part of each row: by name, by the path as it is, or by the path from the table."""
+    names = set(parts.names)
+    by_path = {
+        path.resolve(): name
+        for name, path in zip(parts.names, parts.sources, strict=True)
+        if isinstance(path, Path)
+    }
+    owners = []
+    for cell in cells:
+        text = cell.strip().replace("\\", "/")
+        name = normal_form(text)
+        if name not in names:
+            name = name_of(Path(text), IMAGE_SUFFIXES)
+        if name not in names:
+            name = by_path.get((source.parent / text).resolve(), name)
+        owners.append(name)
+    return owners

@@ -1,0 +1,220 @@
+"""What was understood of the inputs of a discovery, and everything that is wrong with them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.data.base_set import as_base_set
+from anomalyncd.data.decoding import decode
+from anomalyncd.data.files import attempt_each
+from anomalyncd.data.images import to_rgb
+from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, open_ignored, open_masks
+from anomalyncd.data.manifest import LABEL, MAP, MASK, Manifest
+from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_map
+from anomalyncd.data.masks import Masks
+from anomalyncd.data.parts import Parts, as_parts
+from anomalyncd.data.tables import is_table
+from anomalyncd.errors import InputError
+
+Result = TypeVar("Result")
+
+_Sizes: TypeAlias = list[NDArray[np.int64] | None]
+
+_MOST_NAMED = 12
+
+
+@dataclass
+class Findings:
+    """What `check_data` found."""
+
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    """What was understood: a word or two, and the finding."""
+    problems: list[str] = field(default_factory=list)
+    """Everything that is wrong, a line each, with the remedy."""
+    parts: Parts | None = None
+    """The parts, where they could be opened."""
+    masks: Masks | None = None
+    """Their marked defects, where there are some."""
+
+    def attempt(self, open_it: Callable[[], Result]) -> Result | None:
+        """Returns what a call returns, or None and one more problem."""
+        try:
+            return open_it()
+        except InputError as error:
+            self.problems.append(str(error))
+            return None
+
+    def attempt_each(
+        self, read: Callable[[int], Result], count: int, what: str
+    ) -> list[Result | None]:
+        """Returns what `read` returns for 0 .. count - 1, None where it is a problem."""
+        outcomes = list(attempt_each(read, count, what))
+        self.problems += [str(one) for one in outcomes if isinstance(one, InputError)]
+        return [None if isinstance(one, InputError) else one for one in outcomes]
+
+
+def check_data(
+    parts: PartsLike,
+    *,
+    maps: MapsLike | None = None,
+    masks: MasksLike | None = None,
+    boxes: str | Path | None = None,
+    ignore: MasksLike | None = None,
+    base: BaseLike | None = None,
+    normals: PartsLike | None = None,
+) -> Findings:
+    """Opens and reads all that a discovery would be given, and goes on after a fault.
+
+    Args:
+        parts: These and the others as for `AnomalyNCD.fit`.
+        maps: Anomaly maps.
+        masks: Marked defects.
+        boxes: Marked defects as boxes.
+        ignore: Where nothing counts.
+        base: Labelled defects of other products.
+        normals: Normal parts.
+
+    Returns:
+        What was understood and what is wrong; nothing is raised.
+    """
+    found = Findings()
+    found.parts = found.attempt(lambda: as_parts(parts))
+    if found.parts is not None:
+        sizes = _read_images(found, found.parts, "parts")
+        _describe_classes(found, found.parts, parts)
+        _check_maps(found, found.parts, sizes, maps)
+        _check_marks(found, found.parts, sizes, masks, boxes, ignore)
+    if base is not None:
+        labelled = found.attempt(lambda: as_base_set(base))
+        if labelled is not None:
+            classes = [labelled.class_names[label] for label in labelled.labels]
+            found.facts.append(("base classes", _counts(classes)))
+    if normals is not None:
+        plain = found.attempt(lambda: as_parts(normals, "train"))
+        if plain is not None:
+            _read_images(found, plain, "normal parts")
+    return found
+
+
+def _read_images(found: Findings, parts: Parts, what: str) -> _Sizes:
+    """Reads every image; height and width of each, None where it cannot be read."""
+
+    def read(index: int) -> tuple[NDArray[np.int64], str]:
+        source = parts.sources[index]
+        pixels = decode(source, "image") if isinstance(source, Path) else source
+        size = to_rgb(pixels, parts.paths[index]).shape[:2]
+        return np.array(size, dtype=np.int64), _kind(pixels)
+
+    outcomes = found.attempt_each(read, len(parts), "Checking images")
+    good = [one for one in outcomes if one is not None]
+    found.facts.append((what, f"{len(parts)}, of which {len(good)} can be read"))
+    found.facts.append((f"{what}: width x height", _counts(f"{w}x{h}" for (h, w), _ in good)))
+    found.facts.append((f"{what}: pixels", _counts(kind for _, kind in good)))
+    return [None if one is None else one[0] for one in outcomes]
+
+
+def _kind(pixels: NDArray[np.generic]) -> str:
+    n_channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    colour = {1: "grey", 3: "colour", 4: "colour and transparency"}[n_channels]
+    return f"{colour}, {'1' if pixels.dtype == np.bool_ else pixels.dtype.itemsize * 8} bit"
+
+
+def _describe_classes(found: Findings, parts: Parts, given: PartsLike) -> None:
+    if parts.columns is None:
+        folders = [name.split("/")[0] for name in parts.names if "/" in name]
+        found.facts.append(("folders", _counts(folders) if folders else "none"))
+        return
+    if isinstance(given, str | Path) and is_table(given):
+        table = Manifest.read(given).table
+        if "split" in table:
+            found.facts.append(("splits", _counts(table["split"])))
+        if MASK in table:
+            marked = f"{int((table[MASK] != '').sum())} of {len(table)} rows"
+            found.facts.append(("column mask", f"{marked}; used where it is given as masks"))
+    for column in parts.columns.columns.drop([MAP, "split"], errors="ignore"):
+        name = "labels" if column == LABEL else f"column {column}"
+        found.facts.append((name, _counts(parts.columns[column])))
+
+
+def _check_maps(
+    found: Findings,
+    parts: Parts,
+    sizes: _Sizes,
+    given: MapsLike | None,
+) -> None:
+    if given is None and (parts.columns is None or MAP not in parts.columns):
+        return
+    maps = found.attempt(
+        lambda: Maps.from_manifest(parts) if given is None else as_maps(given, parts)
+    )
+    if maps is None:
+        return
+
+    def read(index: int) -> tuple[float, float, str]:
+        scores, size, source = maps[index], sizes[index], maps.sources[index]
+        if size is not None:
+            check_map(scores.shape, parts.names[index], size)
+        kind = source.suffix if isinstance(source, Path) else "in memory"
+        return float(scores.min()), float(scores.max()), kind
+
+    good = [one for one in found.attempt_each(read, len(maps), "Checking maps") if one is not None]
+    if good:
+        lowest, highest = min(one[0] for one in good), max(one[1] for one in good)
+        found.facts.append(("maps", _counts(kind for _, _, kind in good)))
+        found.facts.append(("maps: scores", f"{lowest:.4g} to {highest:.4g}"))
+
+
+def _check_marks(
+    found: Findings,
+    parts: Parts,
+    sizes: _Sizes,
+    masks: MasksLike | None,
+    boxes: str | Path | None,
+    ignore: MasksLike | None,
+) -> None:
+    opened: dict[str, Masks | None] = {}
+    if masks is not None:
+        opened["masks"] = found.masks = found.attempt(lambda: open_masks(masks, parts))
+    if boxes is not None:
+        opened["boxes"] = found.masks = found.attempt(lambda: Masks.from_boxes(boxes, parts))
+    if ignore is not None:
+        opened["ignored"] = found.attempt(lambda: open_ignored(ignore, parts))
+    for what, marks in opened.items():
+        if marks is not None:
+            _check_shares(found, parts, sizes, what, marks)
+
+
+def _check_shares(
+    found: Findings,
+    parts: Parts,
+    sizes: _Sizes,
+    what: str,
+    marks: Masks,
+) -> None:
+    def read(index: int) -> float:
+        size = sizes[index]
+        # What is wrong with the image has been said.
+        if size is None or marks.sources[index] is None:
+            return 0.0
+        mask = marks[index]
+        if what != "ignored":
+            check_map(mask.shape, parts.names[index], size)
+        return float(mask.mean())
+
+    shares = [one for one in found.attempt_each(read, len(marks), "Checking masks") if one]
+    said = f"{len(shares)} of {len(parts)} parts"
+    if shares:
+        said += f", {np.mean(shares):.2%} of the pixels of such a part"
+    found.facts.append((what, said))
+
+
+def _counts(values: Iterable[str]) -> str:
+    counts = Counter(value or "(blank)" for value in values).most_common()
+    shown = ", ".join(f"{value} ({n})" for value, n in counts[:_MOST_NAMED])
+    rest = len(counts) - _MOST_NAMED
+    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -1,0 +1,72 @@
+"""A contact sheet: many parts on one picture, marked defects outlined."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from anomalyncd.data.files import write_atomically
+from anomalyncd.data.masks import Masks
+from anomalyncd.data.parts import Parts
+from anomalyncd.errors import InputError
+from anomalyncd.progress import track
+
+_SIDE, _CAPTION, _GAP = 160, 14, 6
+_COLUMNS = 8
+_MOST = 64
+_MARK = (230, 30, 30)
+_GREY = 235
+
+
+def write_sheet(parts: Parts, path: str | Path, masks: Masks | None = None) -> None:
+    """Writes thumbnails of up to 64 parts, evenly chosen, with their names below.
+
+    Args:
+        parts: The parts; one that cannot be read stays grey.
+        path: A picture file, `.jpg` or `.png`; missing folders are made.
+        masks: Their marked defects, outlined in red.
+
+    Raises:
+        InputError: The suffix is another.
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        raise InputError(f"sheet '{target}' cannot be written; name a .jpg or .png file")
+    chosen = np.unique(np.linspace(0, len(parts) - 1, _MOST).round().astype(int))
+    n_rows = -(-len(chosen) // _COLUMNS)
+    size = (_COLUMNS * (_SIDE + _GAP) + _GAP, n_rows * (_SIDE + _CAPTION + _GAP) + _GAP)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, index in enumerate(track([int(one) for one in chosen], "Drawing thumbnails")):
+        row, column = divmod(place, _COLUMNS)
+        left, top = _GAP + column * (_SIDE + _GAP), _GAP + row * (_SIDE + _CAPTION + _GAP)
+        tile = Image.fromarray(_thumbnail(parts, index, masks))
+        sheet.paste(tile, (left + (_SIDE - tile.width) // 2, top + (_SIDE - tile.height) // 2))
+        draw.text((left, top + _SIDE + 1), _caption(parts.names[index]), fill="black")
+    with write_atomically(target) as temporary:
+        sheet.save(temporary)
+
+
+def _thumbnail(parts: Parts, index: int, masks: Masks | None) -> NDArray[np.uint8]:
+    """One part, its longer side `_SIDE`, RGB."""
+    try:
+        pixels = parts.image(index)
+        scale = _SIDE / max(pixels.shape[:2])
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+        mask = None if masks is None else masks.at_size(index, (height, width))
+    except InputError:
+        return np.full((_SIDE, _SIDE, 3), _GREY, np.uint8)
+    if mask is not None:
+        inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        small[mask & ~inner] = _MARK
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _caption(name: str) -> str:
+    # The end of a name tells more than its beginning.
+    room = _SIDE // 6
+    plain = name.encode("ascii", "replace").decode("ascii")
+    return plain if len(plain) <= room else f"...{plain[3 - room :]}"
