@@ -21,7 +21,6 @@ FORMAT = 1
 _TEXT = ("name", "path", "class_name")
 _MEANS = ("mean_area", "mean_score")
 """Blank for a class without a region."""
-_COUNTS = (*_MEANS, "n_images")
 _NEEDED = {
     "images.csv": {
         "name",
@@ -121,11 +120,7 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
         # A part may be called "001" or "NA", and so may a lot.
-        text = {
-            name: str
-            for name in head
-            if name in _TEXT or not (is_own_column(name) or name in _COUNTS)
-        }
+        text = {name: str for name in head if name in _TEXT or not is_own_column(name)}
         table = pd.read_csv(
             path,
             dtype=text,

@@ -23,7 +23,7 @@ MAP, MASK, LABEL = "anomaly_map", "mask", "label"
 _IMAGE, _SPLIT = "image", "split"
 _OWN = frozenset(
     {"name", "path", "class", "class_name", "normal", "score", "n_regions", "height", "width"}
-    | {"left", "top", "right", "bottom", "area", "found"}
+    | {"left", "top", "right", "bottom", "area", "found", "n_images", "mean_area", "mean_score"}
 )
 
 

@@ -17,7 +17,8 @@ _N_SPANS = 20
 def own_columns(images: pd.DataFrame) -> list[str]:
     """Columns that came with the parts, apart from what `Verdicts.images` adds itself."""
     known = ("label", "split", "mask")
-    return [column for column in images if not (is_own_column(column) or column in known)]
+    columns = [str(column) for column in images]
+    return [column for column in columns if not (is_own_column(column) or column in known)]
 
 
 def pareto_charts(images: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
