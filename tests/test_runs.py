@@ -14,8 +14,9 @@ from anomalyncd.data.parts import Parts
 from anomalyncd.detect import zero_shot
 from anomalyncd.evaluation.baselines import kmeans_on_whole_images
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
+from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
-from anomalyncd.runs import discover_run, read_images
+from anomalyncd.runs import discover_run
 from conftest import QUICK, picture
 
 
@@ -35,17 +36,19 @@ def test_run_folder_holds_everything(
     discover_run(estimator, parts_folder, run)
     assert _contents(run) == [
         "classes.csv",
+        "counts.npy",
         "features.npy",
         "images.csv",
         "maps",
         "masks",
         "model",
+        "normal_scores.npy",
         "probabilities.npy",
         "regions.csv",
         "run.json",
     ]
     pd.testing.assert_frame_equal(
-        read_images(run), estimator.verdicts_.images, check_dtype=False, rtol=1e-5
+        read_table(run), estimator.verdicts_.images, check_dtype=False, rtol=1e-5
     )
     assert np.array_equal(np.load(run / "features.npy"), estimator.verdicts_.features)
     mask = np.asarray(Image.open(run / "masks" / "spot" / "002.png")) > 0
@@ -69,7 +72,7 @@ def test_finished_run_is_refused_or_replaced(
         discover_run(estimator, parts_folder, run)
     few = Parts.from_folder(parts_folder).select(range(0, 12, 2))
     discover_run(estimator, few, run, overwrite=True)
-    assert len(read_images(run)) == 6
+    assert len(read_table(run)) == 6
     assert len(list((run / "masks").rglob("*.png"))) == 6
     assert len(list((run / "maps").rglob("*.npy"))) == 6
 
@@ -173,27 +176,31 @@ def test_evaluation_of_a_run(estimator: AnomalyNCD, parts_folder: Path, tmp_path
 
 
 def test_perfect_classes_score_one_and_combined_parts_do_not_count() -> None:
-    names = pd.Series(["a/0", "a/1", "b/0", "b/1", "combined/0"])
-    evaluation = evaluate_classes(names, [5, 5, 2, 2, 0])
+    labels = ["a", "a", "b", "b", "combined", ""]
+    evaluation = evaluate_classes(labels, [5, 5, 2, 2, 0, 0])
     assert evaluation.to_dict() == {
         "images": {"nmi": 1.0, "ari": 1.0, "f1": 1.0, "n": 4},
-        "left_out": {"combined": 1},
+        "left_out": {"no label": 1, "combined": 1},
         "confusion": {"a": {"5": 2, "2": 0}, "b": {"5": 0, "2": 2}},
     }
     with pytest.raises(InputError, match="fewer than two classes"):
-        evaluate_classes(names[2:], [2, 2, 0])
+        evaluate_classes(labels[2:], [2, 2, 0, 0])
 
 
 def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
-    table = "name,path,class,class_name\n001,001.png,0,normal\nNA,NA.png,1,class 1\n"
+    table = (
+        "name,path,class,class_name,normal,score,n_regions,height,width,lot\n"
+        "001,001.png,0,normal,True,0.1,0,8,8,0042\nNA,NA.png,1,class 1,False,0.9,1,8,8,NULL\n"
+    )
     (tmp_path / "images.csv").write_text(table, encoding="utf-8")
-    assert list(read_images(tmp_path)["name"]) == ["001", "NA"]
+    assert list(read_table(tmp_path)["name"]) == ["001", "NA"]
+    assert list(read_table(tmp_path)["lot"]) == ["0042", "NULL"]
     (tmp_path / "images.csv").write_text("name\n1\n", encoding="utf-8")
     with pytest.raises(InputError, match="lacks the column 'class'"):
-        read_images(tmp_path)
+        read_table(tmp_path)
     (tmp_path / "images.csv").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="is damaged"):
-        read_images(tmp_path)
+        read_table(tmp_path)
 
 
 def test_baseline_tells_obvious_classes_apart(tiny: Path) -> None:

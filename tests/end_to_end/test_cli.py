@@ -15,8 +15,8 @@ import anomalyncd
 from anomalyncd import AnomalyNCD
 from anomalyncd.cli import app
 from anomalyncd.data import made_parts
+from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
-from anomalyncd.runs import read_images
 from conftest import damage, picture
 
 
@@ -47,13 +47,13 @@ def test_discover_predict_and_evaluate_as_the_api_does(
     assert str(run) in said
     model = AnomalyNCD(3, backbone="tiny", weights=tiny, random_state=2).fit(parts_folder)
     assert np.array_equal(np.load(run / "probabilities.npy"), model.verdicts_.probabilities)
-    assert np.array_equal(read_images(run)["class"], model.labels_)
+    assert np.array_equal(read_table(run)["class"], model.labels_)
 
     Image.fromarray(picture("spot", 77)).save(tmp_path / "new.png")
     (tmp_path / "new").mkdir()
     (tmp_path / "new.png").rename(tmp_path / "new" / "spot 1.png")
     succeed("predict", run, tmp_path / "new")
-    predicted = read_images(run / "predictions" / "new")
+    predicted = read_table(run / "predictions" / "new")
     assert list(predicted["name"]) == ["spot 1"]
     assert list(predicted["class"]) == list(model.predict(tmp_path / "new"))
     assert (run / "predictions" / "new" / "masks" / "spot 1.png").is_file()
@@ -88,7 +88,7 @@ def test_masks_and_normals_are_taken(
     run = tmp_path / "run"
     masks = ("--masks", tmp_path / "masks")
     succeed("discover", parts_folder, "--classes", 2, *masks, "--out", run, *options)
-    assert read_images(run)["n_regions"].sum() == 1
+    assert read_table(run)["n_regions"].sum() == 1
     normals = ("--normals", parts_folder / "good")
     succeed("discover", parts_folder, "--classes", 2, *normals, "--out", tmp_path / "b", *options)
     assert (tmp_path / "b" / "normals").is_dir()

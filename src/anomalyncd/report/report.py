@@ -81,7 +81,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "colour": plots.colour,
         "sizes_plot": _sizes_plot(run),
         "projection": _projection(run, names),
-        "paretos": dict(pareto_charts(run.images, names)),
+        "paretos": dict(pareto_charts(run.images)),
         "trend": trend_chart(run.images, names),
         "n_without": int((run.images["n_regions"] == 0).sum()),
         "score_plot": _score_plot(run),

@@ -21,12 +21,11 @@ def own_columns(images: pd.DataFrame) -> list[str]:
     return [column for column in columns if not (is_own_column(column) or column in known)]
 
 
-def pareto_charts(images: pd.DataFrame, names: list[str]) -> Iterator[tuple[str, str]]:
+def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """For each column that groups the parts, its values with most defective parts.
 
     Args:
         images: The table of parts.
-        names: Of the classes.
 
     Yields:
         Name of the column and an SVG.

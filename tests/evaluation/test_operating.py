@@ -1,0 +1,81 @@
+"""The line between OK and NG."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalyncd.errors import InputError
+from anomalyncd.evaluation.operating import (
+    OperatingPoint,
+    operating_curve,
+    read_point,
+    write_point,
+)
+
+OK = np.array([0.1, 0.2, 0.3, 0.6])
+DEFECTIVE = np.array([0.4, 0.5, 0.9])
+
+
+def test_costs_decide_where_the_line_is() -> None:
+    curve = operating_curve(OK, DEFECTIVE)
+    strict = curve.cheapest(escape_cost=100, overkill_cost=1)
+    assert strict.threshold == pytest.approx(0.35)
+    assert (strict.overkill, strict.escapes) == (0.25, 0)
+    assert strict.cost == pytest.approx(1000 * 4 / 7 * 0.25)
+    lenient = curve.cheapest(escape_cost=1, overkill_cost=100)
+    assert (lenient.threshold, lenient.overkill) == (pytest.approx(0.75), 0)
+    assert lenient.escapes == pytest.approx(2 / 3)
+
+
+def test_share_of_defects_in_production_counts() -> None:
+    curve = operating_curve(OK, DEFECTIVE)
+    rare = curve.cheapest(escape_cost=2, overkill_cost=1, defect_share=0.01)
+    assert rare.overkill == 0
+
+
+def test_normal_parts_alone_give_overkill() -> None:
+    curve = operating_curve(OK, np.zeros(0))
+    point = curve.at_overkill(0.25)
+    assert (point.threshold, point.overkill, point.escapes) == (pytest.approx(0.45), 0.25, None)
+    with pytest.raises(InputError, match="--max-overkill"):
+        curve.cheapest(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [((-1, 1, None), "negative"), ((0, 0, None), "above 0"), ((1, 1, 2), "0..1")],
+)
+def test_impossible_numbers_are_refused(numbers: tuple[float, float, float], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        operating_curve(OK, DEFECTIVE).cheapest(*numbers)
+    with pytest.raises(InputError, match="0..1"):
+        operating_curve(OK, DEFECTIVE).at_overkill(1.5)
+
+
+scores = st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20).map(np.array)
+
+
+@given(scores, scores)
+def test_curve_is_what_counting_gives(ok: np.ndarray, defective: np.ndarray) -> None:
+    curve = operating_curve(ok, defective)
+    assert curve.escapes is not None
+    for threshold, overkill, escapes in zip(
+        curve.thresholds, curve.overkill, curve.escapes, strict=True
+    ):
+        assert overkill == pytest.approx((ok > threshold).mean())
+        assert escapes == pytest.approx((defective <= threshold).mean())
+    assert curve.overkill[0] == 1
+    assert curve.escapes[-1] == 1
+
+
+def test_point_is_kept(tmp_path: Path) -> None:
+    assert read_point(tmp_path) is None
+    point = OperatingPoint(0.5, 0.01, None, None)
+    write_point(point, tmp_path)
+    assert read_point(tmp_path) == point
+    (tmp_path / "operating.json").write_text('{"threshold": 1, "colour": 2}', encoding="utf-8")
+    with pytest.raises(InputError, match="choose the point again"):
+        read_point(tmp_path)

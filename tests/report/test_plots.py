@@ -1,0 +1,66 @@
+"""Plots are well-formed SVG, whatever the numbers and names."""
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomalyncd.report import plots
+
+names = st.text(max_size=40).filter(lambda text: all(c.isprintable() for c in text))
+numbers = st.floats(0, 1e6)
+
+
+def parsed(svg: str) -> ElementTree.Element:
+    root = ElementTree.fromstring(svg)
+    assert "nan" not in svg
+    assert "inf" not in svg
+    return root
+
+
+@given(st.lists(st.tuples(names, st.lists(st.tuples(st.integers(0, 30), numbers))), max_size=5))
+def test_bars(rows: list[tuple[str, list[tuple[int, float]]]]) -> None:
+    root = parsed(plots.bars(rows, "title"))
+    assert len(root.findall(".//{*}text")) == 2 * len(rows)
+
+
+@given(st.lists(st.floats(0, 1), max_size=30), st.lists(st.floats(0, 1), max_size=30))
+def test_histogram_holds_every_value(one: list[float], other: list[float]) -> None:
+    groups = [("one", 0, np.array(one)), ("other", 1, np.array(other))]
+    parsed(plots.histogram(groups, "title"))
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=64))
+def test_count_curve(counts: list[int]) -> None:
+    parsed(plots.count_curve(np.array(counts), len(counts) // 2, "title"))
+    parsed(plots.count_curve(np.array(counts), None, "title"))
+
+
+def test_scatter_of_points_in_one_place() -> None:
+    root = parsed(plots.scatter(np.zeros((3, 2)), np.array([0, 1, 1]), ["<a>", "b&"], "t"))
+    assert len(root.findall(".//{*}circle")) == 3
+    assert [text.text for text in root.findall(".//{*}text")] == ["<a>", "b&"]
+
+
+def test_heat_map_draws_what_is_there() -> None:
+    grid = np.zeros((4, 6))
+    assert len(parsed(plots.heat_map(grid, "t"))) == 1  # The frame.
+    grid[1, 2] = 3
+    assert parsed(plots.heat_map(grid, "t"))[1].attrib["fill-opacity"] == "1.00"
+
+
+def test_curves_of_one_point() -> None:
+    parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 7), (0.001, 0.002), (0, 12345)])
+def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
+    ticks = plots._ticks(low, high)
+    assert len(ticks) <= 7
+    assert all(low - 1e-9 <= tick <= high + 1e-6 for tick in ticks)
+
+
+def test_counts_have_whole_ticks() -> None:
+    assert plots._ticks(0, 1, whole=True) == [0, 1]

@@ -1,0 +1,156 @@
+"""The report of a run, on tiny parts."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anomalyncd import AnomalyNCD, InputError
+from anomalyncd.evaluation.operating import OperatingPoint, write_point
+from anomalyncd.finished_run import read_run
+from anomalyncd.report.contents import class_cards, composite_parts, normal_parts
+from anomalyncd.report.report import write_report
+from anomalyncd.report.trends import own_columns, pareto_charts, trend_chart
+from anomalyncd.runs import discover_run
+
+
+class Page(HTMLParser):
+    """Tags, their attributes, and the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def run(tiny: Path, parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "run"
+    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny)
+    discover_run(estimator, parts_folder, folder, normals=parts_folder / "plain")
+    return folder
+
+
+def page_of(run: Path) -> Page:
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def test_page_asks_nobody_for_anything(run: Path) -> None:
+    text = write_report(run).read_text(encoding="utf-8")
+    text = text.replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|@import|<script|<link|url\(", text)
+    sources = {image["src"][:5] for image in Page(text).all("img") if image["src"]}
+    assert sources == {"data:"}
+
+
+def test_page_can_be_read_aloud(run: Path) -> None:
+    page = page_of(run)
+    assert all(image["alt"] for image in page.all("img"))
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.all("svg"))
+    assert page.all("html") == [{"lang": "en"}]
+    targets = {link["href"] for link in page.all("a")}
+    ids = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
+    assert targets <= ids
+
+
+def test_page_says_what_was_found(run: Path) -> None:
+    words = page_of(run).words
+    images = read_run(run).images
+    assert f"{len(images)} photographs were sorted into 3 classes" in words
+    assert f"{int((~images['normal']).sum())} parts show a defect" in words
+    assert "compared with photographs of normal parts" in words
+    assert "NMI" in words
+    assert "OK or NG" in words
+
+
+def test_point_chosen_is_shown(run: Path) -> None:
+    write_point(OperatingPoint(0.25, 0.01, None), run)
+    words = page_of(run).words
+    (run / "operating.json").unlink()
+    assert "0.250" in words
+    assert "rejects 1.0" in words
+
+
+def test_lost_photographs_leave_a_report(run: Path) -> None:
+    table = pd.read_csv(run / "images.csv")
+    regions = pd.read_csv(run / "regions.csv")
+    try:
+        for file, frame in (("images.csv", table), ("regions.csv", regions)):
+            frame.assign(path="gone.png").to_csv(run / file, index=False)
+        assert page_of(run).all("img") == []
+    finally:
+        table.to_csv(run / "images.csv", index=False)
+        regions.to_csv(run / "regions.csv", index=False)
+
+
+def test_cards_hold_each_class_once(run: Path) -> None:
+    opened = read_run(run)
+    cards = class_cards(opened)
+    assert sorted(card.index for card in cards) == [1, 2]
+    for card in cards:
+        mine = opened.regions.loc[card.typical]
+        assert (mine["class"] == card.index).all()
+        assert mine["name"].is_unique
+        assert set(card.rivals) == set(card.uncertain)
+        assert card.positions.max() <= card.n_regions
+
+
+def test_composite_parts_have_several_kinds(run: Path) -> None:
+    opened = read_run(run)
+    for name, kinds in composite_parts(opened).items():
+        assert len(kinds) > 1
+        assert name in set(opened.images["name"])
+    assert set(normal_parts(opened)) <= set(opened.images["name"])
+
+
+def columns() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    n = 60
+    classes = rng.integers(0, 3, n)
+    return pd.DataFrame(
+        {
+            "name": [f"{i}" for i in range(n)],
+            "class": classes,
+            "normal": classes == 0,
+            "p_0": 1.0,
+            "area_0": 0,
+            "label": "x",
+            "lot": [f"L{i % 4}" for i in range(n)],
+            "serial": [f"{i}" for i in range(n)],
+            "time": pd.date_range("2026-01-01", periods=n, freq="D").astype(str),
+        }
+    )
+
+
+def test_columns_of_the_parts_make_charts() -> None:
+    table = columns()
+    assert own_columns(table) == ["lot", "serial", "time"]
+    charts = dict(pareto_charts(table))
+    assert list(charts) == ["lot"]  # A serial number groups nothing.
+    assert all(f"L{i}" in charts["lot"] for i in range(4))
+    trend = trend_chart(table, ["normal", "scratch", "dent"])
+    assert trend is not None
+    assert trend[0] == "time"
+    assert "scratch" in trend[1]
+
+
+def test_without_times_there_is_no_trend() -> None:
+    assert trend_chart(columns().assign(time="yesterday"), ["normal", "a", "b"]) is None
+
+
+def test_unfinished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"run\.json"):
+        write_report(tmp_path)
