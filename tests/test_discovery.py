@@ -226,7 +226,7 @@ def test_unusable_options(
 
 
 def test_maps_and_masks_exclude_each_other(build: Build, parts_folder: Path) -> None:
-    with pytest.raises(InputError, match="both maps and masks"):
+    with pytest.raises(InputError, match="several of maps, masks and boxes"):
         build().fit(parts_folder, maps=parts_folder, masks=parts_folder)
     with pytest.raises(InputError, match="without maps of their own"):
         build().fit(parts_folder, maps=parts_folder, normals=parts_folder)

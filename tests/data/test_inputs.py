@@ -104,6 +104,12 @@ def test_boxes_mark_and_boxes_are_ignored(folder: Path) -> None:
     assert [bool(mask.any()) for mask in ignored.ignored] == [False, True]
 
 
+def test_an_unusable_mask_is_found_at_once(folder: Path) -> None:
+    _right_half(folder / "ignore/b.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"mask '.*b\.png' cannot be read \(the file is empty\)"):
+        check_inputs(folder / "photos", ignore=folder / "ignore")
+
+
 def test_combinations_that_mean_nothing(folder: Path) -> None:
     photos, maps = folder / "photos", folder / "maps"
     with pytest.raises(InputError, match="several of maps, masks and boxes"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.data.base_set import BaseSet, as_base_set
+from anomalyncd.data.files import read_each
 from anomalyncd.data.manifest import MAP, Split
 from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_maps
 from anomalyncd.data.masks import Masks, read_mask
@@ -65,7 +66,7 @@ def check_inputs(
     checked, sizes = _checked(parts)
     inputs = Inputs(checked, sizes)
     if ignore is not None:
-        inputs = replace(inputs, ignored=open_ignored(ignore, checked))
+        inputs = replace(inputs, ignored=_checked_ignored(ignore, checked))
     if masks is not None or boxes is not None:
         inputs = replace(inputs, masks=_checked_masks(masks, boxes, inputs))
     else:
@@ -116,6 +117,13 @@ def open_ignored(ignore: MasksLike, parts: Parts) -> Masks:
 def _checked(parts: PartsLike, split: Split = "test") -> tuple[Parts, NDArray[np.int64]]:
     opened = as_parts(parts, split)
     return opened, check_parts(opened)
+
+
+def _checked_ignored(ignore: MasksLike, parts: Parts) -> Masks:
+    opened = open_ignored(ignore, parts)
+    files = sorted({source for source in opened.sources if isinstance(source, Path)})
+    read_each(lambda i: read_mask(files[i]).any(), len(files), "Checking places to ignore")
+    return opened
 
 
 def _checked_masks(masks: MasksLike | None, boxes: str | Path | None, inputs: Inputs) -> Masks:
