@@ -1,5 +1,6 @@
 """Boxes drawn by people or left by an earlier run: rectangles in pixels of the image."""
 
+import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -95,7 +96,7 @@ def _owner_names(cells: pd.Series, source: Path, parts: Parts) -> list[str]:
     """The part of each row: by name, by the path as it is, or by the path from the table."""
     names = set(parts.names)
     by_path = {
-        path.resolve(): name
+        os.path.abspath(path): name  # noqa: PTH100
         for name, path in zip(parts.names, parts.sources, strict=True)
         if isinstance(path, Path)
     }
@@ -106,6 +107,6 @@ def _owner_names(cells: pd.Series, source: Path, parts: Parts) -> list[str]:
         if name not in names:
             name = name_of(Path(text), IMAGE_SUFFIXES)
         if name not in names:
-            name = by_path.get((source.parent / text).resolve(), name)
+            name = by_path.get(os.path.abspath(source.parent / text), name)  # noqa: PTH100
         owners.append(name)
     return owners

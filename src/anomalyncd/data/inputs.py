@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.data.base_set import BaseSet, as_base_set
-from anomalyncd.data.manifest import MAP, Split
+from anomalyncd.data.files import read_each
+from anomalyncd.data.manifest import MAP
 from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_maps
 from anomalyncd.data.masks import Masks, read_mask
 from anomalyncd.data.parts import Parts, Picture, as_parts, check_parts
@@ -62,23 +63,23 @@ def check_inputs(
     """
     if sum(one is not None for one in (maps, masks, boxes)) > 1:
         raise InputError("several of maps, masks and boxes are given; give one of them")
-    checked, sizes = _checked(parts)
-    inputs = Inputs(checked, sizes)
+    opened = as_parts(parts)
+    plain = None if normals is None else as_parts(normals, "train")
+    marked = masks is not None or boxes is not None
+    scored = not marked and (maps is not None or _names_maps(opened))
+    _refuse_odd_maps(scored, plain, normal_maps)
+    inputs = Inputs(opened, check_parts(opened))
     if ignore is not None:
-        inputs = replace(inputs, ignored=open_ignored(ignore, checked))
-    if masks is not None or boxes is not None:
+        inputs = replace(inputs, ignored=_checked_ignored(ignore, opened))
+    if marked:
         inputs = replace(inputs, masks=_checked_masks(masks, boxes, inputs))
-    else:
-        inputs = replace(inputs, maps=_checked_maps(maps, checked, sizes, inputs.ignored))
+    if scored:
+        inputs = replace(inputs, maps=_checked_maps(maps, opened, inputs.sizes, inputs.ignored))
     if base is not None:
         labelled = as_base_set(base)
         check_maps(labelled.masks, labelled.parts, check_parts(labelled.parts))
         inputs = replace(inputs, base=labelled)
-    if normals is not None:
-        return _with_normals(inputs, normals, normal_maps)
-    if normal_maps is not None:
-        raise InputError("maps of normal images need the normal images and the parts' maps")
-    return inputs
+    return inputs if plain is None else _with_normals(inputs, plain, normal_maps)
 
 
 def open_masks(masks: MasksLike, parts: Parts) -> Masks:
@@ -113,9 +114,24 @@ def open_ignored(ignore: MasksLike, parts: Parts) -> Masks:
     return Masks(parts, (path,) * len(parts))
 
 
-def _checked(parts: PartsLike, split: Split = "test") -> tuple[Parts, NDArray[np.int64]]:
-    opened = as_parts(parts, split)
-    return opened, check_parts(opened)
+def _names_maps(parts: Parts) -> bool:
+    """Whether the parts come from a manifest that names their maps."""
+    return parts.columns is not None and MAP in parts.columns
+
+
+def _refuse_odd_maps(scored: bool, plain: Parts | None, normal_maps: MapsLike | None) -> None:
+    """Raises unless parts and normal parts both have maps, or both have none."""
+    if normal_maps is not None and (plain is None or not scored):
+        raise InputError("maps of normal images need the normal images and the parts' maps")
+    if scored and plain is not None and normal_maps is None and not _names_maps(plain):
+        raise InputError("normal images next to maps are of no use without maps of their own")
+
+
+def _checked_ignored(ignore: MasksLike, parts: Parts) -> Masks:
+    opened = open_ignored(ignore, parts)
+    files = sorted({source for source in opened.sources if isinstance(source, Path)})
+    read_each(lambda i: read_mask(files[i]).any(), len(files), "Checking places to ignore")
+    return opened
 
 
 def _checked_masks(masks: MasksLike | None, boxes: str | Path | None, inputs: Inputs) -> Masks:
@@ -130,28 +146,21 @@ def _checked_masks(masks: MasksLike | None, boxes: str | Path | None, inputs: In
 
 def _checked_maps(
     maps: MapsLike | None, parts: Parts, sizes: NDArray[np.int64], ignored: Masks | None
-) -> Maps | None:
+) -> Maps:
     """The maps given, or those that a manifest names."""
-    if maps is None and (parts.columns is None or MAP not in parts.columns):
-        return None
     opened = Maps.from_manifest(parts) if maps is None else as_maps(maps, parts)
     check_maps(opened, parts, sizes)
     return replace(opened, ignored=ignored)
 
 
-def _with_normals(inputs: Inputs, normals: PartsLike, normal_maps: MapsLike | None) -> Inputs:
-    plain, sizes = _checked(normals, "train")
+def _with_normals(inputs: Inputs, plain: Parts, normal_maps: MapsLike | None) -> Inputs:
+    sizes = check_parts(plain)
     prefixed = Parts(tuple(f"normals/{name}" for name in plain.names), plain.sources)
     ignored = inputs.ignored and _on_all(inputs.ignored, prefixed)
     inputs = replace(inputs, normals=prefixed, ignored_on_normals=ignored)
     if inputs.maps is None:
-        if normal_maps is not None:
-            raise InputError("maps of normal images need the normal images and the parts' maps")
         return inputs
-    scored = _checked_maps(normal_maps, plain, sizes, ignored)
-    if scored is None:
-        raise InputError("normal images next to maps are of no use without maps of their own")
-    return replace(inputs, normal_maps=scored)
+    return replace(inputs, normal_maps=_checked_maps(normal_maps, plain, sizes, ignored))
 
 
 def _on_all(ignored: Masks, others: Parts) -> Masks | None:

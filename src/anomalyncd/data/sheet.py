@@ -60,7 +60,9 @@ def _thumbnail(parts: Parts, index: int, masks: Masks | None) -> NDArray[np.uint
     except InputError:
         return np.full((_SIDE, _SIDE, 3), _GREY, np.uint8)
     if mask is not None:
-        inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        # A frame, so that marks are outlined at the edge of the image as well.
+        framed = np.pad(mask.astype(np.uint8), 1)
+        inner = cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
         small[mask & ~inner] = _MARK
     return np.asarray(small, dtype=np.uint8)
 
