@@ -88,11 +88,16 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes "tiny" a backbone and the default preset quick; returns the weights."""
+    use_tiny(monkeypatch, tmp_path / "cache")
+    return tiny_weights
+
+
+def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """See `tiny`, for fixtures that live longer than a test."""
     monkeypatch.setitem(BACKBONES, "tiny", TINY)
     monkeypatch.setitem(PRESETS, "default", QUICK)
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(cache))
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
-    return tiny_weights
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from anomalyncd.report.contents import class_cards, composite_parts, normal_part
 from anomalyncd.report.report import write_report
 from anomalyncd.report.trends import own_columns, pareto_charts, trend_chart
 from anomalyncd.runs import discover_run
+from conftest import use_tiny
 
 
 class Page(HTMLParser):
@@ -37,11 +38,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(tiny: Path, parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report") / "run"
-    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny)
-    discover_run(estimator, parts_folder, folder, normals=parts_folder / "plain")
-    return folder
+def run(tiny_weights: Path, parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        use_tiny(monkeypatch, folder / "cache")
+        estimator = AnomalyNCD(3, backbone="tiny", weights=tiny_weights)
+        discover_run(estimator, parts_folder, folder / "run", normals=parts_folder / "good")
+    return folder / "run"
 
 
 def page_of(run: Path) -> Page:
