@@ -36,6 +36,7 @@ bench: install
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/discovery.py
 
+docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs
 	$(BIN)/mkdocs build --strict
 
