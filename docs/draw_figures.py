@@ -282,7 +282,7 @@ def draw_band(
 
 
 def merging(run: Run) -> Sheet:
-    sheet = Sheet(470, "Probabilities of two regions, merged into those of the part")
+    sheet = Sheet(480, "Probabilities of two regions, merged into those of the part")
     table = run.regions(TWO_DEFECTS)
     columns = [name for name in table if name.startswith("p_")]
     size = run.picture(TWO_DEFECTS).shape
