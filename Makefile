@@ -7,7 +7,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: install demo test check bench
+.PHONY: install demo test check bench docs figures
 
 install: $(VENV)/installed
 
@@ -35,3 +35,15 @@ bench: install
 	$(BIN)/python benchmarks/mebin.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/discovery.py
+
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(VENV)/installed-docs
+	$(BIN)/mkdocs build --strict
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -c "open('$(VENV)/installed-docs', 'w')"
+
+# Needs the weights of the default backbone.
+figures: install
+	$(BIN)/python docs/draw_figures.py

@@ -37,7 +37,7 @@ from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Discovers the kinds of defects among photographs of one product.
 
-    Example:
+    Examples:
         >>> model = AnomalyNCD(n_classes=4).fit("bottle/")  # doctest: +SKIP
         >>> model.verdicts_.images[["name", "class_name"]]  # doctest: +SKIP
 

@@ -39,7 +39,7 @@ _TRUTH = "ground_truth"
 class Parts:
     """Photographs of one product, in a fixed order, each with a name of its own.
 
-    Example:
+    Examples:
         >>> parts = Parts.from_list([np.zeros((4, 6), np.uint8)], names=["plate/1"])
         >>> parts.names, parts.image(0).shape
         (('plate/1',), (4, 6, 3))

@@ -1,0 +1,64 @@
+"""What the pages say stands in the code, and the other way round."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import anomalyncd
+from anomalyncd.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+
+
+def test_reference_lists_every_public_name() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
+    listed = {path.rsplit(".", 1)[1] for path in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
+    assert listed == set(anomalyncd.__all__) - {"__version__"}
+
+
+def test_navigation_holds_every_page() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    listed = re.findall(r"^ +- .*: (\S+\.md)$", navigation, re.MULTILINE)
+    assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in PAGES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(DOCS).as_posix())
+def test_pages_link_to_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        assert (page.parent / target).is_file(), target
+
+
+def test_figures_are_small_and_used() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in [*PAGES, ROOT / "README.md"])
+    for figure in (DOCS / "images").iterdir():
+        assert figure.stat().st_size < 300_000
+        assert figure.name in text
+
+
+def test_licence_page_lists_every_dependency() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    required = project.split("\ndependencies = [")[1].split("]")[0]
+    page = (DOCS / "licences.md").read_text(encoding="utf-8")
+    for name in re.findall(r'"([a-z-]+)>=', required):
+        assert f"| {name} |" in page
+
+
+def test_numbers_in_the_concepts_are_the_defaults() -> None:
+    chosen = Settings()
+    assert chosen.zero_shot.resolution == 392
+    assert chosen.zero_shot.layers == (5,)
+    assert chosen.zero_shot.neighbourhoods == (1, 3)
+    assert (chosen.zero_shot.n_references, chosen.zero_shot.lowest_share) == (40, 0.3)
+    assert chosen.zero_shot.map_size == 256
+    assert (chosen.mebin.erosion, chosen.mebin.n_thresholds) == (6, 64)
+    assert chosen.mebin.min_interval_length == 4
+    assert (chosen.regions.margin, chosen.regions.min_half_side) == (1.1, 0.1)
+    assert chosen.regions.merge_gap == 0.01
+    assert (chosen.encoder.guidance, chosen.encoder.readout) == ("soft", 10)
+    assert (chosen.encoder.extra_cls, chosen.encoder.region_means) == ((8,), (5,))
+    assert (chosen.training.epochs, chosen.training.epochs_with_base) == (0, 20)
+    assert chosen.views.n_views == 4
+    assert chosen.views.memory_limit_gb == 4
