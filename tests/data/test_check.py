@@ -114,8 +114,10 @@ def test_parts_that_cannot_be_opened_leave_the_rest_to_be_checked(folder: Path) 
 
 def test_many_kinds_are_counted_not_listed(tmp_path: Path) -> None:
     for index in range(15):
-        _save(tmp_path / f"kind {index:02}/1.png", np.zeros((4, 4), np.uint8))
-    assert dict(check_data(tmp_path).facts)["folders"].endswith("kind 11 (1) and 3 more")
+        _save(tmp_path / f"kind {index:02}/1.png", np.zeros((4, 4 + index), np.uint8))
+    facts = dict(check_data(tmp_path).facts)
+    assert facts["folders"].endswith("kind 11 (1) and 3 more")
+    assert facts["parts: width x height"] == "4 to 18 x 4 to 4"
 
 
 def test_a_contact_sheet(folder: Path) -> None:

@@ -55,8 +55,10 @@ def read_boxes(path: str | Path, parts: Parts) -> Boxes:
         return {None: boxes}
     owners = _owner_names(table[owner], source, parts)
     refuse_strangers(dict(zip(owners, table[owner], strict=True)), parts, "box")
-    found = np.array(owners)
-    return {name: boxes[found == name] for name in dict.fromkeys(owners)}
+    rows: dict[str, list[int]] = {}
+    for index, name in enumerate(owners):
+        rows.setdefault(name, []).append(index)
+    return {name: boxes[chosen] for name, chosen in rows.items()}
 
 
 def mask_of_boxes(boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.bool_]:

@@ -113,9 +113,18 @@ def _read_images(found: Findings, parts: Parts, what: str) -> _Sizes:
     outcomes = found.attempt_each(read, len(parts), "Checking images")
     good = [one for one in outcomes if one is not None]
     found.facts.append((what, f"{len(parts)}, of which {len(good)} can be read"))
-    found.facts.append((f"{what}: width x height", _counts(f"{w}x{h}" for (h, w), _ in good)))
+    found.facts.append((f"{what}: width x height", _sides([size for size, _ in good])))
     found.facts.append((f"{what}: pixels", _counts(kind for _, kind in good)))
     return [None if one is None else one[0] for one in outcomes]
+
+
+def _sides(sizes: list[NDArray[np.int64]]) -> str:
+    """Sizes and how many images have them, or their range where there are many."""
+    counted = _counts(f"{width}x{height}" for height, width in sizes)
+    if len({tuple(size) for size in sizes}) <= _MOST_NAMED:
+        return counted
+    (height, width), (tallest, widest) = np.min(sizes, axis=0), np.max(sizes, axis=0)
+    return f"{width} to {widest} x {height} to {tallest}"
 
 
 def _kind(pixels: NDArray[np.generic]) -> str:
