@@ -46,6 +46,7 @@ def test_run_folder_holds_everything(
         "probabilities.npy",
         "regions.csv",
         "run.json",
+        "run.log",
     ]
     pd.testing.assert_frame_equal(
         read_table(run), estimator.verdicts_.images, check_dtype=False, rtol=1e-5

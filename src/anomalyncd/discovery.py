@@ -18,6 +18,8 @@ from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.zero_shot import MutualScoring, fit_mutual_scoring, write_zero_shot_maps
 from anomalyncd.errors import InputError
+from anomalyncd.estimate import estimate
+from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
 from anomalyncd.persistence import read_model, write_model
@@ -127,6 +129,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
             _require_regions(len(inputs.parts), n_classes)
         encoder = self._encoder(settings)
+        LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
             found = self._find(inputs, encoder, settings, work)
             with self.stages_("read"):

@@ -17,10 +17,12 @@ from anomalyncd.data.json_files import write_json
 from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
 from anomalyncd.finished_run import FORMAT, RECORD
+from anomalyncd.logs import logged_to
 from anomalyncd.result import Verdicts
 from anomalyncd.settings import resolve_settings
 
-_WORK = frozenset({"maps", "normals", "tokens.bin"})
+_LOG = "run.log"
+_WORK = frozenset({"maps", "normals", "tokens.bin", _LOG})
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
     | {"normal_scores.npy", "report.html", "operating.json"}
@@ -52,8 +54,9 @@ def discover_run(
     refuse_folder_within(folder, parts)
     _refuse_other_content(folder, overwrite)
     folder.mkdir(parents=True, exist_ok=True)
-    estimator.fit(parts, folder=folder, **inputs)
-    write_run(estimator, folder, {"parts": parts, **inputs})
+    with logged_to(folder / _LOG):
+        estimator.fit(parts, folder=folder, **inputs)
+        write_run(estimator, folder, {"parts": parts, **inputs})
 
 
 def write_run(

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 
 from anomalyncd.errors import InputError
+from anomalyncd.logs import LOG
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 """In which the frozen blocks run; what is trained is always float32."""
@@ -37,6 +38,7 @@ class Stages:
         yield
         self.seconds[name] = round(time.perf_counter() - start, 2)
         self.peak_memory_mb[name] = round(_peak_memory_mb())
+        LOG.info("%s: %.1f s", name, self.seconds[name])
 
 
 def _peak_memory_mb() -> float:

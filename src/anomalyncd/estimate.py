@@ -1,0 +1,107 @@
+"""How long a run will take, and what it needs, before it starts."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from anomalyncd.data.inputs import Inputs
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.settings import Settings
+
+_REGIONS_PER_PART = 1.3
+_BASE_MEMORY_GB = 0.9
+"""Interpreter, libraries, the images in hand."""
+_DECODING_SECONDS = 0.03
+"""Opening a part and its map, cutting regions out."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will need, to about a factor of two."""
+
+    seconds: float
+    memory_gb: float
+    """At its peak."""
+    disk_gb: float
+    """Of the run folder when it is largest."""
+
+    def __str__(self) -> str:
+        """ "about 4 min, 1.3 GB of memory, 0.1 GB of disk"."""
+        minutes = self.seconds / 60
+        if minutes < 1:
+            took = "less than a minute"
+        elif minutes < 90:
+            took = f"about {minutes:.0f} min"
+        else:
+            took = f"about {minutes / 60:.1f} h"
+        disk = max(self.disk_gb, 0.1)
+        return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
+
+
+def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Estimate:
+    """Counts multiplications and times a few of them on this machine, which takes about a second.
+
+    Args:
+        inputs: What was given.
+        encoder: On its device and in its precision.
+        settings: As they will be used.
+    """
+    n_parts = len(inputs.parts) + (len(inputs.normals) if inputs.normals else 0)
+    n_regions = _REGIONS_PER_PART * len(inputs.parts)
+    views = 1 + settings.views.n_views
+    n_tokens = (settings.views.size // encoder.vit.config.patch_size) ** 2 + 1
+    width = encoder.vit.config.width
+    work = n_regions * views * _forward(encoder, n_tokens, encoder.readout)
+    references = 0.0
+    if inputs.maps is None and inputs.masks is None:
+        work += n_parts * _map_work(encoder, settings)
+        references = _reference_tokens(encoder, settings) * width * 2
+    if settings.training.epochs:
+        # Two views a step; forward and backward cost three times the forward; the CLS row alone.
+        work += settings.training.epochs * n_regions * 6 * (4 * n_tokens + 16) * width**2
+    tokens = n_regions * views * n_tokens * width * 2
+    in_memory = min(tokens, settings.views.memory_limit_gb * 1e9)
+    seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_parts
+    maps = 2 * settings.zero_shot.map_size**2 * n_parts if references else 0
+    weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
+    return Estimate(
+        seconds,
+        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
+        (maps + (tokens if tokens > in_memory else 0)) / 1e9,
+    )
+
+
+def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
+    """Operations of some blocks on one image."""
+    width = encoder.vit.config.width
+    return n_blocks * (24.0 * n_tokens * width**2 + 4.0 * n_tokens**2 * width)
+
+
+def _map_work(encoder: RegionEncoder, settings: Settings) -> float:
+    """Operations of one zero-shot map: its tokens, and their comparison with all references."""
+    zero_shot, size = settings.zero_shot, encoder.vit.config.patch_size
+    n_tokens = (zero_shot.resolution // size) ** 2
+    compared = 2.0 * n_tokens * _reference_tokens(encoder, settings) * encoder.vit.config.width
+    return _forward(encoder, n_tokens, max(zero_shot.layers) + 1) + compared
+
+
+def _reference_tokens(encoder: RegionEncoder, settings: Settings) -> float:
+    zero_shot = settings.zero_shot
+    kinds = len(zero_shot.layers) * len(zero_shot.neighbourhoods)
+    n_tokens = (zero_shot.resolution // encoder.vit.config.patch_size) ** 2
+    return float(kinds * zero_shot.n_references * n_tokens)
+
+
+def _speed(encoder: RegionEncoder, n_tokens: int) -> float:
+    """Operations a second of this machine, seen on a few crops."""
+    weight = encoder.vit.patch_embed.proj.weight
+    side = int((n_tokens - 1) ** 0.5) * encoder.vit.config.patch_size
+    images = torch.zeros(4, 3, side, side, dtype=weight.dtype, device=weight.device)
+    masks = torch.ones(4, 1, side, side, device=weight.device)
+    with torch.inference_mode():
+        encoder.trunk(images[:1], masks[:1])
+        start = time.perf_counter()
+        encoder.trunk(images, masks).frozen.cpu()
+    seconds = max(time.perf_counter() - start, 1e-6)
+    return 4 * _forward(encoder, n_tokens, encoder.readout) / seconds
