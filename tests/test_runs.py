@@ -1,6 +1,7 @@
 """Runs on disk: whole, resumed, refused, scored."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from anomalyncd import AnomalyNCD, InputError
+from anomalyncd import AnomalyNCD, InputError, discovery
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect import zero_shot
 from anomalyncd.evaluation.baselines import kmeans_on_whole_images
@@ -122,7 +123,8 @@ def test_interrupted_run_goes_on(
     monkeypatch.setattr(zero_shot, "zero_shot_map", interrupted)
     with pytest.raises(KeyboardInterrupt):
         discover_run(estimator, parts_folder, run)
-    assert _contents(run) == ["maps"]
+    assert _contents(run) == ["maps", "run.log"]
+    assert "stopped: KeyboardInterrupt" in (run / "run.log").read_text(encoding="utf-8")
     assert len(list((run / "maps").rglob("*.npy"))) == 5
     first = list(made)
     made[:] = []
@@ -134,6 +136,45 @@ def test_interrupted_run_goes_on(
     assert not set(made) & set(first)
     resumed = estimator.verdicts_.probabilities
     assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_run_that_failed_in_training_goes_on_after_its_tokens(
+    estimator: AnomalyNCD,
+    parts_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    mapped: bool,
+) -> None:
+    views = replace(QUICK.views, memory_limit_gb=0 if mapped else 4)
+    estimator.set_params(preset=replace(QUICK, views=views))
+    run, train, fill = tmp_path / "run", discovery.discover_classes, discovery.fill_cache
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(discovery, "discover_classes", fail)
+    with pytest.raises(MemoryError):
+        discover_run(estimator, parts_folder, run)
+    assert (run / "tokens.bin").is_file() == mapped
+    monkeypatch.setattr(discovery, "discover_classes", train)
+    monkeypatch.setattr(discovery, "fill_cache", fail)
+    discover_run(estimator, parts_folder, run)
+    resumed = estimator.verdicts_.probabilities
+    assert not {"checkpoint", "tokens.bin"} & set(_contents(run))
+    monkeypatch.setattr(discovery, "fill_cache", fill)
+    assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+
+
+def test_tokens_of_something_else_are_read_again(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    estimator.fit(parts_folder, folder=tmp_path)
+    assert (tmp_path / "checkpoint" / "made_from.json").is_file()
+    pictures = shutil.copytree(parts_folder, tmp_path / "copied")
+    Image.fromarray(picture("good", 99)).save(pictures / "spot" / "002.png")
+    changed = estimator.fit(pictures, folder=tmp_path).verdicts_.probabilities
+    assert np.array_equal(changed, estimator.fit(pictures).verdicts_.probabilities)
 
 
 @pytest.mark.parametrize("change", ["seed", "settings", "picture"])

@@ -30,6 +30,7 @@ from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, resolve_device
 from anomalyncd.settings import Settings, resolve_settings
 from anomalyncd.training.base_cache import read_base
+from anomalyncd.training.checkpoint import Checkpoint, made_from
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.discoverer import classify, discover_classes
 from anomalyncd.training.normality import Normality
@@ -117,7 +118,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             boxes: Marked defects as a table of boxes, see `read_boxes`.
             ignore: Where nothing counts: a mask for all parts, a folder of masks, or a table of
                 boxes; not kept, so `predict` has to be given it again.
-            folder: Where maps are kept, so that an interrupted run goes on; None forgets them.
+            folder: Where maps, regions and tokens are kept, so that an interrupted run goes on;
+                None forgets them.
 
         Raises:
             InputError: Something given cannot be used; nothing long has started then.
@@ -131,11 +133,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         encoder = self._encoder(settings)
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
-            found = self._find(inputs, encoder, settings, work)
-            with self.stages_("read"):
-                cache = self._read(inputs.parts, found, encoder, settings, work)
-                known = None
-                if inputs.base is not None:
+            maps = self._scored(inputs, encoder, settings, work)
+            found, cache = self._find_and_read(
+                inputs, maps, encoder, settings, work, keep=folder is not None
+            )
+            known = None
+            if inputs.base is not None:
+                with self.stages_("base"):
                     known = read_base(
                         inputs.base, encoder, settings, self.random_state, work / "base"
                     )
@@ -196,16 +200,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         _require_same_kind(inputs, self.range_, self.scoring_)
         encoder = self.model_.encoder
         with _work_folder(folder) as work:
-            if inputs.masks is not None:
-                found = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
-            else:
-                scored = inputs.maps or self._score(
-                    inputs.parts, inputs.ignored, encoder, settings, work
-                )
-                assert self.range_ is not None
-                found = regions_of_maps(
-                    scored, inputs.sizes, self.range_, settings.mebin, settings.regions
-                )
+            scored = inputs.maps
+            if scored is None and inputs.masks is None:
+                scored = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
+            found = self._find(inputs, scored, settings)
             cache = self._read(inputs.parts, found, encoder, settings, work)
         features, probabilities = classify(self.model_, self.normality_, cache, found.regions.score)
         return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
@@ -218,14 +216,14 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         encoder = RegionEncoder(load_backbone(self.backbone, weights), settings.encoder)
         return encoder.to(device).set_trunk_precision(PRECISIONS[self.precision])
 
-    def _find(
+    def _scored(
         self, inputs: Inputs, encoder: RegionEncoder, settings: Settings, work: Path
-    ) -> Found:
+    ) -> Maps | None:
+        """The anomaly maps, given or made, and the range of their scores; None with masks."""
         self.range_ = self.scoring_ = None
         self.normal_scores_ = np.zeros(0, np.float32)
         if inputs.masks is not None:
-            with self.stages_("regions"):
-                return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+            return None
         maps, normal_maps = inputs.maps, inputs.normal_maps
         if maps is None:
             with self.stages_("maps"):
@@ -237,12 +235,44 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 if inputs.normals is not None:
                     ignored, apart = inputs.ignored_on_normals, work / "normals"
                     normal_maps = self._score(inputs.normals, ignored, encoder, settings, apart)
-        with self.stages_("regions"):
+        with self.stages_("range"):
             self.range_ = bounds = score_range(maps, settings.mebin, normal_maps)
             if normal_maps is not None:
                 peaks = [rescale(scores, bounds).max() for scores in normal_maps]
                 self.normal_scores_ = np.array(peaks, np.float32)
-            return regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
+        return maps
+
+    def _find(self, inputs: Inputs, maps: Maps | None, settings: Settings) -> Found:
+        if inputs.masks is not None:
+            return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+        assert maps is not None
+        assert self.range_ is not None
+        return regions_of_maps(maps, inputs.sizes, self.range_, settings.mebin, settings.regions)
+
+    def _find_and_read(
+        self,
+        inputs: Inputs,
+        maps: Maps | None,
+        encoder: RegionEncoder,
+        settings: Settings,
+        work: Path,
+        keep: bool,
+    ) -> tuple[Found, TrunkCache]:
+        """Regions and tokens; with `keep`, those of an interrupted run where there is one."""
+        if not keep:
+            with self.stages_("regions"):
+                found = self._find(inputs, maps, settings)
+            with self.stages_("read"):
+                return found, self._read(inputs.parts, found, encoder, settings, work)
+        key = made_from(inputs, maps, self.range_, encoder, settings, self.random_state)
+        checkpoint = Checkpoint(work, key)
+        kept = checkpoint.load()
+        if kept is not None:
+            LOG.info("regions and tokens of an interrupted run are used")
+            return kept
+        found, cache = self._find_and_read(inputs, maps, encoder, settings, work, keep=False)
+        checkpoint.save(found, cache)
+        return found, cache
 
     def _score(
         self,

@@ -20,9 +20,12 @@ from anomalyncd.finished_run import FORMAT, RECORD
 from anomalyncd.logs import logged_to
 from anomalyncd.result import Verdicts
 from anomalyncd.settings import resolve_settings
+from anomalyncd.training.checkpoint import FOLDER as CHECKPOINT
+from anomalyncd.training.trunk_cache import MAPPED
 
 _LOG = "run.log"
-_WORK = frozenset({"maps", "normals", "tokens.bin", _LOG})
+_SCRATCH = (MAPPED, "base", CHECKPOINT)
+_WORK = frozenset({"maps", "normals", _LOG, *_SCRATCH})
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
     | {"normal_scores.npy", "report.html", "operating.json"}
@@ -84,7 +87,8 @@ def write_run(
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
             _move(new / name, folder / name)
-    (folder / "tokens.bin").unlink(missing_ok=True)
+    for name in _SCRATCH:
+        _remove(folder / name)
 
 
 def write_prediction(verdicts: Verdicts, folder: str | Path) -> None:
@@ -148,6 +152,12 @@ def _move(source: Path, target: Path) -> None:
         shutil.rmtree(target)
     if source.exists():
         source.replace(target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

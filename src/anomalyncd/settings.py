@@ -80,7 +80,7 @@ class RegionSettings:
 class ZeroShotSettings:
     """Anomaly maps by mutual scoring (MuSc), for parts that come without maps."""
 
-    resolution: int = 392
+    resolution: int = 336
     """Images enter the backbone with the area of a square of this side in pixels."""
     layers: tuple[int, ...] = (5,)
     """Blocks, counted from 0, whose patch tokens are compared."""
@@ -88,7 +88,7 @@ class ZeroShotSettings:
     """Sides, in patches, of the squares over which tokens are averaged."""
     n_references: int = 40
     """Parts that every part is compared with."""
-    lowest_share: float = 0.3
+    lowest_share: float = 0.2
     """Share of the references, closest first, that a patch is judged by."""
     smoothing: float = 1.0
     """Standard deviation, in patches, of the Gaussian that smooths a map."""

@@ -48,10 +48,10 @@ def test_licence_page_lists_every_dependency() -> None:
 
 def test_numbers_in_the_concepts_are_the_defaults() -> None:
     chosen = Settings()
-    assert chosen.zero_shot.resolution == 392
+    assert chosen.zero_shot.resolution == 336
     assert chosen.zero_shot.layers == (5,)
     assert chosen.zero_shot.neighbourhoods == (1, 3)
-    assert (chosen.zero_shot.n_references, chosen.zero_shot.lowest_share) == (40, 0.3)
+    assert (chosen.zero_shot.n_references, chosen.zero_shot.lowest_share) == (40, 0.2)
     assert chosen.zero_shot.map_size == 256
     assert (chosen.mebin.erosion, chosen.mebin.n_thresholds) == (6, 64)
     assert chosen.mebin.min_interval_length == 4

@@ -20,6 +20,8 @@ from anomalyncd.settings import ViewSettings
 from anomalyncd.training.views import View, augmented_view, central_view
 
 BATCH = 16
+MAPPED = "tokens.bin"
+"""File of tokens that are too many for memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,14 @@ def fill_cache(
     return cache
 
 
+def mapped_tokens(folder: Path, shape: tuple[int, ...]) -> Tensor:
+    """Tokens of a shape in a memory-mapped file, which is made where it is missing."""
+    flat = torch.from_file(
+        str(folder / MAPPED), shared=True, size=math.prod(shape), dtype=torch.bfloat16
+    )
+    return flat.view(shape)
+
+
 def _views(crop: View, settings: ViewSettings) -> Iterator[View]:
     yield central_view(crop, settings)
     for _ in range(settings.n_views):
@@ -135,12 +145,9 @@ def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, View]]:
 def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path) -> TrunkCache:
     rows = (n_regions, 1 + settings.n_views)
     shape = (*rows, *trunk.tokens.shape[1:])
-    n_values = math.prod(shape)
-    if 2 * n_values > settings.memory_limit_gb * 1e9:
+    if 2 * math.prod(shape) > settings.memory_limit_gb * 1e9:
         folder.mkdir(parents=True, exist_ok=True)
-        path = str(folder / "tokens.bin")
-        flat = torch.from_file(path, shared=True, size=n_values, dtype=torch.bfloat16)
-        tokens = flat.view(shape)
+        tokens = mapped_tokens(folder, shape)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
     return TrunkCache(
