@@ -117,6 +117,7 @@ def predict(
 ) -> None:
     """Sort new PARTS into the classes of a RUN."""
     from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.evaluation.operating import read_point
     from anomalyncd.runs import refuse_folder_within, write_prediction
 
     folder = out or run / "predictions" / _name(parts)
@@ -124,8 +125,12 @@ def predict(
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
     verdicts = estimator.inspect(parts, folder=folder, **given)
-    write_prediction(verdicts, folder)
+    point = read_point(run)
+    write_prediction(verdicts, folder, point and point.threshold)
     print_classes(verdicts.classes)
+    if point:
+        rejected = int((verdicts.images["score"] > point.threshold).sum())
+        say(f"{rejected} parts are NG (score above {point.threshold:.4f})")
     say(f"{len(verdicts.images)} parts; see {folder}")
 
 
@@ -202,6 +207,7 @@ def demo(
     from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
     from anomalyncd.evaluation.labels import labels_from_names
     from anomalyncd.model.weights import load_backbone
+    from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
     folder, run, n_classes = out / "parts", out / "run", len(KINDS) + 1
@@ -209,6 +215,7 @@ def demo(
         make_parts(folder)
     estimator = AnomalyNCD(n_classes, random_state=seed)
     discover_run(estimator, folder, run, overwrite=True)
+    page = write_report(run)
     evaluation = evaluate_run(run)
     parts = Parts.from_folder(folder)
     plain = kmeans_on_whole_images(load_backbone(), parts, n_classes, seed)
@@ -217,7 +224,7 @@ def demo(
     scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}
     print_scores(scores)
     seconds = sum(estimator.stages_.seconds.values())
-    say(f"{len(parts)} parts in {seconds:.0f} s; see {run}")
+    say(f"{len(parts)} parts in {seconds:.0f} s; see {page}")
 
 
 def _print_version(wanted: bool) -> None:

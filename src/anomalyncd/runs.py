@@ -4,7 +4,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,19 @@ def write_run(
         _remove(folder / name)
 
 
-def write_prediction(verdicts: Verdicts, folder: str | Path) -> None:
-    """Writes `images.csv`, `regions.csv` and masks of new parts; replaces those that are there."""
+def write_prediction(
+    verdicts: Verdicts, folder: str | Path, threshold: float | None = None
+) -> None:
+    """Writes `images.csv`, `regions.csv` and masks of new parts; replaces those that are there.
+
+    Args:
+        verdicts: Of the parts.
+        folder: Made where it is missing.
+        threshold: Score above which a part is NG; adds a column `ok` to `images.csv`.
+    """
+    if threshold is not None:
+        images = verdicts.images.assign(ok=verdicts.images["score"] <= threshold)
+        verdicts = replace(verdicts, images=images)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".results-") as workshop:

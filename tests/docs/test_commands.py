@@ -48,16 +48,20 @@ def write_map(folder: Path, name: str, marked: np.ndarray, seed: int) -> None:
 
 
 def make_inputs(folder: Path) -> None:
-    """All folders that the documents name, with a handful of parts each."""
+    """All folders and tables that the documents name, with a handful of parts each."""
+    rows = ["image,anomaly_map,label,lot,time"]
     for seed in range(12):
         kind = ("good", "line", "spot")[seed % 3]
         name, pixels, marked = f"{kind}/{seed:03}", picture(kind, seed), damage(kind, seed)
         write(folder / "photos", name, pixels)
         write(folder / "base/test", name, picture(kind, 50 + seed))
         write_map(folder / "maps", name, marked, seed)
+        lot, time = f"L{seed % 2}", f"2026-01-{seed + 1:02}"
+        rows.append(f"photos/{name}.png,maps/{name}.npy,{kind},{lot},{time}")
         if kind != "good":
             write(folder / "masks", f"{name}_mask", marked)
             write(folder / "base/ground_truth", f"{name}_mask", damage(kind, 50 + seed))
+    (folder / "parts.csv").write_text("\n".join(rows), encoding="utf-8")
     for seed in range(20, 24):
         pixels = picture("good", seed)
         write(folder / "normals", f"{seed:03}", pixels)

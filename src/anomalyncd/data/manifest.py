@@ -21,10 +21,10 @@ MAP, MASK, LABEL = "anomaly_map", "mask", "label"
 """Columns with a meaning: path of the anomaly map, path of the mask, true class."""
 
 _IMAGE, _SPLIT = "image", "split"
-_OWN = frozenset(
-    {"name", "path", "class", "class_name", "normal", "score", "n_regions", "height", "width"}
-    | {"left", "top", "right", "bottom", "area", "found", "n_images", "mean_area", "mean_score"}
-)
+_OWN_OF_PARTS = {"name", "path", "class", "class_name", "normal", "score", "n_regions", "ok"}
+_OWN_OF_REGIONS = {"left", "top", "right", "bottom", "area", "found"}
+_OWN_OF_CLASSES = {"n_images", "mean_area", "mean_score"}
+_OWN = _OWN_OF_PARTS | {"height", "width"} | _OWN_OF_REGIONS | _OWN_OF_CLASSES
 
 
 def is_own_column(name: str) -> bool:

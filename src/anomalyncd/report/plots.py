@@ -130,7 +130,7 @@ def heat_map(grid: NDArray[np.float64], title: str) -> str:
     rows, columns = grid.shape
     strength = grid / max(float(grid.max()), 1e-9)
     cells = [
-        f'<rect x="{x}" y="{y}" width="1.03" height="1.03" fill-opacity="{strength[y, x]:.2f}"/>'
+        f'<rect x="{x}" y="{y}" width="1" height="1" fill-opacity="{strength[y, x]:.2f}"/>'
         for y in range(rows)
         for x in range(columns)
         if strength[y, x] > 0.02
