@@ -3,7 +3,7 @@
 Maps are made once a set and tokens are read once a preset; the seeds vary the start, the order and
 the choice of views. Results are written as JSON, one file a set, and printed.
 
-    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle] [--seeds 3] [--masks]
+    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle] [--masks] [--base neu_seg]
 """
 
 import argparse
@@ -33,6 +33,7 @@ from anomalyncd.regions.score_range import score_range
 from anomalyncd.result import verdicts
 from anomalyncd.runtime import Stages
 from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.discoverer import discover_classes
 from anomalyncd.training.trunk_cache import fill_cache
 
@@ -60,11 +61,15 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     with stages("read"):
         crops = read_crops(inputs.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, 0, work)
+    known = None
+    if inputs.base is not None:
+        with stages("base"):
+            known = read_base(inputs.base, encoder, settings, 0, work / "base")
     scores = []
     for seed in range(seeds):
         with stages("train"):
             classes = discover_classes(
-                copy.deepcopy(encoder), cache, found.regions.score, n_classes, None, settings, seed
+                copy.deepcopy(encoder), cache, found.regions.score, n_classes, known, settings, seed
             )
         tables = verdicts(
             inputs.parts, inputs.sizes, found, classes.features, classes.probabilities
@@ -89,6 +94,17 @@ def zero_shot_maps(parts: Parts, settings: Settings, work: Path) -> Maps:
     return write_zero_shot_maps(vit, parts, scoring, settings.zero_shot, work)
 
 
+def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
+    """A preset with what the command line changes of it."""
+    settings = PRESETS[preset]
+    if options.epochs is not None:
+        epochs = {"epochs": options.epochs, "epochs_with_base": options.epochs}
+        settings = replace(settings, training=replace(settings.training, **epochs))
+    if options.views is not None:
+        settings = replace(settings, views=replace(settings.views, n_views=options.views))
+    return settings.resolved(with_base=options.base is not None)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
@@ -96,6 +112,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--masks", action="store_true", help="ground-truth masks in place of maps")
     parser.add_argument("--maps", type=Path, help="keep the maps here, a folder a set")
+    parser.add_argument("--base", help="a set to take as the labelled base set, such as neu_seg")
+    parser.add_argument("--views", type=int, help="augmented views a region")
+    parser.add_argument("--epochs", type=int, help="epochs of training")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
     data = os.environ.get("ANOMALYNCD_DATA")
@@ -104,7 +123,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.sets:
         source = Path(data) / FOLDERS[name]
-        inputs = check_inputs(source)
+        base = Path(data) / options.base if options.base else None
+        inputs = check_inputs(source, base=base)
         with tempfile.TemporaryDirectory() as temporary:
             work, stages = Path(temporary), Stages()
             if options.masks:
@@ -120,7 +140,7 @@ def main() -> None:
             for preset in options.presets:
                 report[preset] = run_preset(
                     inputs,
-                    PRESETS[preset].resolved(with_base=False),
+                    chosen_settings(preset, options),
                     options.seeds,
                     work,
                     copy.deepcopy(stages),

@@ -126,7 +126,7 @@ def predict(
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
     verdicts = estimator.inspect(parts, folder=folder, **given)
     point = read_point(run)
-    write_prediction(verdicts, folder, point and point.threshold)
+    write_prediction(verdicts, folder, point.threshold if point else None)
     print_classes(verdicts.classes)
     if point:
         rejected = int((verdicts.images["score"] > point.threshold).sum())
