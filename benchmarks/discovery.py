@@ -3,7 +3,7 @@
 Maps are made once a set and tokens are read once a preset; the seeds vary the start, the order and
 the choice of views. Results are written as JSON, one file a set, and printed.
 
-    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd bottle] [--masks] [--base neu_seg]
+    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd] [--masks] [--base neu_seg]
 """
 
 import argparse
