@@ -1,6 +1,7 @@
 """What is kept between runs: backbones and what was read of base sets."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,11 @@ def cache_entries() -> list[CacheEntry]:
 
 def clear_cache() -> int:
     """Deletes the cache and returns how many bytes that freed; all of it can be made again."""
-    freed = 0
+    before = sum(entry.n_bytes for entry in cache_entries())
     for entry in cache_entries():
+        # Windows keeps what another run reads.
         shutil.rmtree(entry.folder, ignore_errors=True)
-        freed += entry.n_bytes
-    return freed
+    return before - sum(entry.n_bytes for entry in cache_entries())
 
 
 def forget_oldest(folder: Path, most_bytes: float, keep: Path) -> None:
@@ -57,4 +58,6 @@ def forget_oldest(folder: Path, most_bytes: float, keep: Path) -> None:
             return
         if path != keep:
             total -= path.stat().st_size
-            path.unlink()
+            # Windows keeps a file that another run reads.
+            with suppress(PermissionError):
+                path.unlink()

@@ -1,9 +1,14 @@
 """The command line: one thin function a command, each a call of the same library."""
 
+import errno
+import io
 import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -29,18 +34,50 @@ from anomalyncd.errors import InputError
 # Whatever is slow to import is imported within a command, so that help comes at once.
 
 
+# Of click, or of the copy of it that typer brings along.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
 class _Commands(TyperGroup):
-    """Turns the two ways in which a person ends a command early into one line each."""
+    """Turns the ways in which a command ends early into one line each."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _one_line():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _one_line():
             return super().invoke(ctx)
-        except InputError as error:
-            complain(f"error: {error}")
-            raise typer.Exit(2) from error
-        except KeyboardInterrupt as interrupt:
-            complain("interrupted; run the same command again to go on")
-            raise typer.Exit(130) from interrupt
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        _refuse(str(error), error)
+    except _UsageError as error:
+        said = error.format_message()
+        if "\n" in said:  # the help of a command that was given nothing
+            raise
+        command = error.ctx.command_path if error.ctx else "anomalyncd"
+        _refuse(f"{said.rstrip('.')}; see '{command} --help'", error)
+    except OSError as error:
+        if error.errno == errno.EPIPE or error.filename is None:
+            raise
+        _refuse(
+            f"'{error.filename}' cannot be read or written ({error.strerror}); check the path, "
+            "its permissions and the space on the disk",
+            error,
+        )
+    except KeyboardInterrupt as interrupt:
+        complain("interrupted; run the same command again to go on")
+        raise typer.Exit(130) from interrupt
+
+
+def _refuse(said: str, error: Exception) -> NoReturn:
+    complain(f"error: {said}")
+    raise typer.Exit(2) from error
 
 
 app = typer.Typer(
@@ -118,10 +155,10 @@ def predict(
     """Sort new PARTS into the classes of a RUN."""
     from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.evaluation.operating import read_point
-    from anomalyncd.runs import refuse_folder_within, write_prediction
+    from anomalyncd.runs import prepare_prediction, write_prediction
 
     folder = out or run / "predictions" / _name(parts)
-    refuse_folder_within(folder, parts)
+    prepare_prediction(folder, parts)
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
     verdicts = estimator.inspect(parts, folder=folder, **given)
@@ -166,16 +203,20 @@ def maps(
     device: Device = "auto",
 ) -> None:
     """Write anomaly maps of PARTS, which score each other or are scored against normal ones."""
+    from anomalyncd.data.files import refuse_file
     from anomalyncd.data.inputs import check_inputs
     from anomalyncd.detect.zero_shot import fit_mutual_scoring, write_zero_shot_maps
-    from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
-    from anomalyncd.runtime import PRECISIONS, resolve_device
+    from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
+    from anomalyncd.runtime import PRECISIONS, check_seed, resolve_device
     from anomalyncd.settings import resolve_settings
 
     settings = resolve_settings(preset).zero_shot
+    check_seed(seed)
+    check_backbone(backbone or DEFAULT_BACKBONE, weights)
+    chosen = resolve_device(device)
+    refuse_file(out)
     inputs = check_inputs(parts, normals=normals)
-    vit = load_backbone(backbone or DEFAULT_BACKBONE, weights)
-    vit = vit.to(resolve_device(device), PRECISIONS["bf16"])
+    vit = load_backbone(backbone or DEFAULT_BACKBONE, weights).to(chosen, PRECISIONS["bf16"])
     scoring = fit_mutual_scoring(vit, inputs.normals or inputs.parts, settings, seed)
     written = write_zero_shot_maps(vit, inputs.parts, scoring, settings, out)
     say(f"{len(written)} maps; see {out}")
@@ -259,4 +300,8 @@ def _source(path: Path) -> str:
 
 def main() -> None:
     """Runs the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe on Windows knows some 250 characters, and names of parts may hold any.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     typer.main.get_command(app)(prog_name="anomalyncd")

@@ -44,8 +44,10 @@ def check(
 ) -> None:
     """Say what is understood of PARTS and all that is wrong; exit code 2 if anything is."""
     from anomalyncd.data.check import check_data
-    from anomalyncd.data.sheet import write_sheet
+    from anomalyncd.data.sheet import check_sheet, write_sheet
 
+    if sheet is not None:
+        check_sheet(sheet)
     marks = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
     found = check_data(parts, base=base, normals=normals, **marks)
     print_facts(found.facts)

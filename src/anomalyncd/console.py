@@ -1,5 +1,6 @@
 """What commands print: tables and lines, plain where the output is no terminal."""
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,7 +24,13 @@ def say(line: str) -> None:
 def complain(line: str) -> None:
     """Prints a red line on standard error."""
     console = Console(stderr=True, highlight=False, markup=False)
-    console.print(line, style="red", soft_wrap=True)
+    console.print(_on_one_line(line), style="red", soft_wrap=True)
+
+
+def _on_one_line(text: str) -> str:
+    # Messages hold names of files, and on Linux these may hold anything.
+    joined = " ".join(text.splitlines())
+    return re.sub("[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda one: ascii(one[0])[1:-1], joined)
 
 
 def print_frame(frame: "pd.DataFrame", title: str) -> None:

@@ -21,18 +21,18 @@ from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
+from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
 from anomalyncd.persistence import read_model, write_model
 from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
 from anomalyncd.regions.reading import read_crops
 from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
 from anomalyncd.result import Verdicts, verdicts
-from anomalyncd.runtime import PRECISIONS, Stages, resolve_device
+from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
 from anomalyncd.settings import Settings, resolve_settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
 from anomalyncd.training.classifier import RegionClassifier
-from anomalyncd.training.discoverer import classify, discover_classes
+from anomalyncd.training.discoverer import Discovered, classify, discover_classes
 from anomalyncd.training.normality import Normality
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
@@ -126,6 +126,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         n_classes = _required(self.n_classes)
         settings = resolve_settings(self.preset).resolved(with_base=base is not None)
+        self._check_parameters()
         self.stages_ = Stages()
         with self.stages_("check"):
             inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
@@ -134,25 +135,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
             maps = self._scored(inputs, encoder, settings, work)
-            found, cache = self._find_and_read(
-                inputs, maps, encoder, settings, work, keep=folder is not None
+            found, discovered = self._learn(
+                inputs, maps, encoder, settings, work, n_classes, keep=folder is not None
             )
-            known = None
-            if inputs.base is not None:
-                with self.stages_("base"):
-                    known = read_base(
-                        inputs.base, encoder, settings, self.random_state, work / "base"
-                    )
-            with self.stages_("train"):
-                discovered = discover_classes(
-                    encoder,
-                    cache,
-                    found.regions.score,
-                    n_classes,
-                    known,
-                    settings,
-                    self.random_state,
-                )
         self.model_, self.normality_ = discovered.model, discovered.normality
         self.verdicts_ = verdicts(
             inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
@@ -205,12 +190,22 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 scored = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
             found = self._find(inputs, scored, settings)
             cache = self._read(inputs.parts, found, encoder, settings, work)
-        features, probabilities = classify(self.model_, self.normality_, cache, found.regions.score)
+            features, probabilities = classify(
+                self.model_, self.normality_, cache, found.regions.score
+            )
+            del cache  # Windows deletes no file that is in use.
         return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
 
-    def _encoder(self, settings: Settings) -> RegionEncoder:
+    def _check_parameters(self) -> None:
+        """Raises for what can be told at once, before a single image is opened."""
         if self.precision not in PRECISIONS:
             raise InputError(f"precision {self.precision!r} is not known; use bf16 or fp32")
+        check_seed(self.random_state)
+        check_backbone(self.backbone, Path(self.weights) if self.weights else None)
+        resolve_device(self.device)
+
+    def _encoder(self, settings: Settings) -> RegionEncoder:
+        self._check_parameters()
         device = resolve_device(self.device)
         weights = Path(self.weights) if self.weights else None
         encoder = RegionEncoder(load_backbone(self.backbone, weights), settings.encoder)
@@ -273,6 +268,27 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         found, cache = self._find_and_read(inputs, maps, encoder, settings, work, keep=False)
         checkpoint.save(found, cache)
         return found, cache
+
+    def _learn(
+        self,
+        inputs: Inputs,
+        maps: Maps | None,
+        encoder: RegionEncoder,
+        settings: Settings,
+        work: Path,
+        n_classes: int,
+        keep: bool,
+    ) -> tuple[Found, Discovered]:
+        # Tokens in a file are held by this call alone: Windows deletes no file in use.
+        found, cache = self._find_and_read(inputs, maps, encoder, settings, work, keep)
+        known = None
+        if inputs.base is not None:
+            with self.stages_("base"):
+                known = read_base(inputs.base, encoder, settings, self.random_state, work / "base")
+        scores, seed = found.regions.score, self.random_state
+        with self.stages_("train"):
+            discovered = discover_classes(encoder, cache, scores, n_classes, known, settings, seed)
+        return found, discovered
 
     def _score(
         self,
@@ -338,9 +354,14 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: The folder is no model, is damaged, or does not go with the backbone.
         """
         stored = read_model(Path(folder))
-        loaded = cls(**stored.parameters)
-        loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
-        loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
+        try:
+            loaded = cls(**stored.parameters)
+            loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
+            loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
+        except (TypeError, AttributeError, IndexError, RuntimeError) as error:
+            raise InputError(
+                f"the description of model '{folder}' is damaged ({error}); fit the model again"
+            ) from error
         loaded.range_, loaded.scoring_ = stored.score_range, stored.scoring
         loaded.normality_ = stored.normality
         return loaded

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.json_files import read_json
 from anomalyncd.data.manifest import is_own_column
+from anomalyncd.data.map_files import load_numbers
 from anomalyncd.data.masks import read_mask
 from anomalyncd.errors import InputError
 
@@ -19,6 +20,8 @@ FORMAT = 1
 """Of run folders; raised when an older reader would misread a newer run."""
 
 _TEXT = ("name", "path", "class_name")
+_FLAGS = ("normal", "found")
+_WHOLE = ("class", "n_regions", "n_images", "height", "width")
 _MEANS = ("mean_area", "mean_score")
 """Blank for a class without a region."""
 _NEEDED = {
@@ -82,25 +85,59 @@ def read_run(folder: str | Path) -> FinishedRun:
         raise InputError(
             f"'{folder}' holds no {RECORD}; give the folder of a run that was finished"
         )
-    record = read_json(folder / RECORD, "run")
-    if record.get("format", 0) != FORMAT:
-        raise InputError(
-            f"run '{folder}' was written by another version "
-            f"({record.get('versions', {}).get('anomalyncd', 'unknown')}); make it again"
-        )
-    images, regions = read_table(folder, "images.csv"), read_table(folder, "regions.csv")
-    features, counts = _array(folder / "features.npy"), _array(folder / "counts.npy")
-    if len(features) != len(regions) or len(counts) != len(images):
-        raise InputError(f"the files of run '{folder}' do not belong together; make it again")
-    return FinishedRun(
+    run = FinishedRun(
         folder,
-        images,
-        regions,
+        read_table(folder, "images.csv"),
+        read_table(folder, "regions.csv"),
         read_table(folder, "classes.csv"),
-        features,
-        counts,
-        _array(folder / "normal_scores.npy"),
-        record,
+        _array(folder / "features.npy", 2),
+        _array(folder / "counts.npy", 2),
+        _array(folder / "normal_scores.npy", 1),
+        _record(folder),
+    )
+    if not _belongs_together(run):
+        raise InputError(f"the files of run '{folder}' do not belong together; make it again")
+    return run
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / RECORD, "run")
+    versions = record.get("versions")
+    known = isinstance(versions, dict) and "anomalyncd" in versions
+    if record.get("format", 0) != FORMAT:
+        version = versions["anomalyncd"] if isinstance(versions, dict) and known else "unknown"
+        raise InputError(
+            f"run '{folder}' was written by another version ({version}); make it again"
+        )
+    try:
+        numbers = [record["settings"]["mebin"]["min_interval_length"]]
+        for stage in record["stages"].values():
+            numbers += [stage["seconds"], stage["peak_memory_mb"]]
+        whole = known and all(type(one) in (int, float) for one in numbers)
+        whole = whole and all(isinstance(one, str) for one in record["inputs"].values())
+    except (KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"run file '{folder / RECORD}' is damaged (something is missing or of another kind); "
+            "make the run again"
+        )
+    return record
+
+
+def _belongs_together(run: FinishedRun) -> bool:
+    """Whether rows, parts and classes of the files are the same."""
+    classes, n_classes = run.classes["class"], len(run.classes)
+    chances = {f"p_{index}" for index in range(n_classes)}
+    return (
+        len(run.features) == len(run.regions)
+        and len(run.counts) == len(run.images)
+        and list(classes) == list(range(n_classes))
+        and bool(
+            run.images["class"].isin(classes).all() and run.regions["class"].isin(classes).all()
+        )
+        and bool(run.regions["name"].isin(run.images["name"]).all())
+        and chances <= {*run.regions.columns}
     )
 
 
@@ -133,12 +170,32 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
     lost = _NEEDED[file] - set(table.columns)
     if lost:
         raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
+    _refuse_odd_cells(table, path)
     return table
 
 
-def _array(path: Path) -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"'{path}' is missing or damaged ({error}); make the run again") from error
+def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
+    """Raises unless every column holds what it should, and every part has one row."""
+    for name in table.columns:
+        if name in _TEXT or not is_own_column(str(name)):
+            continue
+        kinds = "b" if name in _FLAGS else "iu" if name in _WHOLE else "iuf"
+        values = table[name]
+        blank = name not in _MEANS and not values.notna().all()
+        if values.dtype.kind not in kinds or blank or np.isinf(values.to_numpy(np.float64)).any():
+            raise InputError(
+                f"'{path}' is damaged (column '{name}' holds something else than "
+                f"{'True and False' if name in _FLAGS else 'numbers'}); make the run again"
+            )
+    if path.name == "images.csv" and table["name"].duplicated().any():
+        doubled = table["name"][table["name"].duplicated()].iloc[0]
+        raise InputError(f"'{path}' is damaged (part '{doubled}' twice); make the run again")
+    if table.empty and path.name != "regions.csv":
+        raise InputError(f"'{path}' holds no rows; make the run again")
+
+
+def _array(path: Path, n_dimensions: int) -> NDArray[Any]:
+    array = load_numbers(path, "array")
+    if array.ndim != n_dimensions or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise InputError(f"array '{path}' is damaged (another shape or kind); make the run again")
     return array

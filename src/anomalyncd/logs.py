@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from anomalyncd.errors import InputError
+
 LOG = logging.getLogger("anomalyncd")
 
 
@@ -23,9 +25,10 @@ def logged_to(path: Path) -> Iterator[None]:
     """Appends what is logged meanwhile to a file, and prints it where there is a terminal.
 
     Args:
-        path: In a folder that exists; closed afterwards, as Windows needs to rename it.
+        path: In a folder that exists; made with the first line, and closed afterwards, as Windows
+            needs to rename it.
     """
-    file = logging.FileHandler(path, encoding="utf-8")
+    file = logging.FileHandler(path, encoding="utf-8", delay=True, errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     if Console(stderr=True).is_terminal:
@@ -36,6 +39,8 @@ def logged_to(path: Path) -> Iterator[None]:
         LOG.addHandler(handler)
     try:
         yield
+    except InputError:
+        raise  # whoever called is told on the spot
     except BaseException as error:
         LOG.error("stopped: %s %s", type(error).__name__, error)
         raise

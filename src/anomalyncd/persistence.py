@@ -141,7 +141,7 @@ def read_model(folder: Path) -> StoredModel:
     tensors = _read_tensors(folder, description)
     try:
         return _stored(description, tensors)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
             f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"
         ) from error
@@ -160,7 +160,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
             tensors.pop(f"{_NORMALITY}features").numpy(),
             tensors.pop(f"{_NORMALITY}scores").numpy(),
             tensors.pop(f"{_NORMALITY}centres").numpy(),
-            description["normality"]["threshold"],
+            float(description["normality"]["threshold"]),
         )
     return StoredModel(
         description["parameters"] | {"preset": named},
@@ -168,10 +168,25 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         description["n_classes"],
         tensors,
         description["backbone"],
-        ScoreRange(**bounds) if bounds else None,
-        MutualScoring(tuple(references), scoring["lengths"], scoring["names"]) if scoring else None,
+        _score_range(**bounds) if bounds else None,
+        _scoring(tuple(references), **scoring) if scoring else None,
         normality,
     )
+
+
+def _score_range(
+    low: float, high: float, eight_bits: tuple[float, float] | None = None
+) -> ScoreRange:
+    bits = None if eight_bits is None else (float(eight_bits[0]), float(eight_bits[1]))
+    return ScoreRange(float(low), float(high), bits)
+
+
+def _scoring(
+    references: tuple[Tensor, ...], lengths: tuple[int, ...], names: tuple[str, ...]
+) -> MutualScoring:
+    if len(lengths) != len(names) or any(len(one) != sum(lengths) for one in references):
+        raise ValueError("the references do not belong together")
+    return MutualScoring(references, lengths, names)
 
 
 def _reference_names(tensors: dict[str, Tensor]) -> list[str]:

@@ -3,7 +3,8 @@
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.data.files import refuse_file
 from anomalyncd.data.inputs import PartsLike
 from anomalyncd.data.json_files import write_json
 from anomalyncd.discovery import AnomalyNCD
@@ -26,6 +28,7 @@ from anomalyncd.training.trunk_cache import MAPPED
 _LOG = "run.log"
 _SCRATCH = (MAPPED, "base", CHECKPOINT)
 _WORK = frozenset({"maps", "normals", _LOG, *_SCRATCH})
+_PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
     | {"normal_scores.npy", "report.html", "operating.json"}
@@ -56,10 +59,15 @@ def discover_run(
     folder = Path(folder).expanduser()
     refuse_folder_within(folder, parts)
     _refuse_other_content(folder, overwrite)
+    _refuse_open_files(folder, _RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
-    with logged_to(folder / _LOG):
-        estimator.fit(parts, folder=folder, **inputs)
-        write_run(estimator, folder, {"parts": parts, **inputs})
+    try:
+        with logged_to(folder / _LOG):
+            estimator.fit(parts, folder=folder, **inputs)
+            write_run(estimator, folder, {"parts": parts, **inputs})
+    finally:
+        with suppress(OSError):  # not empty
+            folder.rmdir()
 
 
 def write_run(
@@ -91,6 +99,26 @@ def write_run(
         _remove(folder / name)
 
 
+def prepare_prediction(folder: Path, parts: PartsLike) -> None:
+    """Raises if a prediction cannot be written into a folder, before it is made.
+
+    Raises:
+        InputError: The folder is a file, lies among the parts, or holds something else than an
+            earlier prediction, or a file in it is open in another program.
+    """
+    refuse_file(folder)
+    refuse_folder_within(folder, parts)
+    if not folder.is_dir():
+        return
+    strange = _visible(folder) - {*_PREDICTION, *_WORK}
+    if strange:
+        raise InputError(
+            f"'{folder}' holds '{min(strange)}', which is no part of a prediction; name a new or "
+            "empty folder"
+        )
+    _refuse_open_files(folder, _PREDICTION)
+
+
 def write_prediction(
     verdicts: Verdicts, folder: str | Path, threshold: float | None = None
 ) -> None:
@@ -108,8 +136,10 @@ def write_prediction(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".results-") as workshop:
         _write_tables(verdicts, Path(workshop))
-        for name in ("regions.csv", "masks", "images.csv"):
+        for name in _PREDICTION:
             _move(Path(workshop) / name, folder / name)
+    for name in _SCRATCH:
+        _remove(folder / name)
 
 
 def refuse_folder_within(folder: Path, parts: PartsLike) -> None:
@@ -129,11 +159,10 @@ def refuse_folder_within(folder: Path, parts: PartsLike) -> None:
 
 
 def _refuse_other_content(folder: Path, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; name a folder for the run")
+    refuse_file(folder)
     if not folder.exists():
         return
-    found = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+    found = _visible(folder)
     if RECORD in found and not overwrite:
         raise InputError(
             f"'{folder}' holds a finished run; name another folder, or allow it to be replaced "
@@ -145,6 +174,23 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
             f"'{folder}' holds '{min(strange)}', which is no part of an interrupted run; "
             "name a new or empty folder"
         )
+
+
+def _visible(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")}
+
+
+def _refuse_open_files(folder: Path, names: Iterable[str]) -> None:
+    """Raises if results cannot be replaced; Windows keeps a table that a spreadsheet shows."""
+    for path in (folder / name for name in sorted(names)):
+        if path.is_file():
+            try:
+                path.open("r+b").close()
+            except OSError as error:
+                raise InputError(
+                    f"'{path}' cannot be replaced ({error.strerror}); close the program that has "
+                    "it open, or allow it to be written"
+                ) from error
 
 
 def _write_tables(verdicts: Verdicts, folder: Path) -> None:

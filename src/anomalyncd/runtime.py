@@ -24,6 +24,16 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
+def check_seed(seed: int) -> None:
+    """Raises unless numpy, torch and scikit-learn can all be seeded with a number.
+
+    Raises:
+        InputError: It is negative or too large.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed {seed} cannot be used; give a whole number from 0 to {2**32 - 1}")
+
+
 class Stages:
     """Seconds and peak memory of each stage of a run."""
 

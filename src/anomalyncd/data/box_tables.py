@@ -98,7 +98,7 @@ def _owner_names(cells: pd.Series, source: Path, parts: Parts) -> list[str]:
     """The part of each row: by name, by the path as it is, or by the path from the table."""
     names = set(parts.names)
     by_path = {
-        os.path.abspath(path): name  # noqa: PTH100
+        _place(path): name
         for name, path in zip(parts.names, parts.sources, strict=True)
         if isinstance(path, Path)
     }
@@ -109,6 +109,11 @@ def _owner_names(cells: pd.Series, source: Path, parts: Parts) -> list[str]:
         if name not in names:
             name = name_of(Path(text), IMAGE_SUFFIXES)
         if name not in names:
-            name = by_path.get(os.path.abspath(source.parent / text), name)  # noqa: PTH100
+            name = by_path.get(_place(source.parent / text), name)
         owners.append(name)
     return owners
+
+
+def _place(path: Path) -> str:
+    # On Windows "C:/A.png" and "c:\\a.png" are one file.
+    return os.path.normcase(os.path.abspath(path))  # noqa: PTH100

@@ -33,14 +33,32 @@ def require_folder(folder: str | Path) -> Path:
     raise InputError(f"folder '{path}' does not exist; check the path")
 
 
+def refuse_file(folder: Path) -> None:
+    """Raises if a folder to write into, or one that it would lie in, is a file.
+
+    Raises:
+        InputError: Names the file.
+    """
+    for path in (folder, *folder.parents):
+        if path.is_file():
+            raise InputError(f"'{path}' is a file; name a new or empty folder for the results")
+
+
 def name_of(relative: Path, suffixes: frozenset[str]) -> str:
     """Returns the name of a file: its relative POSIX path without the last suffix, in Unicode NFC.
 
     Only a suffix among `suffixes` is taken off, so dots within a name survive. File systems differ
     in how they spell an accented letter; NFC makes names from any of them comparable.
+
+    Raises:
+        InputError: The path holds bytes that are no text, or a line break or the like.
     """
     known = relative.suffix.lower() in suffixes
     plain = relative.as_posix()
+    if any(unicodedata.category(one) in ("Cc", "Cs") for one in plain):
+        raise InputError(
+            f"file name {plain!a} holds a control character or is not in UTF-8; rename it"
+        )
     return normal_form(plain[: -len(relative.suffix)] if known else plain)
 
 

@@ -68,7 +68,7 @@ def read_map(path: Path) -> NDArray[np.float32]:
     Source: our own.
     """
     numpy_file = path.suffix.lower() in (".npy", ".npz")
-    pixels = _load_numpy(path) if numpy_file else _grey(decode(path, "map"), path)
+    pixels = load_numbers(path, "map") if numpy_file else _grey(decode(path, "map"), path)
     return to_map(pixels, f"map '{path}'")
 
 
@@ -83,7 +83,16 @@ def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
         np.save(file, scores.astype(np.float16))
 
 
-def _load_numpy(path: Path) -> NDArray[Any]:
+def load_numbers(path: Path, what: str) -> NDArray[Any]:
+    """Reads an array that NumPy saved, `.npy` or `.npz`; nothing in it is executed.
+
+    Args:
+        path: The file; of several arrays in it the one called `anomaly_map` is taken.
+        what: What the file is, for messages: "map", "array".
+
+    Raises:
+        InputError: The file is missing or damaged, or holds several arrays.
+    """
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -93,13 +102,15 @@ def _load_numpy(path: Path) -> NDArray[Any]:
     except ValueError as error:
         # NumPy's own words advise to load the file unsafely.
         plain = ValueError("damaged, or not an array of numbers")
-        raise unreadable(path, "map", plain) from error
+        raise unreadable(path, what, plain) from error
     # Damaged archives raise a dozen types, zipfile's and zlib's among them.
     except Exception as error:
-        raise unreadable(path, "map", error) from error
+        raise unreadable(path, what, error) from error
     if len(arrays) != 1 and "anomaly_map" not in arrays:
         found = ", ".join(arrays) or "none"
-        raise InputError(f"map '{path}' holds the arrays {found}; name one of them 'anomaly_map'")
+        raise InputError(
+            f"{what} '{path}' holds the arrays {found}; name one of them 'anomaly_map'"
+        )
     return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
 
 

@@ -29,11 +29,10 @@ def write_sheet(parts: Parts, path: str | Path, masks: Masks | None = None) -> N
         masks: Their marked defects, outlined in red.
 
     Raises:
-        InputError: The suffix is another.
+        InputError: See `check_sheet`.
     """
+    check_sheet(path)
     target = Path(path).expanduser()
-    if target.suffix.lower() not in (".jpg", ".jpeg", ".png"):
-        raise InputError(f"sheet '{target}' cannot be written; name a .jpg or .png file")
     chosen = np.unique(np.linspace(0, len(parts) - 1, _MOST).round().astype(int))
     n_rows = -(-len(chosen) // _COLUMNS)
     size = (_COLUMNS * (_SIDE + _GAP) + _GAP, n_rows * (_SIDE + _CAPTION + _GAP) + _GAP)
@@ -47,6 +46,17 @@ def write_sheet(parts: Parts, path: str | Path, masks: Masks | None = None) -> N
         draw.text((left, top + _SIDE + 1), _caption(parts.names[index]), fill="black")
     with write_atomically(target) as temporary:
         sheet.save(temporary)
+
+
+def check_sheet(path: str | Path) -> None:
+    """Raises if no sheet can be written to a path, before parts are read.
+
+    Raises:
+        InputError: The suffix is neither `.jpg` nor `.png`, or it is a folder.
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in (".jpg", ".jpeg", ".png") or target.is_dir():
+        raise InputError(f"sheet '{target}' cannot be written; name a .jpg or .png file")
 
 
 def _thumbnail(parts: Parts, index: int, masks: Masks | None) -> NDArray[np.uint8]:

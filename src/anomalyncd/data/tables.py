@@ -55,7 +55,15 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         table = _from_csv(_decoded(content, label), label)
     if table.empty:
         raise InputError(f"{label} holds no rows; give one a line, below the names of the columns")
+    _refuse_no_text([*table.columns, *table.to_numpy().ravel()], label)
     return table
+
+
+def _refuse_no_text(cells: Iterable[str], label: str) -> None:
+    # Half of a pair of code units, which JSON can write and UTF-8 cannot.
+    bad = next((cell for cell in cells if re.search("[\ud800-\udfff\0]", cell)), None)
+    if bad is not None:
+        raise InputError(f"{label} holds {bad!a}, which is no text; write it anew")
 
 
 def _decoded(content: bytes, label: str) -> str:
@@ -106,14 +114,17 @@ def _without_empty_column(table: pd.DataFrame, label: str) -> pd.DataFrame:
 
 def _json_rows(text: str, label: str) -> list[dict[str, Any]]:
     rows = []
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`, which also parts at characters that JSON may hold.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             # Numbers stay as they are written; NaN is no JSON, but many write it.
             row = json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda _: None)
-        except ValueError as error:
-            raise InputError(f"{label} is damaged in line {number} ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{label} is damaged in line {number} ({error}); save it again"
+            ) from error
         if not isinstance(row, dict):
             raise InputError(f"{label} holds no object in line {number}; give one a line")
         rows.append(row)

@@ -1,5 +1,6 @@
 """Where to draw the line between OK and NG, by the two costs that a plant knows."""
 
+import math
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -65,8 +66,14 @@ class OperatingCurve:
                 "only normal parts are known, so escapes have no known cost; "
                 "give the overkill that is allowed instead (--max-overkill)"
             )
-        if min(escape_cost, overkill_cost) < 0 or max(escape_cost, overkill_cost) <= 0:
-            raise InputError("costs must not be negative, and one of them must be above 0")
+        costs_given = (escape_cost, overkill_cost)
+        if not all(math.isfinite(cost) and cost >= 0 for cost in costs_given) or not any(
+            costs_given
+        ):
+            raise InputError(
+                f"costs of {escape_cost:g} (escape) and {overkill_cost:g} (overkill) cannot be "
+                "used; give numbers from 0, one of them above 0"
+            )
         if not 0 <= share <= 1:
             raise InputError(f"share of defective parts {share} cannot be used; give 0..1")
         missed, rejected = share * self.escapes, (1 - share) * self.overkill
@@ -153,7 +160,14 @@ def read_point(folder: Path) -> OperatingPoint | None:
     path = folder / POINT
     if not path.is_file():
         return None
+    stored = read_json(path, "operating point")
     try:
-        return OperatingPoint(**read_json(path, "operating point"))
+        point = OperatingPoint(**stored)
+        math.fsum(number for number in asdict(point).values() if number is not None)
+        if None in (point.threshold, point.overkill):
+            raise TypeError("no threshold")
     except TypeError as error:
-        raise InputError(f"'{path}' is damaged ({error}); choose the point again") from error
+        raise InputError(
+            f"'{path}' is damaged ({error}); delete it and choose the point again"
+        ) from error
+    return point

@@ -79,8 +79,7 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
     Raises:
         InputError: Unknown name, no source of weights, or a file that does not fit the model.
     """
-    if name not in BACKBONES:
-        raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
+    check_backbone(name, weights)
     source = locate_weights(name, weights)
     try:
         state = load_file(source)
@@ -93,6 +92,25 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
         vit = VisionTransformer(BACKBONES[name])
     _load_checked(vit, state, source)
     return vit.eval().requires_grad_(False)
+
+
+def check_backbone(name: str, weights: Path | None = None) -> None:
+    """Raises at once if a backbone is not known or the file named for it is not there.
+
+    Raises:
+        InputError: Unknown name, or no such file.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
+    for given in (weights, _from_environment(name)):
+        if given is not None:
+            _require_file(given)
+            return
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"weights '{path}' do not exist; give a safetensors file")
 
 
 def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path) -> None:
@@ -116,8 +134,7 @@ def locate_weights(name: str, weights: Path | None = None) -> Path:
     """
     for given in (weights, _from_environment(name)):
         if given is not None:
-            if not given.is_file():
-                raise InputError(f"weights '{given}' do not exist; give a safetensors file")
+            _require_file(given)
             return given
     cached = cache_folder() / "weights" / f"{name}.safetensors"
     if cached.is_file():

@@ -69,10 +69,10 @@ def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
         path: The file, suffix `.csv`; missing folders are made.
 
     Raises:
-        InputError: The suffix is another.
+        InputError: The suffix is another, or it is a folder.
     """
     target = Path(path).expanduser()
-    if target.suffix.lower() != ".csv":
+    if target.suffix.lower() != ".csv" or target.is_dir():
         raise InputError(f"manifest '{target}' cannot be written; name a .csv file")
     relative = table.copy()
     for column in {*_PATHS} & {*table.columns}:
