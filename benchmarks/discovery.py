@@ -22,7 +22,8 @@ from anomalyncd.data.inputs import Inputs, check_inputs
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.zero_shot import fit_mutual_scoring, write_zero_shot_maps
+from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.evaluation.labels import labels_from_names
 from anomalyncd.evaluation.scores import cluster_scores
 from anomalyncd.model.region_encoder import RegionEncoder
@@ -90,8 +91,8 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
 
 def zero_shot_maps(parts: Parts, settings: Settings, work: Path) -> Maps:
     vit = new_encoder(settings).vit.to(torch.bfloat16)
-    scoring = fit_mutual_scoring(vit, parts, settings.zero_shot, 0)
-    return write_zero_shot_maps(vit, parts, scoring, settings.zero_shot, work)
+    detector = fit_detector(vit, parts, None, settings.detector, 0)
+    return write_anomaly_maps(vit, parts, detector, settings.detector, work)
 
 
 def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:

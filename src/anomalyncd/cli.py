@@ -205,20 +205,21 @@ def maps(
     """Write anomaly maps of PARTS, which score each other or are scored against normal ones."""
     from anomalyncd.data.files import refuse_file
     from anomalyncd.data.inputs import check_inputs
-    from anomalyncd.detect.zero_shot import fit_mutual_scoring, write_zero_shot_maps
+    from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+    from anomalyncd.detect.fitting import fit_detector
     from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
     from anomalyncd.runtime import PRECISIONS, check_seed, resolve_device
     from anomalyncd.settings import resolve_settings
 
-    settings = resolve_settings(preset).zero_shot
+    settings = resolve_settings(preset).detector
     check_seed(seed)
     check_backbone(backbone or DEFAULT_BACKBONE, weights)
     chosen = resolve_device(device)
     refuse_file(out)
     inputs = check_inputs(parts, normals=normals)
     vit = load_backbone(backbone or DEFAULT_BACKBONE, weights).to(chosen, PRECISIONS["bf16"])
-    scoring = fit_mutual_scoring(vit, inputs.normals or inputs.parts, settings, seed)
-    written = write_zero_shot_maps(vit, inputs.parts, scoring, settings, out)
+    detector = fit_detector(vit, inputs.parts, inputs.normals, settings, seed)
+    written = write_anomaly_maps(vit, inputs.parts, detector, settings, out)
     say(f"{len(written)} maps; see {out}")
 
 

@@ -16,7 +16,8 @@ from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check
 from anomalyncd.data.maps import Maps, MapsLike
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.zero_shot import MutualScoring, fit_mutual_scoring, write_zero_shot_maps
+from anomalyncd.detect.anomaly_maps import Detector, write_anomaly_maps
+from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG
@@ -67,7 +68,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     model_: RegionClassifier
     normality_: Normality | None
     range_: ScoreRange | None
-    scoring_: MutualScoring | None
+    detector_: Detector | None
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("call fit first, or load a saved model")
         settings = resolve_settings(self.preset).central_views_only()
         inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
-        _require_same_kind(inputs, self.range_, self.scoring_)
+        _require_same_kind(inputs, self.range_, self.detector_)
         encoder = self.model_.encoder
         with _work_folder(folder) as work:
             scored = inputs.maps
@@ -215,16 +216,15 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self, inputs: Inputs, encoder: RegionEncoder, settings: Settings, work: Path
     ) -> Maps | None:
         """The anomaly maps, given or made, and the range of their scores; None with masks."""
-        self.range_ = self.scoring_ = None
+        self.range_ = self.detector_ = None
         self.normal_scores_ = np.zeros(0, np.float32)
         if inputs.masks is not None:
             return None
         maps, normal_maps = inputs.maps, inputs.normal_maps
         if maps is None:
             with self.stages_("maps"):
-                references = inputs.normals or inputs.parts
-                self.scoring_ = fit_mutual_scoring(
-                    encoder.vit, references, settings.zero_shot, self.random_state
+                self.detector_ = fit_detector(
+                    encoder.vit, inputs.parts, inputs.normals, settings.detector, self.random_state
                 )
                 maps = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
                 if inputs.normals is not None:
@@ -298,9 +298,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         settings: Settings,
         work: Path,
     ) -> Maps:
-        assert self.scoring_ is not None
-        maps = write_zero_shot_maps(
-            encoder.vit, parts, self.scoring_, settings.zero_shot, work / "maps"
+        assert self.detector_ is not None
+        maps = write_anomaly_maps(
+            encoder.vit, parts, self.detector_, settings.detector, work / "maps"
         )
         return replace(maps, ignored=ignored)
 
@@ -335,7 +335,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             settings,
             self.model_,
             self.range_,
-            self.scoring_,
+            self.detector_,
             self.normality_,
         )
 
@@ -362,7 +362,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error
-        loaded.range_, loaded.scoring_ = stored.score_range, stored.scoring
+        loaded.range_, loaded.detector_ = stored.score_range, stored.detector
         loaded.normality_ = stored.normality
         return loaded
 
@@ -397,13 +397,13 @@ def _require_regions(n_parts: int, n_classes: int) -> None:
 
 
 def _require_same_kind(
-    inputs: Inputs, bounds: ScoreRange | None, scoring: MutualScoring | None
+    inputs: Inputs, bounds: ScoreRange | None, detector: Detector | None
 ) -> None:
     if inputs.masks is not None:
         return
     if bounds is None:
         raise InputError("the model was made from masks; give the masks of the new parts")
-    if inputs.maps is None and scoring is None:
+    if inputs.maps is None and detector is None:
         raise InputError("the model was made from given maps; give the maps of the new parts")
-    if inputs.maps is not None and scoring is not None:
+    if inputs.maps is not None and detector is not None:
         raise InputError("the model makes its own maps; those of another detector do not fit it")

@@ -63,7 +63,7 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     tokens = n_regions * views * n_tokens * width * 2
     in_memory = min(tokens, settings.views.memory_limit_gb * 1e9)
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_parts
-    maps = 2 * settings.zero_shot.map_size**2 * n_parts if references else 0
+    maps = 2 * settings.detector.map_size**2 * n_parts if references else 0
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return Estimate(
         seconds,
@@ -80,17 +80,17 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
 
 def _map_work(encoder: RegionEncoder, settings: Settings) -> float:
     """Operations of one zero-shot map: its tokens, and their comparison with all references."""
-    zero_shot, size = settings.zero_shot, encoder.vit.config.patch_size
-    n_tokens = (zero_shot.resolution // size) ** 2
+    detector, size = settings.detector, encoder.vit.config.patch_size
+    n_tokens = (detector.resolution // size) ** 2
     compared = 2.0 * n_tokens * _reference_tokens(encoder, settings) * encoder.vit.config.width
-    return _forward(encoder, n_tokens, max(zero_shot.layers) + 1) + compared
+    return _forward(encoder, n_tokens, max(detector.layers) + 1) + compared
 
 
 def _reference_tokens(encoder: RegionEncoder, settings: Settings) -> float:
-    zero_shot = settings.zero_shot
-    kinds = len(zero_shot.layers) * len(zero_shot.neighbourhoods)
-    n_tokens = (zero_shot.resolution // encoder.vit.config.patch_size) ** 2
-    return float(kinds * zero_shot.n_references * n_tokens)
+    detector = settings.detector
+    kinds = len(detector.layers) * len(detector.neighbourhoods)
+    n_tokens = (detector.resolution // encoder.vit.config.patch_size) ** 2
+    return float(kinds * detector.n_references * n_tokens)
 
 
 def _speed(encoder: RegionEncoder, n_tokens: int) -> float:

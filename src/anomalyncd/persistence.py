@@ -13,7 +13,9 @@ from torch import Tensor
 
 from anomalyncd.data.files import replace_folder
 from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.detect.zero_shot import MutualScoring
+from anomalyncd.detect.anomaly_maps import Detector
+from anomalyncd.detect.memory_bank import MemoryBank
+from anomalyncd.detect.mutual_scoring import MutualScoring
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
@@ -22,11 +24,12 @@ from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
 
-FORMAT = 1
+FORMAT = 2
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
-_REFERENCE = "scoring.references."
+_DETECTOR = "detector."
+_DETECTORS = {"mutual scoring": MutualScoring, "memory bank": MemoryBank}
 _NORMALITY = "normality."
 _NORMALITY_PARTS = ("features", "scores", "centres")
 
@@ -47,8 +50,8 @@ class StoredModel:
     """Of the frozen blocks."""
     score_range: ScoreRange | None
     """Of the maps."""
-    scoring: MutualScoring | None
-    """What new parts are scored against."""
+    detector: Detector | None
+    """What makes their maps."""
     normality: Normality | None
     """What makes new regions normal."""
 
@@ -78,7 +81,7 @@ def write_model(
     settings: Settings,
     model: RegionClassifier,
     score_range: ScoreRange | None,
-    scoring: MutualScoring | None,
+    detector: Detector | None,
     normality: Normality | None,
 ) -> None:
     """Writes a model, whole or not at all.
@@ -89,7 +92,7 @@ def write_model(
         settings: What its preset means.
         model: Reduced to its best head; its projection, which serves training alone, is left out.
         score_range: Of the maps, if there were any.
-        scoring: References of zero-shot maps, if there were any.
+        detector: What made the maps, if they were made here.
         normality: What makes new regions normal, if it was learnt.
 
     Raises:
@@ -97,8 +100,8 @@ def write_model(
     """
     _refuse_other_content(folder)
     tensors = _trained(model)
-    if scoring is not None:
-        tensors |= {f"{_REFERENCE}{i}": one for i, one in enumerate(scoring.references)}
+    if detector is not None:
+        tensors |= {f"{_DETECTOR}{i}": one for i, one in enumerate(detector.tensors)}
     if normality is not None:
         for part in _NORMALITY_PARTS:
             tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
@@ -116,7 +119,7 @@ def write_model(
             "n_classes": model.prototypes.prototypes.shape[1],
             "backbone": _backbone_digest(model.encoder),
             "score_range": asdict(score_range) if score_range else None,
-            "scoring": {"lengths": scoring.lengths, "names": scoring.names} if scoring else None,
+            "detector": _described(detector) if detector else None,
             "normality": {"threshold": normality.threshold} if normality else None,
             "tensors": hashlib.sha256(content).hexdigest(),
         }
@@ -152,8 +155,8 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
     # A preset keeps its name only as long as it means the same.
     preset = description["parameters"]["preset"]
     named = preset if PRESETS.get(preset) == settings else settings
-    bounds, scoring = description["score_range"], description["scoring"]
-    references = [tensors.pop(name) for name in _reference_names(tensors)]
+    bounds, detector = description["score_range"], description["detector"]
+    compared = tuple(tensors.pop(name) for name in _detector_names(tensors))
     normality = None
     if description["normality"] is not None:
         normality = Normality(
@@ -169,7 +172,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         tensors,
         description["backbone"],
         _score_range(**bounds) if bounds else None,
-        _scoring(tuple(references), **scoring) if scoring else None,
+        _DETECTORS[detector.pop("kind")](compared, **detector) if detector else None,
         normality,
     )
 
@@ -181,17 +184,16 @@ def _score_range(
     return ScoreRange(float(low), float(high), bits)
 
 
-def _scoring(
-    references: tuple[Tensor, ...], lengths: tuple[int, ...], names: tuple[str, ...]
-) -> MutualScoring:
-    if len(lengths) != len(names) or any(len(one) != sum(lengths) for one in references):
-        raise ValueError("the references do not belong together")
-    return MutualScoring(references, lengths, names)
+def _described(detector: Detector) -> dict[str, Any]:
+    """The kind of a detector, and what it holds beside its tensors."""
+    kind = next(kind for kind, made in _DETECTORS.items() if isinstance(detector, made))
+    others = {name: value for name, value in vars(detector).items() if name != "tensors"}
+    return {"kind": kind, **others}
 
 
-def _reference_names(tensors: dict[str, Tensor]) -> list[str]:
-    names = [name for name in tensors if name.startswith(_REFERENCE)]
-    return sorted(names, key=lambda name: int(name.removeprefix(_REFERENCE)))
+def _detector_names(tensors: dict[str, Tensor]) -> list[str]:
+    names = [name for name in tensors if name.startswith(_DETECTOR)]
+    return sorted(names, key=lambda name: int(name.removeprefix(_DETECTOR)))
 
 
 def _settings(stages: dict[str, dict[str, Any]]) -> Settings:

@@ -77,8 +77,9 @@ class RegionSettings:
 
 
 @dataclass(frozen=True)
-class ZeroShotSettings:
-    """Anomaly maps by mutual scoring (MuSc), for parts that come without maps."""
+class DetectorSettings:
+    """Anomaly maps for parts that come without: mutual scoring (MuSc), or with normal images a
+    memory bank (PatchCore)."""
 
     resolution: int = 336
     """Images enter the backbone with the area of a square of this side in pixels."""
@@ -87,9 +88,13 @@ class ZeroShotSettings:
     neighbourhoods: tuple[int, ...] = (1, 3)
     """Sides, in patches, of the squares over which tokens are averaged."""
     n_references: int = 40
-    """Parts that every part is compared with."""
+    """Parts that every part is compared with (mutual scoring)."""
     lowest_share: float = 0.2
-    """Share of the references, closest first, that a patch is judged by."""
+    """Share of the references, closest first, that a patch is judged by (mutual scoring)."""
+    bank_size: int = 10_000
+    """Normal patches that are kept (memory bank)."""
+    n_candidates: int = 100_000
+    """Normal patches that they are chosen from (memory bank)."""
     smoothing: float = 1.0
     """Standard deviation, in patches, of the Gaussian that smooths a map."""
     map_size: int = 256
@@ -102,6 +107,9 @@ class ZeroShotSettings:
         odd = bool(sides) and all(side % 2 == 1 for side in sides)
         _require(odd, "neighbourhoods", sides, "use odd sides such as 1 and 3")
         _require(self.n_references >= 2, "n_references", self.n_references, "use 2 or more")
+        _require(self.bank_size >= 1, "bank_size", self.bank_size, "use 1 or more")
+        enough = self.n_candidates >= self.bank_size
+        _require(enough, "n_candidates", self.n_candidates, "use bank_size or more")
         _require(0 < self.lowest_share <= 1, "lowest_share", self.lowest_share, "use 0..1")
         _require(self.resolution >= 56, "resolution", self.resolution, "use 56 or more")
 
@@ -175,7 +183,7 @@ class TrainingSettings:
 class Settings:
     """All settings of a discovery."""
 
-    zero_shot: ZeroShotSettings = field(default_factory=ZeroShotSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
     """Maps, where the user has none."""
     mebin: MebinSettings = field(default_factory=MebinSettings)
     """From maps to masks."""
@@ -189,9 +197,9 @@ class Settings:
     """From vectors to classes."""
 
     def __post_init__(self) -> None:
-        last = max(self.zero_shot.layers)
+        last = max(self.detector.layers)
         frozen = self.encoder.readout < 0 or last < self.encoder.readout
-        _require(frozen, "zero_shot.layers", self.zero_shot.layers, "use blocks before the readout")
+        _require(frozen, "detector.layers", self.detector.layers, "use blocks before the readout")
 
     def resolved(self, with_base: bool) -> "Settings":
         """What holds with or without a base set: epochs, and views only if they are learnt from."""

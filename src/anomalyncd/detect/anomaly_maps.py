@@ -1,0 +1,135 @@
+"""Anomaly maps of parts, written by any of the built-in detectors."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomalyncd.data.files import files_by_name
+from anomalyncd.data.json_files import read_json, write_json
+from anomalyncd.data.map_files import write_map
+from anomalyncd.data.maps import Maps
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.features import area_sides, patch_features
+from anomalyncd.errors import InputError
+from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.progress import track
+from anomalyncd.settings import DetectorSettings
+
+_ORIGIN = "made_from.json"
+
+
+class Detector(Protocol):
+    """Scores the patches of an image; saved with a model."""
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What it compares with."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Where that comes from."""
+
+    def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
+        """How anomalous each patch is.
+
+        Args:
+            features: What `patch_features` gave for the image.
+            name: Of the image, which is never compared with itself.
+
+        Returns:
+            (rows, columns), float32, on the CPU.
+        """
+
+
+def write_anomaly_maps(
+    vit: VisionTransformer,
+    parts: Parts,
+    detector: Detector,
+    settings: DetectorSettings,
+    folder: Path,
+) -> Maps:
+    """Scores every part and writes its map as `folder/NAME.npy`, float16.
+
+    Maps that are there already are kept, so that an interrupted run goes on where it stopped;
+    those made from other parts, by another detector or with other settings are made again.
+
+    Returns:
+        The maps, in the order of the parts.
+
+    Raises:
+        InputError: The folder holds maps that were not made here.
+    """
+    _keep_only_maps_of(_origin(parts, detector, settings), folder)
+    paths = tuple(folder / f"{name}.npy" for name in parts.names)
+    for index, path in enumerate(track(paths, "Scoring parts")):
+        if not path.is_file():
+            image = parts.image(index)
+            write_map(path, anomaly_map(vit, image, detector, settings, parts.names[index]))
+    return Maps(parts.names, paths)
+
+
+def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dict[str, Any]:
+    """Everything that maps depend on; what is compared with stands for backbone and seed."""
+    compared = hashlib.sha256(repr((type(detector).__name__, detector.names)).encode())
+    for tokens in detector.tensors:
+        compared.update(tokens.cpu().contiguous().view(torch.uint8).numpy().data)
+    pictures = hashlib.sha256(repr(parts.names).encode())
+    for source in parts.sources:
+        if isinstance(source, Path):
+            state = source.stat()
+            pictures.update(f"{state.st_size} {state.st_mtime_ns} ".encode())
+        else:
+            pictures.update(f"{source.shape} ".encode() + source.tobytes())
+    return {
+        "settings": asdict(settings),
+        "detector": compared.hexdigest(),
+        "parts": pictures.hexdigest(),
+    }
+
+
+def _keep_only_maps_of(origin: dict[str, Any], folder: Path) -> None:
+    record = folder / _ORIGIN
+    if record.is_file() and read_json(record, "maps") == origin:
+        return
+    present = files_by_name(folder, frozenset({".npy"}), "map") if folder.is_dir() else {}
+    if present and not record.is_file():
+        raise InputError(
+            f"'{next(iter(present.values()))}' was not made here and would be taken for a map "
+            "that was; give a folder without maps"
+        )
+    for path in present.values():
+        path.unlink()
+    write_json(record, origin)
+
+
+def anomaly_map(
+    vit: VisionTransformer,
+    image: NDArray[np.uint8],
+    detector: Detector,
+    settings: DetectorSettings,
+    name: str,
+) -> NDArray[np.float32]:
+    """The anomaly map of one image.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        image: RGB, (H, W, 3), uint8.
+        detector: What scores it.
+        settings: As the detector was made with.
+        name: Of the image, which is never compared with itself.
+
+    Returns:
+        Scores 0..2, (h, w), with the aspect ratio of the image and `settings.map_size`² pixels.
+    """
+    features = patch_features(vit, image, settings)
+    scores = detector.patch_scores(features, name).numpy()
+    smooth = cv2.GaussianBlur(scores, (0, 0), settings.smoothing)
+    height, width = area_sides(image, settings.map_size, 1)
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))

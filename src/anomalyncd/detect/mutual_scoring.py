@@ -1,0 +1,81 @@
+"""Anomaly scores without a label or a normal image: parts score each other (MuSc)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.features import patch_features
+from anomalyncd.errors import InputError
+from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.progress import track
+from anomalyncd.settings import DetectorSettings
+
+
+@dataclass(frozen=True, eq=False)
+class MutualScoring:
+    """The reference images that parts are scored against; a `Detector`."""
+
+    tensors: tuple[Tensor, ...]
+    """For each layer and neighbourhood the unit tokens of all references, (N, D), bfloat16."""
+    lengths: tuple[int, ...]
+    """Number of tokens of each reference, in the order of `tensors`."""
+    names: tuple[str, ...]
+    """Names of the references, so that a part is never compared with itself."""
+    lowest_share: float
+    """Share of the references, closest first, that a patch is judged by."""
+
+    def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
+        """Mean distance of each patch to its nearest in the references closest to it.
+
+        See `Detector.patch_scores`; MuSc, section 3.2.
+        """
+        others = [i for i, reference in enumerate(self.names) if reference != name]
+        n_closest = max(1, round(self.lowest_share * len(others)))
+        rows, columns = features[0].shape[1:]
+        total = torch.zeros(rows * columns)
+        for tokens, references in zip(features, self.tensors, strict=True):
+            similarity = references.to(tokens.device, tokens.dtype) @ tokens.flatten(1)
+            nearest = torch.stack([part.amax(0) for part in similarity.split(self.lengths)])
+            closest = nearest[others].float().topk(n_closest, dim=0).values
+            total += (2 - 2 * closest).clamp(min=0).sqrt().mean(0).cpu()
+        return (total / len(features)).view(rows, columns)
+
+
+def fit_mutual_scoring(
+    vit: VisionTransformer, parts: Parts, settings: DetectorSettings, seed: int
+) -> MutualScoring:
+    """Picks the references at random and computes their tokens.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        parts: What to pick from.
+        settings: Resolution, layers, neighbourhoods, number of references.
+        seed: Of the choice.
+
+    Returns:
+        The references. They take `n_references * (resolution / patch)^2 * D * 2` bytes a layer and
+        neighbourhood, whatever the number of parts.
+
+    Raises:
+        InputError: Fewer than two parts.
+    """
+    if len(parts) < 2:
+        raise InputError(
+            f"{len(parts)} image cannot be scored against others; give two or more, or maps"
+        )
+    count = min(settings.n_references, len(parts))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
+    selected = parts.select(chosen.tolist())
+    features = [
+        patch_features(vit, selected.image(i), settings)
+        for i in track(range(count), "Reading references")
+    ]
+    tokens = tuple(
+        torch.cat([part.flatten(1).T for part in same_kind]).to(torch.bfloat16)
+        for same_kind in zip(*features, strict=True)
+    )
+    lengths = tuple(f[0][0].numel() for f in features)
+    return MutualScoring(tokens, lengths, selected.names, settings.lowest_share)
