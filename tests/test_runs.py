@@ -122,7 +122,7 @@ def test_interrupted_run_goes_on(
     monkeypatch.setattr(zero_shot, "zero_shot_map", interrupted)
     with pytest.raises(KeyboardInterrupt):
         discover_run(estimator, parts_folder, run)
-    assert _contents(run) == ["maps"]
+    assert _contents(run) == ["maps", "run.log"]
     assert len(list((run / "maps").rglob("*.npy"))) == 5
     first = list(made)
     made[:] = []

@@ -87,7 +87,7 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
                     f"{len(rows[0])}; put cells that hold '{separator}' in quotes"
                 )
             if any(row):
-                rows.append(row)
+                rows.append([_with_line_feeds(cell) for cell in row])
     except csv.Error as error:
         raise InputError(
             f"{label} is damaged in line {reader.line_num} ({error}); save it again"
@@ -161,4 +161,9 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool | dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    return _with_line_feeds(str(value))
+
+
+def _with_line_feeds(cell: str) -> str:
+    # A carriage return alone would end the row in the tables of a run.
+    return cell.replace("\r\n", "\n").replace("\r", "\n")
