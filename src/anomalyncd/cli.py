@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -304,4 +305,8 @@ def main() -> None:
         # A pipe on Windows knows some 250 characters, and names of parts may hold any.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # What libraries think of a damaged file would stand around the one line that says so.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     typer.main.get_command(app)(prog_name="anomalyncd")
