@@ -91,7 +91,7 @@ def print_detection(detection: "MapEvaluation | None") -> None:
             table.add_row(meaning, f"{values[name]:.3f}")
     Console().print(table)
     if detection.n_unplaced:
-        say(f"{detection.n_unplaced} parts may have defects that nobody marked: no pixel of theirs counts")
+        say(f"no pixel or region counts of {detection.n_unplaced} parts with defects not marked")
 
 
 _MOST_CHANGES = 30
