@@ -29,7 +29,14 @@ from anomalyncd.cli_options import (
     WeightsFile,
 )
 from anomalyncd.cli_runs import cache, compare, operate, report
-from anomalyncd.console import complain, print_classes, print_frame, print_scores, say
+from anomalyncd.console import (
+    complain,
+    print_classes,
+    print_detection,
+    print_frame,
+    print_scores,
+    say,
+)
 from anomalyncd.errors import InputError
 
 # Whatever is slow to import is imported within a command, so that help comes at once.
@@ -175,12 +182,19 @@ def predict(
 @app.command()
 def evaluate(
     run: RunFolder,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="True masks, to score maps and regions: a folder, or a manifest's column.  "
+            "[default: ground_truth/ beside test/]"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Score a RUN against labels, or the folders parts lie in; "combined" does not count."""
     from anomalyncd.evaluation.evaluate import evaluate_run
 
-    evaluation = evaluate_run(run)
+    evaluation = evaluate_run(run, masks=masks)
     if as_json:
         import json
 
@@ -188,6 +202,7 @@ def evaluate(
         return
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     print_scores({str(run): evaluation})
+    print_detection(evaluation.detection)
     for name, count in evaluation.left_out.items():
         say(f"left out: {count} in {name}")
 
@@ -265,6 +280,7 @@ def demo(
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}
     print_scores(scores)
+    print_detection(evaluation.detection)
     seconds = sum(estimator.stages_.seconds.values())
     say(f"{len(parts)} parts in {seconds:.0f} s; see {page}")
 
