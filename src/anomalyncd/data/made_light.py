@@ -6,8 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.data.made_plates import Field, Surface
+from anomalyncd.data.made_plates import Surface
 from anomalyncd.data.made_scenes import Scene
+from anomalyncd.data.made_shapes import Field
 
 _SENSOR = 3
 _AMBIENT = 0.45
