@@ -14,6 +14,7 @@ from anomalyncd.cli_options import (
     BoxesFile,
     Device,
     IgnorePath,
+    MadeProduct,
     MapsFolder,
     MasksFolder,
     NormalsFolder,
@@ -198,7 +199,7 @@ def weights(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the parts and the run.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the discovery; the parts stay.")] = 0,
-    product: Annotated[Product, typer.Option(help="What to make.")] = "plates",
+    product: MadeProduct = "plates",
 ) -> None:
     """Make photographs of plates or bolts with six kinds of defects, and discover them."""
     from anomalyncd.data.made_parts import make_parts

@@ -171,7 +171,7 @@ def test_demo_scores_itself_next_to_the_baseline(
         said = succeed("demo", "--out", tmp_path / "demo")
     assert "k-means on whole images" in said
     assert (tmp_path / "demo" / "run" / "run.json").is_file()
-    refused = run("demo", "--out", tmp_path / "demo", "--product", "bolts")
+    refused = call("demo", "--out", tmp_path / "demo", "--product", "bolts")
     assert refused.exit_code == 2
     assert "holds another product than bolts; name another --out" in refused.stderr
 

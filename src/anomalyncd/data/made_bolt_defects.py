@@ -32,7 +32,7 @@ def shank_dent(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt
         bolt.size, bolt.spot(along, angle), radius, rng.uniform(0.55, 0.9), rng.uniform(0, 3)
     )
     distance += 0.07 * smooth_noise(rng, bolt.size, 2.5 * bolt.unit)
-    bowl = np.maximum(0, 1 - distance**2) ** 1.3
+    bowl: Field = np.maximum(0, 1 - distance**2) ** np.float32(1.3)
     lip = np.exp(-0.5 * ((distance - 1.08) / 0.16) ** 2)
     depth = np.float32(rng.uniform(0.22, 0.38) * radius)
     return replace(

@@ -91,7 +91,8 @@ def _metal(bolt: Bolt, above: Field, scene: Scene) -> npt.NDArray[np.float32]:
     cavity = np.clip(1 - (around - above) / np.float32(2.6 * bolt.unit), 0.3, 1.1)
     diffuse = seen[..., 0] * lit + seen[..., 1] * cavity
     mirrored = (seen[..., 2] * lit + seen[..., 3] * cavity) * bolt.gloss
-    return cv2.merge([channel * diffuse + mirrored for channel in bolt.colour])
+    sent: npt.NDArray[np.float32] = cv2.merge([of * diffuse + mirrored for of in bolt.colour])
+    return sent
 
 
 def _light_by_normal(scene: Scene) -> npt.NDArray[np.float32]:
@@ -103,18 +104,11 @@ def _light_by_normal(scene: Scene) -> npt.NDArray[np.float32]:
     x, y = np.meshgrid(side, side)
     z = np.sqrt(np.maximum(1 - x**2 - y**2, 0))
     mirror = (2 * z * x, 2 * z * y, 2 * z * z - 1)
-    main, *others = _lamps(scene)
-    room = 0.40 * (0.5 + 0.5 * z), _room(mirror[2])
-    scattered, mirrored = _lamp_light((x, y, z), mirror, *main)
-    rest = [_lamp_light((x, y, z), mirror, *lamp) for lamp in others]
-    return cv2.merge(
-        [
-            scattered,
-            room[0] + sum(part[0] for part in rest),
-            mirrored,
-            room[1] + sum(part[1] for part in rest),
-        ]
-    )
+    main, *others = (_lamp_light((x, y, z), mirror, *lamp) for lamp in _lamps(scene))
+    scattered = 0.20 + 0.20 * z + sum(lamp[0] for lamp in others)
+    mirrored = _room(mirror[2]) + sum(lamp[1] for lamp in others)
+    table: npt.NDArray[np.float32] = cv2.merge([main[0], scattered, main[1], mirrored])
+    return table
 
 
 def _lamps(scene: Scene) -> list[tuple[tuple[float, float, float], float]]:
@@ -140,9 +134,9 @@ def _lamp_light(
         sum(a * b for a, b in zip(way, lamp, strict=True)) for way in (normal, mirror)
     )
     sharp, wide = np.exp((glance - 1) / 0.03), np.exp((glance - 1) / 0.22)
-    scattered: Field = np.float32(strength) * np.maximum(facing, 0)
-    mirrored: Field = np.float32(strength) * (1.7 * sharp + 0.42 * wide)
-    return scattered, mirrored
+    power = np.float32(strength)
+    mirrored: Field = power * (np.float32(1.7) * sharp + np.float32(0.42) * wide)
+    return power * np.maximum(facing, 0), mirrored
 
 
 def _room(upwards: Field) -> Field:

@@ -115,15 +115,14 @@ def _head(along: Field, roll: float) -> Field:
     faces = np.minimum(FACES / np.cos(off_face), 1.14 * FACES)
     chamfer = 0.88 * FACES + 1.75 * along
     bearing = np.where(along > HEAD - 1.6, 0.96 * FACES, 2 * FACES)
-    head: Field = np.minimum(np.minimum(faces, chamfer), bearing) * (along > 0)
+    head: Field = (np.minimum(np.minimum(faces, chamfer), bearing) * (along > 0)).astype(np.float32)
     return head
 
 
 def _shank(along: Field) -> Field:
     """A cylinder with a fillet below the head."""
     fillet = np.clip(1 - (along - HEAD) / 2, 0, 1) ** 2
-    shank: Field = SHANK + 1.5 * fillet + 0 * ANGLES
-    return shank
+    return np.repeat(SHANK + np.float32(1.5) * fillet, len(ANGLES), axis=1)
 
 
 def _thread(along: Field, phase: float) -> Field:

@@ -96,12 +96,12 @@ def make_parts(
 
     Our own.
     """
-    made = _find(product)
-    _check(made, (), seed, size or made.size)
+    chosen = _find(product)
+    _check(chosen, (), seed, size or chosen.size)
     folder = Path(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"'{folder}' holds something already; name a new or empty folder")
-    orders = list(_orders(product.kinds, n_per_kind, n_normal, n_combined, n_train, seed))
+    orders = list(_orders(chosen.kinds, n_per_kind, n_normal, n_combined, n_train, seed))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as workshop:
         made = Path(workshop) / "parts"

@@ -1,6 +1,6 @@
 """The products that can be made: plates, and bolts in any rotation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -64,7 +64,7 @@ def _draw_bolt_scene(seed: int, size: tuple[int, int]) -> Scene:
     return replace(scene, blur=_FINER_LENS * scene.blur)
 
 
-def _damage(scene: Scene, kind: str, kinds: dict[str, Callable]) -> np.random.Generator:
+def _damage(scene: Scene, kind: str, kinds: Iterable[str]) -> np.random.Generator:
     return np.random.default_rng([scene.seed, _DAMAGE, list(kinds).index(kind)])
 
 
