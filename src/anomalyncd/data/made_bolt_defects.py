@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anomalyncd.data.made_bolts import ANGLES, DEPTH, END, HEAD, PITCH, SHANK, THREAD, TIP, Bolt
 from anomalyncd.data.made_shapes import Field, curve, draw, oval, smooth_noise
-from anomalyncd.data.made_skins import corrode, engrave, planes
+from anomalyncd.data.made_skins import corrode, engrave
 
 BoltDefect = Callable[[Bolt, list[float], np.random.Generator], Bolt]
 """Damages a bolt; the list tells where along its thread other defects sit, and is added to."""
@@ -103,7 +103,7 @@ def rust(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt:
     everywhere = np.ones(bolt.size, bool)
     for _ in range(rng.integers(1, 4)):
         spot = bolt.spot(along, angle)
-        radius = rng.uniform(2.8, 5.8) * bolt.unit
+        radius = rng.uniform(3.6, 6.0) * bolt.unit
         bolt = corrode(bolt, everywhere, spot, radius, 0.6 * bolt.unit, rng)
         along, angle = along + rng.normal(0, 5), np.clip(angle + rng.normal(0, 0.3), -1, 1)
     return bolt
@@ -117,13 +117,13 @@ def _scratched(
         middle = spot[0] + 2.2 * number * bolt.unit, spot[1] + rng.normal(0, 1.5) * bolt.unit
         course = curve(middle, heading + rng.normal(0, 0.08), length * bolt.unit, 0.2)
         pressure = np.sin(np.linspace(0.3, math.pi - 0.2, len(course))) ** 0.5
-        width = rng.uniform(0.45, 0.8) * bolt.unit
+        width = rng.uniform(0.6, 0.95) * bolt.unit
         strokes = np.maximum(strokes, draw(course, width, pressure, bolt.size))
     on_head = np.clip((HEAD - bolt.along) * bolt.unit, 0, 1)
     strokes *= on_head
-    bare = 1 + np.float32(rng.uniform(0.6, 1.6)) * strokes * planes([1, 1, 1])
-    bolt = replace(bolt, colour=bolt.colour * bare)
-    return engrave(bolt, strokes, rng.uniform(0.25, 0.45) * bolt.unit, 0, 0.5 * bolt.unit)
+    bolt = replace(bolt, gloss=bolt.gloss * (1 + np.float32(rng.uniform(0.3, 0.8)) * strokes))
+    depth, tone = rng.uniform(0.3, 0.5) * bolt.unit, rng.uniform(0.8, 1.8)
+    return engrave(bolt, strokes, depth, tone, 0.5 * bolt.unit)
 
 
 def _free_place(taken: list[float], rng: np.random.Generator) -> float:

@@ -135,7 +135,7 @@ def _lamp_light(
     )
     sharp, wide = np.exp((glance - 1) / 0.03), np.exp((glance - 1) / 0.22)
     power = np.float32(strength)
-    mirrored: Field = power * (np.float32(1.7) * sharp + np.float32(0.42) * wide)
+    mirrored: Field = (power * (1.7 * sharp + 0.42 * wide)).astype(np.float32)
     return power * np.maximum(facing, 0), mirrored
 
 
