@@ -20,6 +20,7 @@ from anomalyncd.cli_options import (
     BoxesFile,
     Device,
     IgnorePath,
+    MadeProduct,
     MapsFolder,
     MasksFolder,
     NormalsFolder,
@@ -255,9 +256,11 @@ def weights(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the parts and the run.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the discovery; the parts stay.")] = 0,
+    product: MadeProduct = "plates",
 ) -> None:
-    """Make photographs of plates with six kinds of defects, and discover them."""
-    from anomalyncd.data.made_parts import KINDS, make_parts
+    """Make photographs of plates or bolts with six kinds of defects, and discover them."""
+    from anomalyncd.data.made_parts import make_parts
+    from anomalyncd.data.made_products import PRODUCTS
     from anomalyncd.data.parts import Parts
     from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.evaluation.baselines import kmeans_on_whole_images
@@ -267,9 +270,12 @@ def demo(
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
-    folder, run, n_classes = out / "parts", out / "run", len(KINDS) + 1
+    folder, run, kinds = out / "parts", out / "run", PRODUCTS[product].kinds
+    n_classes = len(kinds) + 1
     if not (folder / "parts.csv").is_file():
-        make_parts(folder)
+        make_parts(folder, product=product)
+    if not (folder / "test" / kinds[0]).is_dir():
+        raise InputError(f"'{folder}' holds another product than {product}; name another --out")
     estimator = AnomalyNCD(n_classes, random_state=seed)
     discover_run(estimator, folder, run, overwrite=True)
     page = write_report(run)
