@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from anomalyncd.cli_options import (
     BoxesFile,
     Device,
     IgnorePath,
+    MadeProduct,
     MapsFolder,
     MasksFolder,
     NormalsFolder,
@@ -28,7 +30,14 @@ from anomalyncd.cli_options import (
     WeightsFile,
 )
 from anomalyncd.cli_runs import cache, compare, operate, report
-from anomalyncd.console import complain, print_classes, print_frame, print_scores, say
+from anomalyncd.console import (
+    complain,
+    print_classes,
+    print_detection,
+    print_frame,
+    print_scores,
+    say,
+)
 from anomalyncd.errors import InputError
 
 # Whatever is slow to import is imported within a command, so that help comes at once.
@@ -174,12 +183,19 @@ def predict(
 @app.command()
 def evaluate(
     run: RunFolder,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="True masks, to score maps and regions: a folder, or a manifest's column.  "
+            "[default: ground_truth/ beside test/]"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Score a RUN against labels, or the folders parts lie in; "combined" does not count."""
     from anomalyncd.evaluation.evaluate import evaluate_run
 
-    evaluation = evaluate_run(run)
+    evaluation = evaluate_run(run, masks=masks)
     if as_json:
         import json
 
@@ -187,6 +203,7 @@ def evaluate(
         return
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     print_scores({str(run): evaluation})
+    print_detection(evaluation.detection)
     for name, count in evaluation.left_out.items():
         say(f"left out: {count} in {name}")
 
@@ -240,9 +257,11 @@ def weights(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the parts and the run.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the discovery; the parts stay.")] = 0,
+    product: MadeProduct = "plates",
 ) -> None:
-    """Make photographs of plates with six kinds of defects, and discover them."""
-    from anomalyncd.data.made_parts import KINDS, make_parts
+    """Make photographs of plates or bolts with six kinds of defects, and discover them."""
+    from anomalyncd.data.made_parts import make_parts
+    from anomalyncd.data.made_products import PRODUCTS
     from anomalyncd.data.parts import Parts
     from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.evaluation.baselines import kmeans_on_whole_images
@@ -252,9 +271,12 @@ def demo(
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
-    folder, run, n_classes = out / "parts", out / "run", len(KINDS) + 1
+    folder, run, kinds = out / "parts", out / "run", PRODUCTS[product].kinds
+    n_classes = len(kinds) + 1
     if not (folder / "parts.csv").is_file():
-        make_parts(folder)
+        make_parts(folder, product=product)
+    if not (folder / "test" / kinds[0]).is_dir():
+        raise InputError(f"'{folder}' holds another product than {product}; name another --out")
     estimator = AnomalyNCD(n_classes, random_state=seed)
     discover_run(estimator, folder, run, overwrite=True)
     page = write_report(run)
@@ -265,6 +287,7 @@ def demo(
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}
     print_scores(scores)
+    print_detection(evaluation.detection)
     seconds = sum(estimator.stages_.seconds.values())
     say(f"{len(parts)} parts in {seconds:.0f} s; see {page}")
 
@@ -305,4 +328,8 @@ def main() -> None:
         # A pipe on Windows knows some 250 characters, and names of parts may hold any.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # What libraries think of a damaged file would stand around the one line that says so.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     typer.main.get_command(app)(prog_name="anomalyncd")

@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 
@@ -46,3 +46,4 @@ Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")
 RunFolder: TypeAlias = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
 ]
+MadeProduct: TypeAlias = Annotated[Literal["plates", "bolts"], typer.Option(help="What to make.")]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from anomalyncd.evaluation.comparison import Comparison
     from anomalyncd.evaluation.evaluate import Evaluation
+    from anomalyncd.evaluation.map_evaluation import MapEvaluation
 
 
 def say(line: str) -> None:
@@ -69,6 +70,35 @@ def print_scores(evaluations: "dict[str, Evaluation]") -> None:
         values = (one.scores.nmi, one.scores.ari, one.scores.f1)
         table.add_row(Text(name), *(f"{value:.3f}" for value in values), str(one.n_images))
     Console().print(table)
+
+
+_OF_MAPS = {
+    "image_auroc": "image AUROC",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AUPRO, false positive rate up to 0.3",
+    "normal_with_region": "normal parts with a region",
+    "defective_without_region": "defective parts without a region",
+    "pixel_precision": "pixel precision of the masks",
+    "pixel_recall": "pixel recall of the masks",
+    "region_precision": "regions that touch a defect",
+    "region_recall": "defects that a mask touches",
+}
+
+
+def print_detection(detection: "MapEvaluation | None") -> None:
+    """Prints the scores of maps and regions, as far as they are known."""
+    if detection is None:
+        return
+    table = Table(title="Maps and regions", title_justify="left")
+    table.add_column("")
+    table.add_column("score", justify="right")
+    values = {name: one for group in detection.to_dict().values() for name, one in group.items()}
+    for name, meaning in _OF_MAPS.items():
+        if values.get(name) is not None:
+            table.add_row(meaning, f"{values[name]:.3f}")
+    Console().print(table)
+    if detection.n_unplaced:
+        say(f"no pixel or region counts of {detection.n_unplaced} parts with defects not marked")
 
 
 _MOST_CHANGES = 30

@@ -132,7 +132,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         with self.stages_("check"):
             inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
             _require_regions(len(inputs.parts), n_classes)
-        encoder = self._encoder(settings)
+            encoder = self._encoder(settings)
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
             maps = self._scored(inputs, encoder, settings, work)

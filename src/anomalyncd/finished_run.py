@@ -195,7 +195,10 @@ def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
 
 
 def _array(path: Path, n_dimensions: int) -> NDArray[Any]:
-    array = load_numbers(path, "array")
+    try:
+        array = load_numbers(path, "array")
+    except InputError as error:
+        raise InputError(f"'{path}' is missing or damaged; make the run again") from error
     if array.ndim != n_dimensions or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
-        raise InputError(f"array '{path}' is damaged (another shape or kind); make the run again")
+        raise InputError(f"'{path}' is damaged (another shape or kind); make the run again")
     return array

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
 from rich.console import Console
@@ -20,15 +21,23 @@ class _OnTerminal(logging.Handler):
         console.print(record.getMessage(), style="dim", soft_wrap=True)
 
 
+class _InFolder(logging.FileHandler):
+    """Makes the folder with the first line."""
+
+    def _open(self) -> TextIOWrapper:
+        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        return super()._open()
+
+
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
     """Appends what is logged meanwhile to a file, and prints it where there is a terminal.
 
     Args:
-        path: In a folder that exists; made with the first line, and closed afterwards, as Windows
-            needs to rename it.
+        path: Made with the first line, and its folder too; closed afterwards, as Windows needs to
+            rename it.
     """
-    file = logging.FileHandler(path, encoding="utf-8", delay=True, errors="backslashreplace")
+    file = _InFolder(path, encoding="utf-8", delay=True, errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     if Console(stderr=True).is_terminal:

@@ -4,7 +4,6 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -60,14 +59,9 @@ def discover_run(
     refuse_folder_within(folder, parts)
     _refuse_other_content(folder, overwrite)
     _refuse_open_files(folder, _RESULTS)
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with logged_to(folder / _LOG):
-            estimator.fit(parts, folder=folder, **inputs)
-            write_run(estimator, folder, {"parts": parts, **inputs})
-    finally:
-        with suppress(OSError):  # not empty
-            folder.rmdir()
+    with logged_to(folder / _LOG):
+        estimator.fit(parts, folder=folder, **inputs)
+        write_run(estimator, folder, {"parts": parts, **inputs})
 
 
 def write_run(

@@ -194,3 +194,8 @@ def test_nothing_is_left_when_making_is_interrupted(tmp_path, monkeypatch):
 def test_what_cannot_be_made_is_refused(kinds, seed, size, message):
     with pytest.raises(InputError, match=message):
         made_part(kinds, seed, size)
+
+
+def test_an_unknown_product_is_refused():
+    with pytest.raises(InputError, match="product 'nuts' is unknown; use one of plates, bolts"):
+        made_part((), 0, SMALL, "nuts")

@@ -130,3 +130,15 @@ def test_every_cell_survives(
     lines = (json.dumps({"x": x, "y": y}) for x, y in wanted)
     path = _write(folder / "t.jsonl", "\n".join(lines))
     assert read_table(path, "table").to_numpy().tolist() == wanted
+
+
+def test_every_line_break_within_a_cell_becomes_a_line_feed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'image,lot\r\na.png,"1\r2\r\n3\n4"\r\n')
+    (tmp_path / "a.jsonl").write_bytes(b'{"image": "a.png", "lot": "1\\r2\\r\\n3\\n4"}\n')
+    for name in ("a.csv", "a.jsonl"):
+        assert read_table(tmp_path / name, "manifest")["lot"].tolist() == ["1\n2\n3\n4"]
+
+
+def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"lot": "a\u2028b\x85c"}\n', encoding="utf-8")
+    assert read_table(tmp_path / "a.jsonl", "manifest")["lot"].tolist() == ["a\u2028b\x85c"]

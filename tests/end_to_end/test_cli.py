@@ -148,7 +148,7 @@ def test_interrupted_command_says_how_to_go_on(
         result = call(*arguments)
     assert result.exit_code == 130
     assert result.stderr == "interrupted; run the same command again to go on\n"
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["maps"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"maps", "run.log"}
     succeed(*arguments)
 
 
@@ -157,7 +157,9 @@ def test_demo_scores_itself_next_to_the_baseline(
 ) -> None:
     make = made_parts.make_parts
     monkeypatch.setattr(
-        made_parts, "make_parts", lambda folder: make(folder, 1, 2, 1, 0, (96, 128))
+        made_parts,
+        "make_parts",
+        lambda folder, product: make(folder, 1, 2, 1, 0, (96, 128), product=product),
     )
     monkeypatch.setattr(
         "anomalyncd.discovery.load_backbone", lambda *_: load_backbone("tiny", tiny)
@@ -169,6 +171,9 @@ def test_demo_scores_itself_next_to_the_baseline(
         said = succeed("demo", "--out", tmp_path / "demo")
     assert "k-means on whole images" in said
     assert (tmp_path / "demo" / "run" / "run.json").is_file()
+    refused = call("demo", "--out", tmp_path / "demo", "--product", "bolts")
+    assert refused.exit_code == 2
+    assert "holds another product than bolts; name another --out" in refused.stderr
 
 
 def test_weights_says_where_they_lie(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

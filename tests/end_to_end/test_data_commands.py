@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from anomalyncd import AnomalyNCD
 from anomalyncd.cli import app
-from anomalyncd.runs import read_images
+from anomalyncd.finished_run import read_table as read_images
 from conftest import SIZE, damage
 
 

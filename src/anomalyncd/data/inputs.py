@@ -14,6 +14,7 @@ from anomalyncd.data.manifest import MAP
 from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_maps
 from anomalyncd.data.masks import Masks, read_mask
 from anomalyncd.data.parts import Parts, Picture, as_parts, check_parts
+from anomalyncd.data.result_names import refuse_unwritable_names
 from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
 
@@ -65,6 +66,8 @@ def check_inputs(
         raise InputError("several of maps, masks and boxes are given; give one of them")
     opened = as_parts(parts)
     plain = None if normals is None else as_parts(normals, "train")
+    for some in (opened, plain):
+        refuse_unwritable_names(() if some is None else some.names)
     marked = masks is not None or boxes is not None
     scored = not marked and (maps is not None or _names_maps(opened))
     _refuse_odd_maps(scored, plain, normal_maps)
@@ -122,9 +125,15 @@ def _names_maps(parts: Parts) -> bool:
 def _refuse_odd_maps(scored: bool, plain: Parts | None, normal_maps: MapsLike | None) -> None:
     """Raises unless parts and normal parts both have maps, or both have none."""
     if normal_maps is not None and (plain is None or not scored):
-        raise InputError("maps of normal images need the normal images and the parts' maps")
+        raise InputError(
+            "maps of normal images need the normal images and the parts' maps; give all three "
+            "(on the command line --normals, --maps and --normal-maps)"
+        )
     if scored and plain is not None and normal_maps is None and not _names_maps(plain):
-        raise InputError("normal images next to maps are of no use without maps of their own")
+        raise InputError(
+            "normal images next to maps are of no use without maps of their own; give these, too "
+            "(on the command line --normal-maps)"
+        )
 
 
 def _checked_ignored(ignore: MasksLike, parts: Parts) -> Masks:

@@ -37,7 +37,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     try:
         content = _restored(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise InputError(f"{what} '{path.parent}' lacks the file {path.name}") from error
+        raise InputError(
+            f"{what} '{path.parent}' lacks the file {path.name}; copy it again with all its files"
+        ) from error
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{what} file '{path}' is damaged ({error}); make it again") from error
     if not isinstance(content, dict):

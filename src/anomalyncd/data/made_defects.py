@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.data.made_plates import Surface, smooth_noise
-from anomalyncd.data.made_shapes import Point, blob, curve, draw, jagged, oval
+from anomalyncd.data.made_plates import Surface
+from anomalyncd.data.made_shapes import Point, blob, curve, draw, jagged, oval, smooth_noise
+from anomalyncd.data.made_skins import corrode, engrave, planes
 
 Defect = Callable[[Surface, Point, float, np.random.Generator], Surface]
 """Damages a surface at a point; the float is the scene's unit in px."""
@@ -53,14 +54,9 @@ def scratch(surface: Surface, spot: Point, unit: float, rng: np.random.Generator
         pressure = np.sin(np.linspace(0.25, math.pi - 0.1, len(course))) ** 0.5
         strokes = np.maximum(strokes, draw(course, rng.uniform(0.8, 1.6) * unit, pressure, size))
     strokes *= _face(surface, 0)
-    ridges = cv2.GaussianBlur(strokes, (0, 0), 1.6 * unit)
     depth = rng.uniform(0.35, 0.85) * unit
     tone = rng.uniform(0.2, 0.45) if rng.random() < 0.6 else -rng.uniform(0.2, 0.35)
-    return replace(
-        surface,
-        height=surface.height - np.float32(depth) * (strokes - 0.6 * ridges),
-        colour=surface.colour * (1 + np.float32(tone) * strokes),
-    )
+    return engrave(surface, strokes, depth, tone, unit)
 
 
 def dent(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) -> Surface:
@@ -90,7 +86,7 @@ def stain(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) 
     rim = np.clip(4 * inside * (1 - cv2.GaussianBlur(inside, (0, 0), 1.5 * unit)), 0, 1)
     density = inside * (0.55 + 0.12 * smooth_noise(rng, size, 9 * unit)) + 0.55 * rim * inside
     density = np.clip(density, 0, 1.3) * _face(surface, 0)
-    absorbed = _planes([0.13, 0.28, 0.46] if rng.random() < 0.6 else [0.36, 0.34, 0.30])
+    absorbed = planes([0.13, 0.28, 0.46] if rng.random() < 0.6 else [0.36, 0.34, 0.30])
     darker = np.exp(-density * absorbed * np.float32(rng.uniform(0.5, 1.1)))
     return replace(
         surface, colour=surface.colour * darker, gloss=surface.gloss * (1 - 0.5 * density)
@@ -99,24 +95,7 @@ def stain(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) 
 
 def rust(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) -> Surface:
     """A cluster of red-brown grains, dense in the middle, thinning out, dull and rough."""
-    size = surface.size
-    radius = rng.uniform(8, 24) * unit
-    distance = oval(size, spot, radius, rng.uniform(0.5, 1), rng.uniform(0, 3))
-    distance += 0.25 * smooth_noise(rng, size, 7 * unit)
-    grains = smooth_noise(rng, size, 1.7 * unit) + 0.5 * smooth_noise(rng, size, 4 * unit)
-    dense = np.clip(1.3 * (grains + 1.2 - 2.2 * distance), 0, 1)
-    rusty = _face(surface, 0) & (distance < 1.5)
-    cover = (rng.uniform(0.45, 0.85) * dense * rusty).astype(np.float32)
-    mixed = np.clip(0.5 + 0.4 * smooth_noise(rng, size, 3 * unit), 0, 1)
-    oxide = mixed * _planes([0.24, 0.10, 0.04]) + (1 - mixed) * _planes([0.10, 0.045, 0.025])
-    halo = np.exp(-0.5 * (distance / 0.6) ** 2) * _face(surface, 0)
-    tinge = 1 - halo * _planes([0.04, 0.12, 0.2])
-    return replace(
-        surface,
-        height=surface.height + np.float32(0.12 * unit) * grains * cover,
-        colour=surface.colour * tinge * (1 - cover) + oxide * cover,
-        gloss=surface.gloss * (1 - cover),
-    )
+    return corrode(surface, _face(surface, 0), spot, rng.uniform(8, 24) * unit, unit, rng)
 
 
 def crack(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) -> Surface:
@@ -166,11 +145,6 @@ def chip(surface: Surface, spot: Point, unit: float, rng: np.random.Generator) -
 def _face(surface: Surface, margin: float) -> npt.NDArray[np.bool_]:
     """The pixels of metal at least `margin` px from rim and holes."""
     return np.maximum(surface.rim, -surface.holes) < -margin
-
-
-def _planes(rgb: list[float]) -> npt.NDArray[np.float32]:
-    """A colour, to be broadcast with 3 x H x W."""
-    return np.array(rgb, np.float32)[:, None, None]
 
 
 DEFECTS: dict[str, Defect] = {

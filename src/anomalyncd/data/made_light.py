@@ -1,13 +1,15 @@
 """Light and camera for made parts: a lamp at one side, a lens, a sensor."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.data.made_plates import Field, Surface
+from anomalyncd.data.made_plates import Surface
 from anomalyncd.data.made_scenes import Scene
+from anomalyncd.data.made_shapes import Field
 
 _SENSOR = 3
 _AMBIENT = 0.45
@@ -26,19 +28,29 @@ def photograph(surface: Surface, scene: Scene) -> npt.NDArray[np.float32]:
         The picture, H x W x 3 (red, green, blue) in grey levels 0..255, gamma 2.2.
     """
     on_plate = np.clip(0.5 - np.maximum(surface.rim, -surface.holes), 0, 1)
-    lamp = _fall_off(scene) * np.float32(scene.exposure)
+    lamp = fall_off(scene) * np.float32(scene.exposure)
     diffuse, sheen = _reflection(surface, scene)
     diffuse, sheen = diffuse * on_plate * lamp, sheen * on_plate * lamp
     around = _belt(surface, scene) * (1 - on_plate) * lamp + sheen
+    return develop([channel * diffuse + around for channel in surface.colour], scene)
+
+
+def develop(linear: Sequence[Field], scene: Scene) -> npt.NDArray[np.float32]:
+    """Passes light through lens and white balance, and turns it into grey levels.
+
+    Args:
+        linear: Light in red, green and blue, each H x W, 1 the brightest that the sensor tells.
+        scene: Gives colour temperature and blur.
+
+    Returns:
+        The picture, H x W x 3 grey levels 0..255, gamma 2.2.
+    """
     white_balance = (scene.warmth, 1.0, 1 / scene.warmth)
-    linear = cv2.merge(
-        [
-            (channel * diffuse + around) * np.float32(gain)
-            for channel, gain in zip(surface.colour, white_balance, strict=True)
-        ]
+    balanced = cv2.merge(
+        [light * np.float32(gain) for light, gain in zip(linear, white_balance, strict=True)]
     )
-    linear = cv2.GaussianBlur(linear, (0, 0), scene.blur)
-    picture: npt.NDArray[np.float32] = cv2.pow(np.clip(linear, 0, 1), 1 / 2.2) * np.float32(255)
+    balanced = cv2.GaussianBlur(balanced, (0, 0), scene.blur)
+    picture: npt.NDArray[np.float32] = cv2.pow(np.clip(balanced, 0, 1), 1 / 2.2) * np.float32(255)
     return picture
 
 
@@ -85,7 +97,7 @@ def _belt(surface: Surface, scene: Scene) -> Field:
     return dark
 
 
-def _fall_off(scene: Scene) -> Field:
+def fall_off(scene: Scene) -> Field:
     """Brighter towards the lamp, darker in the corners."""
     height, width = scene.size
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]

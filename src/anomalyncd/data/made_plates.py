@@ -8,23 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalyncd.data.made_scenes import Scene
-
-Field = npt.NDArray[np.float32]
-"""One number a pixel, H x W float32."""
+from anomalyncd.data.made_shapes import Field, smooth_noise
+from anomalyncd.data.made_skins import Skin
 
 _MILLING, _DIRT = 1, 2
 
 
 @dataclass(frozen=True)
-class Surface:
+class Surface(Skin):
     """What the camera looks at, before light; distances and heights in px."""
 
-    height: Field
-    """Relief of the plate, positive towards the camera."""
-    colour: npt.NDArray[np.float32]
-    """Diffuse reflectance of the plate, 3 (red, green, blue) x H x W, linear."""
-    gloss: Field
-    """Strength of the sheen along the milling marks."""
     grooves: tuple[Field, Field]
     """Unit vectors (x, y) along the milling marks."""
     rim: Field
@@ -33,11 +26,6 @@ class Surface:
     """Signed distance to the nearest bolt hole, negative in the hole."""
     belt: Field
     """Reflectance of the conveyor."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in px."""
-        return self.rim.shape[0], self.rim.shape[1]
 
 
 def lay_plate(scene: Scene) -> Surface:
@@ -70,23 +58,6 @@ def lay_plate(scene: Scene) -> Surface:
         holes=holes.astype(np.float32),
         belt=belt,
     )
-
-
-def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) -> Field:
-    """Draws smooth noise of about unit variance.
-
-    Args:
-        rng: Source of the numbers.
-        size: Height and width in px.
-        scale: Distance in px over which the noise changes.
-
-    Returns:
-        The noise, H x W.
-    """
-    coarse = (int(np.ceil(size[0] / scale)) + 3, int(np.ceil(size[1] / scale)) + 3)
-    grid = rng.standard_normal(coarse, dtype=np.float32)
-    noise: Field = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
-    return noise * np.float32(1.3)
 
 
 def _plate_coordinates(scene: Scene) -> tuple[Field, Field, npt.NDArray[np.float64]]:

@@ -14,20 +14,20 @@ _LAYING = 0
 
 @dataclass(frozen=True)
 class Scene:
-    """How one plate lies, is lit and is photographed; all but the surface itself."""
+    """How one part lies, is lit and is photographed; all but the surface itself."""
 
     seed: int
-    """Seed of everything random in the picture of the sound plate."""
+    """Seed of everything random in the picture of the sound part."""
     size: tuple[int, int]
     """Height and width of the picture in px."""
     rotation: float
-    """Anticlockwise rotation of the plate in degrees, a half turn included."""
+    """Anticlockwise rotation of the part in degrees, a half turn included."""
     shift: tuple[float, float]
-    """Offset (x, y) in px of the plate's centre from that of the picture."""
+    """Offset (x, y) in px of the part's centre from that of the picture."""
     light: float
     """Direction in the picture from which the lamp shines, degrees anticlockwise from the right."""
     elevation: float
-    """Height of the lamp above the plate in degrees."""
+    """Height of the lamp above the part in degrees."""
     exposure: float
     """Factor on the light."""
     warmth: float
@@ -44,18 +44,23 @@ class Scene:
 
     @property
     def towards_lamp(self) -> tuple[float, float, float]:
-        """Unit vector (x right, y down, z towards the camera) from the plate to the lamp."""
+        """Unit vector (x right, y down, z towards the camera) from the part to the lamp."""
         azimuth, height = math.radians(self.light), math.radians(self.elevation)
         flat = math.cos(height)
         return flat * math.cos(azimuth), -flat * math.sin(azimuth), math.sin(height)
 
 
-def draw_scene(seed: int, size: tuple[int, int]) -> Scene:
-    """Draws how the plate of this seed lies, is lit and is photographed.
+def draw_scene(
+    seed: int, size: tuple[int, int], any_rotation: bool = False, reach: float = 4.0
+) -> Scene:
+    """Draws how the part of this seed lies, is lit and is photographed.
 
     Args:
         seed: Any non-negative integer.
         size: Height and width of the picture in px.
+        any_rotation: The part may lie in any direction; else it lies upright or upside down, to
+            within 8 degrees.
+        reach: How far its centre may lie from the picture's, in design px right and down.
 
     Returns:
         The scene; equal for equal arguments.
@@ -63,12 +68,12 @@ def draw_scene(seed: int, size: tuple[int, int]) -> Scene:
     rng = np.random.default_rng([seed, _LAYING])
     unit = min(size) / DESIGN_HEIGHT
     # corners of a long plate would leave the picture
-    tilt = 8 * min(1, 1.4 * min(size) / max(size))
+    tilt = 180 if any_rotation else 8 * min(1, 1.4 * min(size) / max(size))
     return Scene(
         seed=seed,
         size=size,
         rotation=float(rng.uniform(-tilt, tilt) + 180 * rng.integers(2)),
-        shift=(float(rng.uniform(-4, 4) * unit), float(rng.uniform(-4, 4) * unit)),
+        shift=(float(rng.uniform(-reach, reach) * unit), float(rng.uniform(-reach, reach) * unit)),
         light=float(rng.choice(_LAMPS) + rng.uniform(-14, 14)),
         elevation=float(rng.uniform(34, 54)),
         exposure=float(np.exp(rng.normal(0, 0.09))),

@@ -1,4 +1,4 @@
-"""Shapes that made defects consist of: curves, jagged lines, ovals, blobs."""
+"""Shapes that made parts consist of: curves, jagged lines, ovals, blobs, smooth noise."""
 
 import math
 
@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.data.made_plates import Field
-
 _FINE = 3
 _SUBPIXEL_BITS = 4
 
+Field = npt.NDArray[np.float32]
+"""One number a pixel, H x W float32."""
 Point = tuple[float, float]
 """Position (x, y) in px, from the centre of the picture's first pixel."""
 Course = npt.NDArray[np.float64]
@@ -134,3 +134,20 @@ def blob(size: tuple[int, int], centre: Point, radius: float, rng: np.random.Gen
     cv2.fillPoly(filled, [points], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
     patch: Field = filled.astype(np.float32) / np.float32(255)
     return patch
+
+
+def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) -> Field:
+    """Draws smooth noise of about unit variance.
+
+    Args:
+        rng: Source of the numbers.
+        size: Height and width in px.
+        scale: Distance in px over which the noise changes.
+
+    Returns:
+        The noise, H x W.
+    """
+    coarse = (int(np.ceil(size[0] / scale)) + 3, int(np.ceil(size[1] / scale)) + 3)
+    grid = rng.standard_normal(coarse, dtype=np.float32)
+    noise: Field = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
+    return noise * np.float32(1.3)

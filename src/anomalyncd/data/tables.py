@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +49,13 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     except OSError as error:
         raise unreadable(path, what, error) from error
     if path.suffix.lower() == ".parquet":
-        table = _from_objects(_parquet_rows(content, label))
+        table = _from_objects(_parquet_rows(content, label), label)
     elif path.suffix.lower() in (".jsonl", ".ndjson"):
-        table = _from_objects(_json_rows(_decoded(content, label), label))
+        table = _from_objects(_json_rows(_decoded(content, label), label), label)
     else:
         table = _from_csv(_decoded(content, label), label)
     if table.empty:
         raise InputError(f"{label} holds no rows; give one a line, below the names of the columns")
-    _refuse_no_text([*table.columns, *table.to_numpy().ravel()], label)
     return table
 
 
@@ -87,11 +87,12 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
                     f"{len(rows[0])}; put cells that hold '{separator}' in quotes"
                 )
             if any(row):
-                rows.append(row)
+                rows.append([_with_line_feeds(cell) for cell in row])
     except csv.Error as error:
         raise InputError(
             f"{label} is damaged in line {reader.line_num} ({error}); save it again"
         ) from error
+    _refuse_no_text(chain.from_iterable(rows), label)
     columns = [name.strip() for name in rows[0]] if rows else []
     table = pd.DataFrame(rows[1:], columns=columns, dtype=str)
     _refuse_doubled(columns, label)
@@ -146,9 +147,10 @@ def _parquet_rows(content: bytes, label: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
 
 
-def _from_objects(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+def _from_objects(rows: Iterable[dict[str, Any]], label: str) -> pd.DataFrame:
     texts = [{name: _text(value) for name, value in row.items()} for row in rows]
     columns = list(dict.fromkeys(name for row in texts for name in row))
+    _refuse_no_text([*columns, *chain.from_iterable(row.values() for row in texts)], label)
     return pd.DataFrame(
         [[row.get(c, "") for c in columns] for row in texts], columns=columns, dtype=str
     )
@@ -159,4 +161,9 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool | dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    return _with_line_feeds(str(value))
+
+
+def _with_line_feeds(cell: str) -> str:
+    # A carriage return alone would end the row in the tables of a run.
+    return cell.replace("\r\n", "\n").replace("\r", "\n")

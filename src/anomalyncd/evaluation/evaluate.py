@@ -1,7 +1,7 @@
-"""Scores of a run against the folders that its parts lie in."""
+"""Scores of a run against the folders that its parts lie in, and against true masks."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anomalyncd.data.inputs import MasksLike
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.labels import labels_from_table
+from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
-from anomalyncd.finished_run import read_table
+from anomalyncd.finished_run import read_run, read_table
 
 LEFT_OUT = ("combined",)
 """Classes of MVTec AD that mix several kinds of defects; the papers leave them out."""
@@ -32,15 +34,20 @@ class Evaluation:
     """True class to number of parts, of the classes that were left out."""
     confusion: pd.DataFrame
     """Parts of each true class (rows) in each discovered one (columns), matched ones first."""
+    detection: MapEvaluation | None = None
+    """Scores of the maps and of the regions, where the truth about them is known."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: `images` (nmi, ari, f1, n), `left_out` and `confusion`."""
+        """Plain numbers: `images` (nmi, ari, f1, n), `left_out`, `confusion`; where known `maps`
+        (see `MapScores`) and `mebin` (see `MebinQuality`).
+        """
         counts = {
             str(true): {str(found): int(n) for found, n in row.items()}
             for true, row in self.confusion.iterrows()
         }
         images = asdict(self.scores) | {"n": self.n_images}
-        return {"images": images, "left_out": self.left_out, "confusion": counts}
+        detection = {} if self.detection is None else self.detection.to_dict()
+        return {"images": images, "left_out": self.left_out, "confusion": counts} | detection
 
 
 def evaluate_classes(
@@ -84,14 +91,28 @@ def evaluate_images(images: pd.DataFrame, ignore: Collection[str] = LEFT_OUT) ->
     return evaluate_classes(labels_from_table(images), images["class_name"], ignore)
 
 
-def evaluate_run(folder: str | Path, ignore: Collection[str] = LEFT_OUT) -> Evaluation:
-    """Scores the parts of a finished run or of a prediction.
+def evaluate_run(
+    folder: str | Path, ignore: Collection[str] = LEFT_OUT, masks: MasksLike | None = None
+) -> Evaluation:
+    """Scores the parts of a finished run or of a prediction; of a run also maps and regions.
 
     Args:
         folder: Holds `images.csv`.
-        ignore: True classes that do not count.
+        ignore: True classes that do not count. Among maps and regions all of them count.
+        masks: True masks, a folder or a manifest; by default those that lie beside the parts of the
+            run, see `evaluate_maps`.
 
     Raises:
-        InputError: No such table, or see `evaluate_images`.
+        InputError: No such table, or see `evaluate_images` and `evaluate_maps`.
     """
-    return evaluate_images(read_table(folder), ignore)
+    evaluation = evaluate_images(read_table(folder), ignore)
+    return replace(evaluation, detection=_detection(Path(folder).expanduser(), masks))
+
+
+def _detection(folder: Path, masks: MasksLike | None) -> MapEvaluation | None:
+    if masks is not None:
+        return evaluate_maps(read_run(folder), masks)
+    try:
+        return evaluate_maps(read_run(folder))
+    except InputError:  # A prediction, for instance.
+        return None

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.finished_run import FinishedRun
 
 N_TYPICAL, N_UNCERTAIN, N_PARTS = 12, 6, 12
@@ -71,6 +72,31 @@ def maps_line(run: FinishedRun) -> str:
     if given.get("normals"):
         return "Each part was compared with photographs of normal parts."
     return "Without a detector or normal photographs, the parts were compared with each other."
+
+
+def detection_line(detection: MapEvaluation | None) -> str:
+    """How well the maps and the regions meet the truth, in one sentence; "" where it is unknown."""
+    if detection is None:
+        return ""
+    scores, mebin = detection.maps, detection.mebin
+    named = (
+        []
+        if scores is None
+        else [
+            ("image AUROC", scores.image_auroc),
+            ("pixel AUROC", scores.pixel_auroc),
+            ("AUPRO", scores.aupro),
+        ]
+    )
+    shares = [
+        ("of the normal parts have a region", mebin.normal_with_region),
+        ("of the defective parts have none", mebin.defective_without_region),
+        ("of the regions touch a marked defect", mebin.region_precision),
+        ("of the marked defects are touched by what was found", mebin.region_recall),
+    ]
+    said = [", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)]
+    said.append(", ".join(f"{100 * v:.1f} % {what}" for what, v in shares if v is not None))
+    return f"Against what is known of the parts: {'; '.join(filter(None, said))}."
 
 
 def _duration(seconds: float) -> str:

@@ -13,6 +13,7 @@ from sklearn.manifold import TSNE
 from anomalyncd.data.files import write_atomically
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import Evaluation, evaluate_images
+from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating import curve_of_run, read_point
 from anomalyncd.finished_run import FinishedRun, read_run
 from anomalyncd.regions.mebin import select_threshold
@@ -20,6 +21,7 @@ from anomalyncd.report import plots
 from anomalyncd.report.contents import (
     class_cards,
     composite_parts,
+    detection_line,
     maps_line,
     normal_parts,
     summary,
@@ -70,6 +72,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
+        "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,
         "heat_maps": {c.index: plots.heat_map(c.positions, f"Where {c.name} lies") for c in cards},

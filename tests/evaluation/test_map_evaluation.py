@@ -1,0 +1,212 @@
+"""Maps and regions of finished runs, against masks from wherever they lie."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
+
+from anomalyncd.cli import app
+from anomalyncd.data.json_files import write_json
+from anomalyncd.errors import InputError
+from anomalyncd.evaluation.evaluate import evaluate_run
+from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
+from anomalyncd.finished_run import FORMAT, read_run
+from anomalyncd.report.contents import detection_line
+
+SIZE, MAP_SIZE = (40, 60), (20, 30)
+NAMES = [f"{kind}/{number}" for kind in ("good", "dent") for number in range(4)]
+
+
+def truth_of(name: str) -> np.ndarray:
+    truth = np.zeros(SIZE, np.bool_)
+    if name.startswith("dent"):
+        truth[10:20, 20:30] = True
+    return truth
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels.astype(np.uint8) * 255).save(path)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run over parts in the layout of MVTec AD; dent/0 was missed, good/3 was taken for one."""
+    rng = np.random.default_rng(0)
+    folder, rows, boxes = tmp_path / "run", [], []
+    for name in NAMES:
+        truth, missed = truth_of(name), name == "dent/0"
+        found = truth & (not missed)
+        if name == "good/3":
+            found[30:34, 40:44] = True
+        save(tmp_path / "parts" / "test" / f"{name}.png", truth)
+        save(folder / "masks" / f"{name}.png", found[::2, ::2])
+        if truth.any():
+            save(tmp_path / "parts" / "ground_truth" / f"{name}_mask.png", truth)
+        scores = rng.random(MAP_SIZE).astype(np.float16) + truth[::2, ::2]
+        path = folder / "maps" / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, scores)
+        part = str(tmp_path / "parts" / "test" / f"{name}.png")
+        rows.append((name, part, 0, "a", False, 1.0, int(found.any()), *SIZE))
+        y, x = np.nonzero(found) if found.any() else ([0, 39], [0, 59])
+        box = (min(x), min(y), max(x) + 1, max(y) + 1)
+        boxes.append((name, 0, *box, int(found.sum()), 1.0, bool(found.any())))
+    columns = ["name", "path", "class", "class_name", "normal", "score", "n_regions"]
+    images = pd.DataFrame(rows, columns=[*columns, "height", "width"])
+    images["class_name"] = [name.split("/")[0] for name in NAMES]
+    sides = ["left", "top", "right", "bottom"]
+    regions = pd.DataFrame(boxes, columns=["name", "class", *sides, "area", "score", "found"])
+    classes = pd.DataFrame([(0, "a", True, 8, 8)])
+    classes.columns = ["class", "class_name", "normal", "n_images", "n_regions"]
+    for table, name in ((images, "images"), (regions, "regions"), (classes, "classes")):
+        table.to_csv(folder / f"{name}.csv", index=False)
+    for name, array in (("features", (8, 2)), ("counts", (8, 4)), ("normal_scores", (0,))):
+        np.save(folder / f"{name}.npy", np.zeros(array, np.float32))
+    record(folder, {"parts": str(tmp_path / "parts")})
+    return folder
+
+
+def record(folder: Path, inputs: dict[str, str]) -> None:
+    write_json(folder / "run.json", {"format": FORMAT, "inputs": inputs})
+
+
+def evaluated(run: Path, masks: Path | None = None) -> MapEvaluation:
+    detection = evaluate_maps(read_run(run), masks)
+    assert detection is not None
+    return detection
+
+
+def test_masks_beside_the_parts_are_found(run: Path) -> None:
+    detection = evaluated(run)
+    assert detection.maps is not None
+    maps = [np.load(run / "maps" / f"{name}.npy").astype(np.float32) for name in NAMES]
+    defective = [name.startswith("dent") for name in NAMES]
+    exact = roc_auc_score(defective, [scores.max() for scores in maps])
+    assert detection.maps.image_auroc == exact
+    assert detection.maps.pixel_auroc == pytest.approx(1, abs=0.02)
+    assert detection.maps.aupro == pytest.approx(1, abs=0.05)
+    mebin = detection.mebin
+    assert (mebin.normal_with_region, mebin.defective_without_region) == (0.25, 0.25)
+    assert (mebin.region_precision, mebin.region_recall) == (0.75, 0.75)
+    assert mebin.pixel_precision == pytest.approx(300 / 316)
+    assert mebin.pixel_recall == pytest.approx(0.75)
+    assert detection.n_unplaced == 0
+
+
+def test_given_masks_and_maps_mean_the_same(run: Path, tmp_path: Path) -> None:
+    beside = evaluated(run)
+    assert evaluated(run, tmp_path / "parts" / "ground_truth") == beside
+    (run / "maps").rename(tmp_path / "maps")
+    record(run, {"parts": "in memory", "maps": str(tmp_path / "maps")})
+    assert evaluated(run, tmp_path / "parts" / "ground_truth") == beside
+    rows = ["image,mask"] + [
+        f"parts/test/{name}.png,"
+        + (f"parts/ground_truth/{name}_mask.png" if name.startswith("dent") else "")
+        for name in NAMES
+    ]
+    manifest = tmp_path / "parts.csv"
+    manifest.write_text("\n".join(rows), encoding="utf-8")
+    table = pd.read_csv(run / "images.csv")
+    for file in ("images.csv", "regions.csv"):
+        named = pd.read_csv(run / file)
+        named["name"] = "parts/test/" + named["name"]
+        named.assign(label=table["class_name"]).to_csv(run / file, index=False)
+    (run / "masks").rename(tmp_path / "old")
+    (tmp_path / "old").rename(tmp_path / "run_masks")
+    (run / "masks" / "parts").mkdir(parents=True)
+    (tmp_path / "run_masks").rename(run / "masks" / "parts" / "test")
+    (tmp_path / "all" / "parts").mkdir(parents=True)
+    (tmp_path / "maps").rename(tmp_path / "all" / "parts" / "test")
+    record(run, {"parts": str(manifest), "maps": str(tmp_path / "all")})
+    assert evaluated(run) == beside
+
+
+def test_without_masks_labels_score_images_alone(run: Path) -> None:
+    record(run, {"parts": "in memory"})
+    detection = evaluated(run)
+    assert detection.maps is not None
+    assert detection.maps.image_auroc is not None
+    assert detection.maps.pixel_auroc is None
+    assert detection.mebin.normal_with_region == 0.25
+    assert detection.mebin.region_recall is None
+    assert detection.n_unplaced == 0
+
+
+def test_without_maps_regions_are_scored(run: Path, tmp_path: Path) -> None:
+    (run / "maps").rename(tmp_path / "elsewhere")
+    detection = evaluated(run)
+    assert detection.maps is None
+    assert detection.mebin.region_recall == 0.75
+    assert set(evaluate_run(run).to_dict()) == {"images", "left_out", "confusion", "mebin"}
+
+
+def test_defective_parts_without_a_mark_count_for_no_pixel(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "parts" / "ground_truth" / "dent" / "0_mask.png").unlink()
+    detection = evaluated(run)
+    assert detection.n_unplaced == 1
+    assert detection.mebin.defective_without_region == 0.25
+    assert detection.mebin.region_recall == 1
+
+
+def test_parts_whose_labels_name_no_normal_class_are_told_apart_by_masks(run: Path) -> None:
+    images = pd.read_csv(run / "images.csv")
+    labels = ["fine" if name.startswith("good") else "dent" for name in images["name"]]
+    beside = evaluated(run)
+    images.assign(label=labels).to_csv(run / "images.csv", index=False)
+    assert evaluated(run) == beside
+
+
+def test_places_that_were_ignored_stay_ignored(run: Path, tmp_path: Path) -> None:
+    save(tmp_path / "ignore.png", ~truth_of("dent/0"))
+    record(run, {"parts": str(tmp_path / "parts"), "ignore": str(tmp_path / "ignore.png")})
+    detection = evaluated(run)
+    assert detection.maps is not None
+    assert detection.maps.image_auroc == 1
+
+
+def test_marked_defects_leave_nothing_to_score(run: Path, tmp_path: Path) -> None:
+    np.save(run / "counts.npy", np.zeros((8, 0)))
+    assert evaluate_maps(read_run(run)) is None
+    with pytest.raises(InputError, match="marked defects"):
+        evaluate_maps(read_run(run), tmp_path / "parts" / "ground_truth")
+
+
+def test_misfits_are_refused_only_where_masks_were_given(run: Path, tmp_path: Path) -> None:
+    truth = tmp_path / "parts" / "ground_truth"
+    save(truth / "dent" / "1_mask.png", np.ones((60, 40)))
+    assert evaluate_maps(read_run(run)) is None
+    with pytest.raises(InputError, match="not turned"):
+        evaluate_run(run, masks=truth)
+    save(truth / "dent" / "9_mask.png", np.ones(SIZE))
+    assert "maps" not in evaluate_run(run).to_dict()
+    with pytest.raises(InputError, match=r"9_mask\.png' has no image"):
+        evaluate_run(run, masks=truth)
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate_run(run, masks=tmp_path / "nowhere")
+
+
+def test_command_prints_what_is_known(run: Path, tmp_path: Path) -> None:
+    masks = ["--masks", str(tmp_path / "parts" / "ground_truth")]
+    said = CliRunner().invoke(app, ["evaluate", str(run), *masks])
+    assert said.exit_code == 0
+    assert "AUPRO" in said.stdout
+    scores = json.loads(CliRunner().invoke(app, ["evaluate", str(run), "--json"]).stdout)
+    assert set(scores["maps"]) == {"image_auroc", "pixel_auroc", "aupro"}
+    assert scores["mebin"]["region_precision"] == 0.75
+    missing = CliRunner().invoke(app, ["evaluate", str(run), "--masks", str(tmp_path / "x")])
+    assert missing.exit_code == 2
+
+
+def test_report_says_it_in_a_sentence(run: Path) -> None:
+    line = detection_line(evaluated(run))
+    assert "AUPRO" in line
+    assert "25.0 % of the normal parts have a region" in line
+    record(run, {"parts": "in memory"})
+    assert "AUPRO" not in detection_line(evaluated(run))
+    assert detection_line(None) == ""
