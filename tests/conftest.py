@@ -14,16 +14,16 @@ from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE
 from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import (
     PRESETS,
+    DetectorSettings,
     EncoderSettings,
     Settings,
     TrainingSettings,
     ViewSettings,
-    ZeroShotSettings,
 )
 
 TINY = VitConfig(patch_size=8, width=16, depth=4, n_heads=2, grid=4)
 QUICK = Settings(
-    zero_shot=ZeroShotSettings(resolution=96, layers=(0, 1), map_size=64),
+    detector=DetectorSettings(resolution=96, layers=(0, 1), map_size=64),
     encoder=EncoderSettings(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
     views=ViewSettings(load_size=40, size=32, n_views=2),
     training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from anomalyncd import AnomalyNCD, InputError, Parts
+from anomalyncd.detect.memory_bank import MemoryBank
 from conftest import QUICK, damage, picture
 
 Build = Callable[..., AnomalyNCD]
@@ -119,11 +120,11 @@ def test_base_set_takes_part(build: Build, parts_folder: Path, tmp_path: Path) -
     assert np.array_equal(helped.verdicts_.probabilities, again.verdicts_.probabilities)
 
 
-def test_normal_images_are_the_references(build: Build, parts_folder: Path) -> None:
+def test_normal_images_fill_a_memory_bank(build: Build, parts_folder: Path) -> None:
     normals = [picture("good", 70 + index) for index in range(3)]
     model = build().fit(parts_folder, normals=normals)
-    assert model.scoring_ is not None
-    assert model.scoring_.names == ("normals/000", "normals/001", "normals/002")
+    assert isinstance(model.detector_, MemoryBank)
+    assert set(model.detector_.names) == {"normals/000", "normals/001", "normals/002"}
     assert model.predict([picture("spot", 5)]).shape == (1,)
 
 

@@ -149,7 +149,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     _change(folder, n_classes=4)
     with pytest.raises(InputError, match="do not fit the saved settings"):
         AnomalyNCD.load(folder)
-    _change(folder, n_classes=3, settings={"zero_shot": {"colour": 1}})
+    _change(folder, n_classes=3, settings={"detector": {"colour": 1}})
     with pytest.raises(InputError, match="is damaged"):
         AnomalyNCD.load(folder)
     _change(folder, format=2, anomalyncd="9.1")

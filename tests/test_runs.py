@@ -12,7 +12,7 @@ from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError, discovery
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect import zero_shot
+from anomalyncd.detect import anomaly_maps
 from anomalyncd.evaluation.baselines import kmeans_on_whole_images
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
 from anomalyncd.finished_run import read_table
@@ -112,7 +112,7 @@ def test_other_peoples_folders_are_refused(
 def test_interrupted_run_goes_on(
     estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, plain, made = tmp_path / "run", zero_shot.zero_shot_map, []
+    run, plain, made = tmp_path / "run", anomaly_maps.anomaly_map, []
 
     def interrupted(*arguments: object) -> np.ndarray:
         if len(made) == 5:
@@ -120,7 +120,7 @@ def test_interrupted_run_goes_on(
         made.append(arguments[-1])
         return plain(*arguments)
 
-    monkeypatch.setattr(zero_shot, "zero_shot_map", interrupted)
+    monkeypatch.setattr(anomaly_maps, "anomaly_map", interrupted)
     with pytest.raises(KeyboardInterrupt):
         discover_run(estimator, parts_folder, run)
     assert _contents(run) == ["maps", "run.log"]
@@ -129,7 +129,7 @@ def test_interrupted_run_goes_on(
     first = list(made)
     made[:] = []
     monkeypatch.setattr(
-        zero_shot, "zero_shot_map", lambda *given: (made.append(given[-1]), plain(*given))[1]
+        anomaly_maps, "anomaly_map", lambda *given: (made.append(given[-1]), plain(*given))[1]
     )
     discover_run(estimator, parts_folder, run)
     assert len(made) == 7
@@ -182,12 +182,12 @@ def test_maps_of_something_else_are_made_again(
     estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, change: str
 ) -> None:
     pictures = [picture(kind, i) for i, kind in enumerate(["good", "spot", "line"] * 2)]
-    few = replace(QUICK.zero_shot, n_references=3)
-    estimator.set_params(preset=replace(QUICK, zero_shot=few)).fit(pictures, folder=tmp_path)
+    few = replace(QUICK.detector, n_references=3)
+    estimator.set_params(preset=replace(QUICK, detector=few)).fit(pictures, folder=tmp_path)
     if change == "seed":
         estimator.set_params(random_state=1)
     if change == "settings":
-        estimator.set_params(preset=replace(QUICK, zero_shot=replace(few, smoothing=3.0)))
+        estimator.set_params(preset=replace(QUICK, detector=replace(few, smoothing=3.0)))
     if change == "picture":
         pictures[4] = picture("good", 99)
     fresh = estimator.fit(pictures).verdicts_.regions

@@ -48,11 +48,11 @@ def test_licence_page_lists_every_dependency() -> None:
 
 def test_numbers_in_the_concepts_are_the_defaults() -> None:
     chosen = Settings()
-    assert chosen.zero_shot.resolution == 336
-    assert chosen.zero_shot.layers == (5,)
-    assert chosen.zero_shot.neighbourhoods == (1, 3)
-    assert (chosen.zero_shot.n_references, chosen.zero_shot.lowest_share) == (40, 0.2)
-    assert chosen.zero_shot.map_size == 256
+    assert chosen.detector.resolution == 336
+    assert chosen.detector.layers == (5,)
+    assert chosen.detector.neighbourhoods == (1, 3)
+    assert (chosen.detector.n_references, chosen.detector.lowest_share) == (40, 0.2)
+    assert chosen.detector.map_size == 256
     assert (chosen.mebin.erosion, chosen.mebin.n_thresholds) == (6, 64)
     assert chosen.mebin.min_interval_length == 4
     assert (chosen.regions.margin, chosen.regions.min_half_side) == (1.1, 0.1)

@@ -1,0 +1,82 @@
+"""Both built-in detectors score patches by what they are compared with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.anomaly_maps import anomaly_map, write_anomaly_maps
+from anomalyncd.detect.fitting import fit_detector
+from anomalyncd.detect.memory_bank import MemoryBank
+from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.errors import InputError
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.settings import DetectorSettings
+from conftest import QUICK, damage, picture
+
+NORMALS = Parts.from_list([picture("good", 70 + index) for index in range(4)])
+
+
+def unit(*shape: int) -> torch.Tensor:
+    tokens = torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+    return torch.nn.functional.normalize(tokens, dim=-1)
+
+
+def test_memory_bank_takes_the_nearest_normal_patch() -> None:
+    bank, tokens = unit(7, 16), unit(6, 16)
+    scores = MemoryBank((bank,), ("a",) * 7).patch_scores([tokens.T.view(16, 2, 3)], "b")
+    expected = torch.cdist(tokens, bank).amin(1).view(2, 3)
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
+
+
+def test_memory_bank_leaves_the_image_itself_out() -> None:
+    bank = unit(8, 16)
+    names = ("a",) * 4 + ("b",) * 4
+    features = [bank[:4].T.reshape(16, 2, 2)]
+    own = MemoryBank((bank,), names).patch_scores(features, "a")
+    assert own.min() > 0.1
+    assert MemoryBank((bank,), names).patch_scores(features, "c").max() < 1e-3
+    # An image that is all there is has nothing else to be compared with.
+    assert MemoryBank((bank[:4],), ("a",) * 4).patch_scores(features, "a").isfinite().all()
+
+
+def test_mutual_scoring_is_the_mean_over_the_closest_references() -> None:
+    references, tokens = unit(12, 16), unit(4, 16)
+    scoring = MutualScoring((references,), (4, 4, 4), ("a", "b", "c"), lowest_share=0.67)
+    scores = scoring.patch_scores([tokens.T.view(16, 2, 2)], "d")
+    nearest = torch.cdist(tokens, references).view(4, 3, 4).amin(2)
+    expected = nearest.sort(1).values[:, :2].mean(1).view(2, 2)
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("normals", [NORMALS, None])
+def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: Parts | None) -> None:
+    parts = Parts.from_list([picture("good", index) for index in range(6)] + [picture("spot", 6)])
+    detector = fit_detector(encoder.vit, parts, normals, QUICK.detector, 0)
+    scores = anomaly_map(encoder.vit, parts.image(6), detector, QUICK.detector, parts.names[6])
+    marked = damage("spot", 6)
+    rows, columns = marked.nonzero()
+    y = int(rows.mean() * scores.shape[0] / marked.shape[0])
+    x = int(columns.mean() * scores.shape[1] / marked.shape[1])
+    assert scores[y, x] > 1.5 * np.median(scores)
+
+
+def test_bank_has_the_size_that_was_asked_for(encoder: RegionEncoder) -> None:
+    few = DetectorSettings(resolution=96, layers=(0, 1), map_size=64, bank_size=10, n_candidates=50)
+    detector = fit_detector(encoder.vit, NORMALS, NORMALS, few, 0)
+    assert [one.shape for one in detector.tensors] == [torch.Size([10, 16])] * 4
+    assert len(detector.names) == 10
+
+
+def test_one_normal_image_is_enough(encoder: RegionEncoder, tmp_path: Path) -> None:
+    one = Parts.from_list([picture("good", 1)])
+    detector = fit_detector(encoder.vit, one, one, QUICK.detector, 0)
+    maps = write_anomaly_maps(encoder.vit, one, detector, QUICK.detector, tmp_path)
+    assert np.isfinite(maps[0]).all()
+
+
+def test_one_part_without_normal_images_is_refused(encoder: RegionEncoder) -> None:
+    with pytest.raises(InputError, match="give two or more"):
+        fit_detector(encoder.vit, NORMALS.select([0]), None, QUICK.detector, 0)
