@@ -1,5 +1,6 @@
 """The split between normal and anomalous, and what look-alikes say to it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from anomalyncd.training.normality import (
     minimum_cross_entropy,
     normal_weights,
     published_weights,
+    steady_threshold,
 )
 from conftest import QUICK, picture
 
@@ -31,6 +33,26 @@ def _scores() -> NDArray[np.float32]:
     scores = np.repeat(np.array([0.8, 0.1], np.float32), 20)
     scores[3] = 0.1
     return scores
+
+
+def test_resampling_steadies_a_threshold_among_three_groups() -> None:
+    """With three groups a few values decide between two gaps; resamples outvote them."""
+
+    def thresholds(find: Callable[[NDArray[np.float32]], float]) -> NDArray[np.float64]:
+        found = []
+        for seed in range(12):
+            rng = np.random.default_rng(seed)
+            groups = (rng.normal(0.06, 0.01, 110), rng.normal(0.27, 0.07, 500))
+            tail = rng.normal(0.65, 0.08, 80)
+            values = np.concatenate([*groups, tail]).clip(0.01).astype(np.float32)
+            found.append(find(values))
+        return np.array(found)
+
+    plain = thresholds(minimum_cross_entropy)
+    steady = thresholds(lambda values: steady_threshold(values, 0))
+    assert np.ptp(steady) < np.ptp(plain)
+    values = np.full(10, 0.5, np.float32)
+    assert steady_threshold(values, 0) == pytest.approx(0.5)
 
 
 def test_threshold_parts_two_groups() -> None:

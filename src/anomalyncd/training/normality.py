@@ -13,6 +13,7 @@ N_PASSES = 6
 TEMPERATURE = 0.1
 STEEPNESS = 10.0
 N_NORMAL_CENTRES = 3
+N_RESAMPLES = 100
 
 
 def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,7 +99,7 @@ def fit_normality(
     Args:
         features: Unit descriptors, (R, D).
         scores: Anomaly scores, (R,), 0..1.
-        seed: Of the centres.
+        seed: Of the threshold and the centres.
 
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
@@ -107,7 +108,7 @@ def fit_normality(
     smoothed = scores
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
-    threshold = minimum_cross_entropy(smoothed)
+    threshold = steady_threshold(smoothed, seed)
     if np.ptp(smoothed) < 1e-6:
         threshold = PUBLISHED_SPLIT  # Nothing to compare with.
     normal = normal_weights(smoothed, threshold)
@@ -123,6 +124,21 @@ def normal_weights(scores: NDArray[np.float32], threshold: float) -> NDArray[np.
     """A steep step at the threshold, from 1 (normal) to 0, (R,)."""
     ratio = np.maximum(scores, 1e-6) / max(threshold, 1e-6)
     return (1 / (1 + np.minimum(ratio, 1e3) ** STEEPNESS)).astype(np.float32)
+
+
+def steady_threshold(values: NDArray[np.float32], seed: int) -> float:
+    """Median of the minimum cross-entropy thresholds of resamples (our own).
+
+    Where scores have several modes, that threshold jumps from one gap to another with a few values
+    more or less; the median over bootstrap samples does not.
+
+    Args:
+        values: (N,), not negative.
+        seed: Of the resamples.
+    """
+    rng = np.random.default_rng(seed)
+    resamples = (rng.choice(values, len(values)) for _ in range(N_RESAMPLES))
+    return float(np.median([minimum_cross_entropy(one) for one in resamples]))
 
 
 def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
