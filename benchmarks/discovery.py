@@ -21,22 +21,18 @@ import torch
 from anomalyncd.data.inputs import Inputs, check_inputs
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
-from anomalyncd.data.parts import Parts
 from anomalyncd.detect.anomaly_maps import write_anomaly_maps
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.evaluation.labels import labels_from_names
 from anomalyncd.evaluation.scores import cluster_scores
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import load_backbone
-from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
-from anomalyncd.regions.reading import read_crops
-from anomalyncd.regions.score_range import score_range
 from anomalyncd.result import verdicts
 from anomalyncd.runtime import Stages
 from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.steps import Workplace, find_and_read, score_parts
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.discoverer import discover_classes
-from anomalyncd.training.trunk_cache import fill_cache
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
 LEFT_OUT = "combined"  # as the papers do
@@ -50,27 +46,18 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     labels = np.array(labels_from_names(inputs.parts.names))
     counted = labels != LEFT_OUT
     n_classes = len(set(labels[counted]))
-    encoder = new_encoder(settings)
-    with stages("regions"):
-        if inputs.masks is not None:
-            found = regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
-        else:
-            bounds = score_range(inputs.maps, settings.mebin)
-            found = regions_of_maps(
-                inputs.maps, inputs.sizes, bounds, settings.mebin, settings.regions
-            )
-    with stages("read"):
-        crops = read_crops(inputs.parts, found, settings.views.load_size, settings.regions.rules)
-        cache = fill_cache(encoder, crops, len(found.regions), settings.views, 0, work)
+    place = Workplace(new_encoder(settings), settings, 0, work, stages)
+    found, cache = find_and_read(place, inputs, score_parts(place, inputs))
     known = None
     if inputs.base is not None:
         with stages("base"):
-            known = read_base(inputs.base, encoder, settings, 0, work / "base")
+            known = read_base(inputs.base, place.encoder, settings, 0, work / "base")
     scores = []
     for seed in range(seeds):
+        encoder = copy.deepcopy(place.encoder)
         with stages("train"):
             classes = discover_classes(
-                copy.deepcopy(encoder), cache, found.regions.score, n_classes, known, settings, seed
+                encoder, cache, found.regions.score, n_classes, known, settings, seed
             )
         tables = verdicts(
             inputs.parts, inputs.sizes, found, classes.features, classes.probabilities
@@ -89,10 +76,20 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     }
 
 
-def zero_shot_maps(parts: Parts, settings: Settings, work: Path) -> Maps:
+def built_in_maps(inputs: Inputs, settings: Settings, work: Path) -> tuple[Maps, Maps | None]:
+    """Maps of the parts and of the normal images, in bfloat16 as the estimator makes them."""
     vit = new_encoder(settings).vit.to(torch.bfloat16)
-    detector = fit_detector(vit, parts, None, settings.detector, 0)
-    return write_anomaly_maps(vit, parts, detector, settings.detector, work)
+    detector = fit_detector(vit, inputs.parts, inputs.normals, settings.detector, 0)
+    maps = write_anomaly_maps(vit, inputs.parts, detector, settings.detector, work)
+    if inputs.normals is None:
+        return maps, None
+    apart = work.with_name(f"{work.name}_normals")
+    return maps, write_anomaly_maps(vit, inputs.normals, detector, settings.detector, apart)
+
+
+def normal_folder(source: Path) -> Path:
+    """The one folder of normal images in an MVTec AD layout."""
+    return next(folder for folder in sorted((source / "train").iterdir()) if folder.is_dir())
 
 
 def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
@@ -112,6 +109,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--masks", action="store_true", help="ground-truth masks in place of maps")
+    parser.add_argument("--normals", action="store_true", help="score against train/ as well")
     parser.add_argument("--maps", type=Path, help="keep the maps here, a folder a set")
     parser.add_argument("--base", help="a set to take as the labelled base set, such as neu_seg")
     parser.add_argument("--views", type=int, help="augmented views a region")
@@ -121,11 +119,13 @@ def main() -> None:
     data = os.environ.get("ANOMALYNCD_DATA")
     if not data:
         raise SystemExit("set ANOMALYNCD_DATA to the folder that holds mtd/ and mvtec_ad/")
+    kind = "masks" if options.masks else "normals" if options.normals else "zero_shot"
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.sets:
         source = Path(data) / FOLDERS[name]
         base = Path(data) / options.base if options.base else None
-        inputs = check_inputs(source, base=base)
+        normals = normal_folder(source) if options.normals else None
+        inputs = check_inputs(source, base=base, normals=normals)
         with tempfile.TemporaryDirectory() as temporary:
             work, stages = Path(temporary), Stages()
             if options.masks:
@@ -133,10 +133,10 @@ def main() -> None:
                 inputs = replace(inputs, masks=masks)
             else:
                 with stages("maps"):
-                    folder = options.maps / name if options.maps else work / "maps"
-                    maps = zero_shot_maps(inputs.parts, PRESETS["default"], folder)
-                inputs = replace(inputs, maps=maps)
-            report = {"set": name, "maps": "ground truth" if options.masks else "zero-shot"}
+                    folder = options.maps / f"{name}_{kind}" if options.maps else work / "maps"
+                    maps, normal_maps = built_in_maps(inputs, PRESETS["default"], folder)
+                inputs = replace(inputs, maps=maps, normal_maps=normal_maps)
+            report = {"set": name, "maps": kind}
             report |= {"torch": torch.__version__, "processor": platform.processor()}
             for preset in options.presets:
                 report[preset] = run_preset(
@@ -146,7 +146,6 @@ def main() -> None:
                     work,
                     copy.deepcopy(stages),
                 )
-        kind = "masks" if options.masks else "zero_shot"
         (options.out / f"{name}_{kind}.json").write_text(json.dumps(report, indent=2) + "\n")
         print(json.dumps(report, indent=2), flush=True)
 

@@ -85,7 +85,7 @@ def test_tokens_in_a_file_are_let_go_before_it_is_deleted(
         seen.append(mapped.read_text(encoding="utf-8"))
         return result
 
-    monkeypatch.setattr("anomalyncd.discovery.fill_cache", filled)
+    monkeypatch.setattr("anomalyncd.steps.fill_cache", filled)
     model = AnomalyNCD(3, backbone="tiny", weights=tiny)
     discover_run(model, parts_folder, tmp_path / "run")
     found = model.inspect(parts_folder, folder=tmp_path / "new")

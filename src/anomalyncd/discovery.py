@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,29 +12,29 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import NotFittedError
 
 from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check_inputs
-from anomalyncd.data.maps import Maps, MapsLike
-from anomalyncd.data.masks import Masks
-from anomalyncd.data.parts import Parts
-from anomalyncd.detect.anomaly_maps import Detector, write_anomaly_maps
-from anomalyncd.detect.fitting import fit_detector
+from anomalyncd.data.maps import MapsLike
+from anomalyncd.detect.anomaly_maps import Detector
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
 from anomalyncd.persistence import read_model, write_model
-from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
-from anomalyncd.regions.reading import read_crops
-from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
+from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
 from anomalyncd.settings import Settings, resolve_settings
-from anomalyncd.training.base_cache import read_base
-from anomalyncd.training.checkpoint import Checkpoint, made_from
+from anomalyncd.steps import (
+    Workplace,
+    find_regions,
+    learn,
+    make_maps,
+    read_regions,
+    score_parts,
+)
 from anomalyncd.training.classifier import RegionClassifier
-from anomalyncd.training.discoverer import Discovered, classify, discover_classes
+from anomalyncd.training.discoverer import classify
 from anomalyncd.training.normality import Normality
-from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
 class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -135,10 +134,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             encoder = self._encoder(settings)
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
-            maps = self._scored(inputs, encoder, settings, work)
-            found, discovered = self._learn(
-                inputs, maps, encoder, settings, work, n_classes, keep=folder is not None
-            )
+            keep = folder is not None
+            place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
+            scored = score_parts(place, inputs)
+            found, discovered = learn(place, inputs, scored, n_classes)
+        self.range_, self.detector_ = scored.bounds, scored.detector
+        self.normal_scores_ = scored.normal_scores
         self.model_, self.normality_ = discovered.model, discovered.normality
         self.verdicts_ = verdicts(
             inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
@@ -184,13 +185,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         settings = resolve_settings(self.preset).central_views_only()
         inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
         _require_same_kind(inputs, self.range_, self.detector_)
-        encoder = self.model_.encoder
         with _work_folder(folder) as work:
-            scored = inputs.maps
-            if scored is None and inputs.masks is None:
-                scored = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
-            found = self._find(inputs, scored, settings)
-            cache = self._read(inputs.parts, found, encoder, settings, work)
+            place = Workplace(self.model_.encoder, settings, self.random_state, work, Stages())
+            maps = inputs.maps
+            if maps is None and self.detector_ is not None and inputs.masks is None:
+                maps = make_maps(place, self.detector_, inputs.parts, inputs.ignored)
+            found = find_regions(place, inputs, maps, self.range_)
+            cache = read_regions(place, inputs.parts, found)
             features, probabilities = classify(
                 self.model_, self.normality_, cache, found.regions.score
             )
@@ -211,110 +212,6 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         weights = Path(self.weights) if self.weights else None
         encoder = RegionEncoder(load_backbone(self.backbone, weights), settings.encoder)
         return encoder.to(device).set_trunk_precision(PRECISIONS[self.precision])
-
-    def _scored(
-        self, inputs: Inputs, encoder: RegionEncoder, settings: Settings, work: Path
-    ) -> Maps | None:
-        """The anomaly maps, given or made, and the range of their scores; None with masks."""
-        self.range_ = self.detector_ = None
-        self.normal_scores_ = np.zeros(0, np.float32)
-        if inputs.masks is not None:
-            return None
-        maps, normal_maps = inputs.maps, inputs.normal_maps
-        if maps is None:
-            with self.stages_("maps"):
-                self.detector_ = fit_detector(
-                    encoder.vit, inputs.parts, inputs.normals, settings.detector, self.random_state
-                )
-                maps = self._score(inputs.parts, inputs.ignored, encoder, settings, work)
-                if inputs.normals is not None:
-                    ignored, apart = inputs.ignored_on_normals, work / "normals"
-                    normal_maps = self._score(inputs.normals, ignored, encoder, settings, apart)
-        with self.stages_("range"):
-            self.range_ = bounds = score_range(maps, settings.mebin, normal_maps)
-            if normal_maps is not None:
-                peaks = [rescale(scores, bounds).max() for scores in normal_maps]
-                self.normal_scores_ = np.array(peaks, np.float32)
-        return maps
-
-    def _find(self, inputs: Inputs, maps: Maps | None, settings: Settings) -> Found:
-        if inputs.masks is not None:
-            return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
-        assert maps is not None
-        assert self.range_ is not None
-        return regions_of_maps(maps, inputs.sizes, self.range_, settings.mebin, settings.regions)
-
-    def _find_and_read(
-        self,
-        inputs: Inputs,
-        maps: Maps | None,
-        encoder: RegionEncoder,
-        settings: Settings,
-        work: Path,
-        keep: bool,
-    ) -> tuple[Found, TrunkCache]:
-        """Regions and tokens; with `keep`, those of an interrupted run where there is one."""
-        if not keep:
-            with self.stages_("regions"):
-                found = self._find(inputs, maps, settings)
-            with self.stages_("read"):
-                return found, self._read(inputs.parts, found, encoder, settings, work)
-        key = made_from(inputs, maps, self.range_, encoder, settings, self.random_state)
-        checkpoint = Checkpoint(work, key)
-        kept = checkpoint.load()
-        if kept is not None:
-            LOG.info("regions and tokens of an interrupted run are used")
-            return kept
-        found, cache = self._find_and_read(inputs, maps, encoder, settings, work, keep=False)
-        checkpoint.save(found, cache)
-        return found, cache
-
-    def _learn(
-        self,
-        inputs: Inputs,
-        maps: Maps | None,
-        encoder: RegionEncoder,
-        settings: Settings,
-        work: Path,
-        n_classes: int,
-        keep: bool,
-    ) -> tuple[Found, Discovered]:
-        # Tokens in a file are held by this call alone: Windows deletes no file in use.
-        found, cache = self._find_and_read(inputs, maps, encoder, settings, work, keep)
-        known = None
-        if inputs.base is not None:
-            with self.stages_("base"):
-                known = read_base(inputs.base, encoder, settings, self.random_state, work / "base")
-        scores, seed = found.regions.score, self.random_state
-        with self.stages_("train"):
-            discovered = discover_classes(encoder, cache, scores, n_classes, known, settings, seed)
-        return found, discovered
-
-    def _score(
-        self,
-        parts: Parts,
-        ignored: Masks | None,
-        encoder: RegionEncoder,
-        settings: Settings,
-        work: Path,
-    ) -> Maps:
-        assert self.detector_ is not None
-        maps = write_anomaly_maps(
-            encoder.vit, parts, self.detector_, settings.detector, work / "maps"
-        )
-        return replace(maps, ignored=ignored)
-
-    def _read(
-        self,
-        parts: Parts,
-        found: Found,
-        encoder: RegionEncoder,
-        settings: Settings,
-        work: Path,
-    ) -> TrunkCache:
-        crops = read_crops(parts, found, settings.views.load_size, settings.regions.rules)
-        count = len(found.regions)
-        return fill_cache(encoder, crops, count, settings.views, self.random_state, work)
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted model: safetensors and JSON, nothing that executes.

@@ -1,0 +1,149 @@
+"""The steps of a discovery, in the order of the data; each takes what the one before it made."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.data.inputs import Inputs
+from anomalyncd.data.maps import Maps
+from anomalyncd.data.masks import Masks
+from anomalyncd.data.parts import Parts
+from anomalyncd.detect.anomaly_maps import Detector, write_anomaly_maps
+from anomalyncd.detect.fitting import fit_detector
+from anomalyncd.logs import LOG
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
+from anomalyncd.regions.reading import read_crops
+from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
+from anomalyncd.runtime import Stages
+from anomalyncd.settings import Settings
+from anomalyncd.training.base_cache import read_base
+from anomalyncd.training.checkpoint import Checkpoint, made_from
+from anomalyncd.training.discoverer import Discovered, discover_classes
+from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
+
+
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """What every step needs."""
+
+    encoder: RegionEncoder
+    """On its device and in its precision."""
+    settings: Settings
+    """As they hold for this run."""
+    seed: int
+    """Of everything random."""
+    folder: Path
+    """Where maps, and what is too large for memory, are laid down."""
+    stages: Stages
+    """What takes how long."""
+    keep: bool = False
+    """Whether the folder outlives the run, so that another can go on from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """How anomalous each place of each part is."""
+
+    maps: Maps | None
+    """One a part; None where masks were given."""
+    bounds: ScoreRange | None
+    """The range of their scores."""
+    detector: Detector | None
+    """What made the maps; None where they were given."""
+    normal_scores: NDArray[np.float32]
+    """(M,): highest score of each normal image, 0..1 within the range."""
+
+
+def score_parts(place: Workplace, inputs: Inputs) -> Scored:
+    """Makes the anomaly maps that were not given, and finds the range of their scores."""
+    nothing = np.zeros(0, np.float32)
+    if inputs.masks is not None:
+        return Scored(None, None, None, nothing)
+    maps, normal_maps, detector = inputs.maps, inputs.normal_maps, None
+    if maps is None:
+        with place.stages("maps"):
+            detector = fit_detector(
+                place.encoder.vit, inputs.parts, inputs.normals, place.settings.detector, place.seed
+            )
+            maps = make_maps(place, detector, inputs.parts, inputs.ignored)
+            if inputs.normals is not None:
+                apart = replace(place, folder=place.folder / "normals")
+                normal_maps = make_maps(apart, detector, inputs.normals, inputs.ignored_on_normals)
+    with place.stages("range"):
+        bounds = score_range(maps, place.settings.mebin, normal_maps)
+        peaks = [rescale(scores, bounds).max() for scores in normal_maps or ()]
+    return Scored(maps, bounds, detector, np.array(peaks, np.float32))
+
+
+def make_maps(place: Workplace, detector: Detector, parts: Parts, ignored: Masks | None) -> Maps:
+    """Anomaly maps by a built-in detector, in `place.folder / "maps"`."""
+    maps = write_anomaly_maps(
+        place.encoder.vit, parts, detector, place.settings.detector, place.folder / "maps"
+    )
+    return replace(maps, ignored=ignored)
+
+
+def find_regions(
+    place: Workplace, inputs: Inputs, maps: Maps | None, bounds: ScoreRange | None
+) -> Found:
+    """Regions from masks, or from maps whose scores lie within a range."""
+    settings = place.settings
+    if inputs.masks is not None:
+        return regions_of_masks(inputs.masks, inputs.sizes, settings.regions)
+    assert maps is not None
+    assert bounds is not None
+    return regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
+
+
+def read_regions(place: Workplace, parts: Parts, found: Found) -> TrunkCache:
+    """What the frozen blocks say of each region."""
+    settings = place.settings
+    crops = read_crops(parts, found, settings.views.load_size, settings.regions.rules)
+    return fill_cache(
+        place.encoder, crops, len(found.regions), settings.views, place.seed, place.folder
+    )
+
+
+def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Found, TrunkCache]:
+    """Regions and their tokens; those of an interrupted run where there is one."""
+    checkpoint = None
+    if place.keep:
+        key = made_from(
+            inputs, scored.maps, scored.bounds, place.encoder, place.settings, place.seed
+        )
+        checkpoint = Checkpoint(place.folder, key)
+        kept = checkpoint.load()
+        if kept is not None:
+            LOG.info("regions and tokens of an interrupted run are used")
+            return kept
+    with place.stages("regions"):
+        found = find_regions(place, inputs, scored.maps, scored.bounds)
+    with place.stages("read"):
+        cache = read_regions(place, inputs.parts, found)
+        if checkpoint is not None:
+            checkpoint.save(found, cache)
+    return found, cache
+
+
+def learn(
+    place: Workplace, inputs: Inputs, scored: Scored, n_classes: int
+) -> tuple[Found, Discovered]:
+    """Finds the classes of all regions.
+
+    Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
+    """
+    found, cache = find_and_read(place, inputs, scored)
+    known = None
+    if inputs.base is not None:
+        with place.stages("base"):
+            known = read_base(
+                inputs.base, place.encoder, place.settings, place.seed, place.folder / "base"
+            )
+    with place.stages("train"):
+        discovered = discover_classes(
+            place.encoder, cache, found.regions.score, n_classes, known, place.settings, place.seed
+        )
+    return found, discovered
