@@ -15,6 +15,7 @@ from anomalyncd.data.parts import Parts
 from anomalyncd.detect import anomaly_maps
 from anomalyncd.evaluation.baselines import kmeans_on_whole_images
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
+from anomalyncd.evaluation.operating import OperatingPoint, write_point
 from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
 from anomalyncd.runs import discover_run
@@ -164,6 +165,48 @@ def test_run_that_failed_in_training_goes_on_after_its_tokens(
     assert not {"checkpoint", "tokens.bin"} & set(_contents(run))
     monkeypatch.setattr(steps, "fill_cache", fill)
     assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+
+
+def test_mapped_tokens_of_another_run_are_not_taken_for_its_own(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    mapped = replace(QUICK, views=replace(QUICK.views, memory_limit_gb=0))
+    estimator.set_params(preset=mapped).fit(parts_folder, folder=tmp_path)
+    assert (tmp_path / "tokens.bin").is_file()
+    expected = estimator.set_params(preset=QUICK).fit(parts_folder, folder=tmp_path)
+    expected = expected.verdicts_.probabilities
+    assert not (tmp_path / "tokens.bin").exists()
+    again = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    assert np.array_equal(again, expected)
+
+
+@pytest.mark.parametrize("file", ["regions.npz", "tokens.safetensors", "made_from.json"])
+def test_damaged_checkpoint_is_made_again(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, file: str
+) -> None:
+    expected = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    (tmp_path / "checkpoint" / file).write_bytes(b"PK\x03\x04 cut off")
+    again = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    assert np.array_equal(again, expected)
+
+
+def test_new_run_keeps_no_operating_point(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    discover_run(estimator, parts_folder, run)
+    write_point(OperatingPoint(0.5, 0.0, None), run)
+    discover_run(estimator, parts_folder, run, overwrite=True)
+    assert not (run / "operating.json").exists()
+
+
+def test_tables_name_parts_from_anywhere(
+    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(parts_folder.parent)
+    discover_run(estimator, Path(parts_folder.name), tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    assert all(Path(path).is_file() for path in read_table("run")["path"])
 
 
 def test_tokens_of_something_else_are_read_again(

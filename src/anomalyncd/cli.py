@@ -142,7 +142,11 @@ def discover(
     run = out or Path("runs") / _name(parts)
     started = time.perf_counter()
     discover_run(estimator, parts, run, overwrite=overwrite, **given)
-    page = write_report(run)
+    try:
+        page = write_report(run)
+    except KeyboardInterrupt as interrupt:
+        complain(f"interrupted; the run is finished, 'anomalyncd report {run}' writes its page")
+        raise typer.Exit(130) from interrupt
     print_classes(estimator.verdicts_.classes)
     say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {page}")
 
@@ -168,10 +172,10 @@ def predict(
 
     folder = out or run / "predictions" / _name(parts)
     prepare_prediction(folder, parts)
+    point = read_point(run)
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
     verdicts = estimator.inspect(parts, folder=folder, **given)
-    point = read_point(run)
     write_prediction(verdicts, folder, point.threshold if point else None)
     print_classes(verdicts.classes)
     if point:

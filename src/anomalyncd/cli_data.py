@@ -40,6 +40,7 @@ def check(
     ignore: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     base: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     normals: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
+    normal_maps: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write thumbnails to this picture.")] = None,
 ) -> None:
     """Say what is understood of PARTS and all that is wrong; exit code 2 if anything is."""
@@ -49,7 +50,7 @@ def check(
     if sheet is not None:
         check_sheet(sheet)
     marks = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
-    found = check_data(parts, base=base, normals=normals, **marks)
+    found = check_data(parts, base=base, normals=normals, normal_maps=normal_maps, **marks)
     print_facts(found.facts)
     if sheet is not None and found.parts is not None:
         write_sheet(found.parts, sheet, found.masks)

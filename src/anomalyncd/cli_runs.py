@@ -1,5 +1,6 @@
 """Commands over finished runs and over what is kept between them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -39,19 +40,19 @@ def operate(
 ) -> None:
     """Choose where OK ends and NG begins; `predict` and the report use it from then on."""
     from anomalyncd.errors import InputError
-    from anomalyncd.evaluation.operating import NORMAL_LABELS, curve_of_run, write_point
+    from anomalyncd.evaluation.operating import curve_of_run, write_point
     from anomalyncd.finished_run import read_run
     from anomalyncd.report.report import write_report
 
     if (escape_cost is None) == (max_overkill is None):
         raise InputError("give either --escape-cost (and --overkill-cost) or --max-overkill")
-    curve = curve_of_run(read_run(run), (normal.lower(),) if normal else NORMAL_LABELS)
+    curve = curve_of_run(read_run(run), normal)
     if max_overkill is not None:
         point = curve.at_overkill(max_overkill)
     else:
         assert escape_cost is not None
         point = curve.cheapest(escape_cost, overkill_cost, defect_share)
-    write_point(point, run)
+    write_point(replace(point, normal=normal), run)
     say(f"NG above a score of {point.threshold:.4f}: {100 * point.overkill:.1f} % of good parts")
     if point.escapes is not None:
         say(f"are rejected, {100 * point.escapes:.1f} % of defective parts pass")

@@ -49,18 +49,20 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     """
     n_parts = len(inputs.parts) + (len(inputs.normals) if inputs.normals else 0)
     n_regions = _REGIONS_PER_PART * len(inputs.parts)
+    n_base = len(inputs.base.parts) if inputs.base else 0
     views = 1 + settings.views.n_views
     n_tokens = (settings.views.size // encoder.vit.config.patch_size) ** 2 + 1
     width = encoder.vit.config.width
-    work = n_regions * views * _forward(encoder, n_tokens, encoder.readout)
+    work = (n_regions + n_base) * views * _forward(encoder, n_tokens, encoder.readout)
     references = 0.0
     if inputs.maps is None and inputs.masks is None:
-        work += n_parts * _map_work(encoder, settings)
-        references = _reference_tokens(encoder, settings) * width * 2
+        compared = _compared_tokens(encoder, settings, inputs.normals is not None)
+        work += n_parts * _map_work(encoder, settings, compared)
+        references = compared * width * 2
     if settings.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
-        work += settings.training.epochs * n_regions * 6 * (4 * n_tokens + 16) * width**2
-    tokens = n_regions * views * n_tokens * width * 2
+        work += settings.training.epochs * (n_regions + n_base) * 6 * (4 * n_tokens + 16) * width**2
+    tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, settings.views.memory_limit_gb * 1e9)
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_parts
     maps = 2 * settings.detector.map_size**2 * n_parts if references else 0
@@ -68,7 +70,7 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     return Estimate(
         seconds,
         _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
-        (maps + (tokens if tokens > in_memory else 0)) / 1e9,
+        (maps + tokens) / 1e9,
     )
 
 
@@ -78,17 +80,20 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
     return n_blocks * (24.0 * n_tokens * width**2 + 4.0 * n_tokens**2 * width)
 
 
-def _map_work(encoder: RegionEncoder, settings: Settings) -> float:
-    """Operations of one zero-shot map: its tokens, and their comparison with all references."""
+def _map_work(encoder: RegionEncoder, settings: Settings, compared: float) -> float:
+    """Operations of one map: its tokens, and their comparison with so many others."""
     detector, size = settings.detector, encoder.vit.config.patch_size
     n_tokens = (detector.resolution // size) ** 2
-    compared = 2.0 * n_tokens * _reference_tokens(encoder, settings) * encoder.vit.config.width
-    return _forward(encoder, n_tokens, max(detector.layers) + 1) + compared
+    comparison = 2.0 * n_tokens * compared * encoder.vit.config.width
+    return _forward(encoder, n_tokens, max(detector.layers) + 1) + comparison
 
 
-def _reference_tokens(encoder: RegionEncoder, settings: Settings) -> float:
+def _compared_tokens(encoder: RegionEncoder, settings: Settings, with_normals: bool) -> float:
+    """Tokens of the memory bank, or of all references."""
     detector = settings.detector
     kinds = len(detector.layers) * len(detector.neighbourhoods)
+    if with_normals:
+        return float(kinds * detector.bank_size)
     n_tokens = (detector.resolution // encoder.vit.config.patch_size) ** 2
     return float(kinds * detector.n_references * n_tokens)
 

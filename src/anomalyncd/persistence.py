@@ -29,7 +29,7 @@ FORMAT = 1
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
 _DETECTOR = "detector."
-_DETECTORS = {"mutual scoring": MutualScoring, "memory bank": MemoryBank}
+_DETECTORS = {made.kind: made for made in (MutualScoring, MemoryBank)}
 _NORMALITY = "normality."
 _NORMALITY_PARTS = ("features", "scores", "centres")
 
@@ -186,9 +186,8 @@ def _score_range(
 
 def _described(detector: Detector) -> dict[str, Any]:
     """The kind of a detector, and what it holds beside its tensors."""
-    kind = next(kind for kind, made in _DETECTORS.items() if isinstance(detector, made))
     others = {name: value for name, value in vars(detector).items() if name != "tensors"}
-    return {"kind": kind, **others}
+    return {"kind": detector.kind, **others}
 
 
 def _detector_names(tensors: dict[str, Tensor]) -> list[str]:

@@ -1,5 +1,6 @@
 """A run on disk: tables, arrays, masks, maps, the model, and how all of it came about."""
 
+import os
 import platform
 import shutil
 import tempfile
@@ -199,8 +200,9 @@ def _write_array(path: Path, array: NDArray[Any]) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
+    """Puts something new in the place of what is there; without it the place is empty."""
+    if not (source.is_file() and target.is_file()):
+        _remove(target)
     if source.exists():
         source.replace(target)
 
@@ -217,10 +219,11 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "inputs": {
-            name: str(given) if isinstance(given, str | Path) else "in memory"
+            name: os.path.abspath(given) if isinstance(given, str | Path) else "in memory"  # noqa: PTH100
             for name, given in inputs.items()
             if given is not None
         },
+        "maps": _origin_of_maps(estimator),
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "settings": asdict(resolve_settings(estimator.preset)),
         "n_parts": len(estimator.verdicts_.images),
@@ -233,6 +236,12 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         | {"python": platform.python_version()},
         "platform": platform.platform(),
     }
+
+
+def _origin_of_maps(estimator: AnomalyNCD) -> str:
+    if estimator.detector_ is not None:
+        return estimator.detector_.kind
+    return "given" if estimator.range_ is not None else "marked"
 
 
 def _preset_name(estimator: AnomalyNCD) -> str | None:

@@ -119,6 +119,7 @@ def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Fou
         if kept is not None:
             LOG.info("regions and tokens of an interrupted run are used")
             return kept
+        checkpoint.forget()
     with place.stages("regions"):
         found = find_regions(place, inputs, scored.maps, scored.bounds)
     with place.stages("read"):

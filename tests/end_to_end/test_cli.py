@@ -148,7 +148,7 @@ def test_interrupted_command_says_how_to_go_on(
         result = call(*arguments)
     assert result.exit_code == 130
     assert result.stderr == "interrupted; run the same command again to go on\n"
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"maps", "run.log"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint", "maps", "run.log"}
     succeed(*arguments)
 
 

@@ -12,8 +12,8 @@ def table(classes: dict[str, str]) -> pd.DataFrame:
 
 
 def test_renamed_classes_are_no_change() -> None:
-    first = table({"a/0": "x", "a/1": "x", "b/0": "y", "b/1": "y", "b/2": "y"})
-    second = table({"b/2": "one", "b/1": "one", "b/0": "one", "a/1": "two", "a/0": "two"})
+    first = table({"good/0": "x", "good/1": "x", "b/0": "y", "b/1": "y", "b/2": "y"})
+    second = table({"b/2": "one", "b/1": "one", "b/0": "one", "good/1": "two", "good/0": "two"})
     comparison = compare_images(first, second)
     assert comparison.changed.empty
     assert comparison.matched == {"x": "two", "y": "one"}
@@ -37,3 +37,14 @@ def test_what_changed_is_named() -> None:
 def test_runs_without_a_common_part_are_refused() -> None:
     with pytest.raises(InputError, match="share no part"):
         compare_images(table({"0": "x"}), table({"1": "x"}))
+
+
+def test_normal_is_not_renamed() -> None:
+    first = table({"0": "normal", "1": "normal", "2": "class 1", "3": "class 1"})
+    second = table({"0": "class 1", "1": "class 1", "2": "normal", "3": "normal"})
+    assert list(compare_images(first, second).changed["name"]) == ["0", "1", "2", "3"]
+
+
+def test_folders_that_are_no_kinds_are_no_labels() -> None:
+    lines = table({"line1/0": "normal", "line2/0": "class 1"})
+    assert compare_images(lines, lines).evaluations == (None, None)

@@ -1,6 +1,7 @@
 """Maps and regions of finished runs, against masks from wherever they lie."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from anomalyncd.evaluation.evaluate import evaluate_run
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.finished_run import FORMAT, read_run
 from anomalyncd.report.contents import detection_line
+from anomalyncd.settings import Settings
 
 SIZE, MAP_SIZE = (40, 60), (20, 30)
 NAMES = [f"{kind}/{number}" for kind in ("good", "dent") for number in range(4)]
@@ -59,9 +61,11 @@ def run(tmp_path: Path) -> Path:
         boxes.append((name, 0, *box, int(found.sum()), 1.0, bool(found.any())))
     columns = ["name", "path", "class", "class_name", "normal", "score", "n_regions"]
     images = pd.DataFrame(rows, columns=[*columns, "height", "width"])
+    images["p_0"] = 1.0
     images["class_name"] = [name.split("/")[0] for name in NAMES]
     sides = ["left", "top", "right", "bottom"]
     regions = pd.DataFrame(boxes, columns=["name", "class", *sides, "area", "score", "found"])
+    regions["p_0"] = 1.0
     classes = pd.DataFrame([(0, "a", True, 8, 8)])
     classes.columns = ["class", "class_name", "normal", "n_images", "n_regions"]
     for table, name in ((images, "images"), (regions, "regions"), (classes, "classes")):
@@ -73,7 +77,8 @@ def run(tmp_path: Path) -> Path:
 
 
 def record(folder: Path, inputs: dict[str, str]) -> None:
-    write_json(folder / "run.json", {"format": FORMAT, "inputs": inputs})
+    told = {"settings": asdict(Settings()), "stages": {}, "versions": {"anomalyncd": "0"}}
+    write_json(folder / "run.json", {"format": FORMAT, "inputs": inputs, "maps": "given", **told})
 
 
 def evaluated(run: Path, masks: Path | None = None) -> MapEvaluation:

@@ -46,7 +46,7 @@ def test_normal_parts_alone_give_overkill() -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "said"),
-    [((-1, 1, None), "negative"), ((0, 0, None), "above 0"), ((1, 1, 2), "give 0")],
+    [((-1, 1, None), "cost"), ((0, 0, None), "above 0"), ((1, 1, 2), "give 0")],
 )
 def test_impossible_numbers_are_refused(numbers: tuple[float, float, float], said: str) -> None:
     with pytest.raises(InputError, match=said):
@@ -79,3 +79,8 @@ def test_point_is_kept(tmp_path: Path) -> None:
     (tmp_path / "operating.json").write_text('{"threshold": 1, "colour": 2}', encoding="utf-8")
     with pytest.raises(InputError, match="choose the point again"):
         read_point(tmp_path)
+
+
+def test_one_of_a_hundred_is_one_percent() -> None:
+    curve = operating_curve(np.arange(100) / 100, np.zeros(0))
+    assert curve.at_overkill(0.01).threshold == pytest.approx(0.985)

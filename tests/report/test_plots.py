@@ -29,7 +29,11 @@ def test_bars(rows: list[tuple[str, list[tuple[int, float]]]]) -> None:
 @given(st.lists(st.floats(0, 1), max_size=30), st.lists(st.floats(0, 1), max_size=30))
 def test_histogram_holds_every_value(one: list[float], other: list[float]) -> None:
     groups = [("one", 0, np.array(one)), ("other", 1, np.array(other))]
-    parsed(plots.histogram(groups, "title"))
+    root = parsed(plots.histogram(groups, "title"))
+    bars = [float(box.attrib["height"]) for box in root.findall(".//{*}g/{*}rect")]
+    counts = np.array([np.histogram(v, np.linspace(0, 1, 33))[0] for _, _, v in groups])
+    unit = 168 / max(1, counts.sum(0).max())  # Height of the axis over its highest count.
+    assert sum(bars) == pytest.approx(unit * (len(one) + len(other)), abs=0.06 * len(bars))
 
 
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=64))

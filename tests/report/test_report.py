@@ -1,6 +1,7 @@
 """The report of a run, on tiny parts."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -113,9 +114,11 @@ def test_cards_hold_each_class_once(run: Path) -> None:
 
 def test_composite_parts_have_several_kinds(run: Path) -> None:
     opened = read_run(run)
-    for name, kinds in composite_parts(opened).items():
-        assert len(kinds) > 1
-        assert name in set(opened.images["name"])
+    regions = opened.regions.head(3).assign(
+        name="a", found=True, normal=[False, False, True], class_name=["x", "y", "normal"]
+    )
+    assert composite_parts(replace(opened, regions=regions)) == {"a": ["x", "y"]}
+    assert composite_parts(replace(opened, regions=regions.iloc[1:])) == {}
     assert set(normal_parts(opened)) <= set(opened.images["name"])
 
 
@@ -148,6 +151,14 @@ def test_columns_of_the_parts_make_charts() -> None:
     assert trend is not None
     assert trend[0] == "time"
     assert "scratch" in trend[1]
+
+
+def test_dotted_dates_begin_with_the_day() -> None:
+    days = [f"{day:02}.04.2026" for day in range(1, 31)] * 2
+    trend = trend_chart(columns().assign(time=days), ["normal", "scratch", "dent"])
+    assert trend is not None
+    assert "04-" in trend[1]
+    assert "01-" not in trend[1]
 
 
 def test_without_times_there_is_no_trend() -> None:

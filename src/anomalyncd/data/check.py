@@ -13,7 +13,14 @@ from anomalyncd.data.base_set import as_base_set
 from anomalyncd.data.decoding import decode
 from anomalyncd.data.files import attempt_each
 from anomalyncd.data.images import to_rgb
-from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, open_ignored, open_masks
+from anomalyncd.data.inputs import (
+    BaseLike,
+    MasksLike,
+    PartsLike,
+    open_ignored,
+    open_masks,
+    refuse_combination,
+)
 from anomalyncd.data.manifest import LABEL, MAP, MASK, Manifest
 from anomalyncd.data.maps import Maps, MapsLike, as_maps, check_map
 from anomalyncd.data.masks import Masks
@@ -67,6 +74,7 @@ def check_data(
     ignore: MasksLike | None = None,
     base: BaseLike | None = None,
     normals: PartsLike | None = None,
+    normal_maps: MapsLike | None = None,
 ) -> Findings:
     """Opens and reads all that a discovery would be given, and goes on after a fault.
 
@@ -78,6 +86,7 @@ def check_data(
         ignore: Where nothing counts.
         base: Labelled defects of other products.
         normals: Normal parts.
+        normal_maps: Their maps.
 
     Returns:
         What was understood and what is wrong; nothing is raised.
@@ -89,16 +98,27 @@ def check_data(
         _describe_classes(found, found.parts, parts)
         _check_maps(found, found.parts, sizes, maps)
         _check_marks(found, found.parts, sizes, masks, boxes, ignore)
+    plain = None if normals is None else found.attempt(lambda: as_parts(normals, "train"))
+    if plain is not None:
+        sizes = _read_images(found, plain, "normal parts")
+        if normal_maps is not None:
+            _check_maps(found, plain, sizes, normal_maps)
+    if found.parts is not None:
+        opened = found.parts
+        found.attempt(lambda: refuse_combination(opened, plain, maps, masks, boxes, normal_maps))
     if base is not None:
-        labelled = found.attempt(lambda: as_base_set(base))
-        if labelled is not None:
-            classes = [labelled.class_names[label] for label in labelled.labels]
-            found.facts.append(("base classes", _counts(classes)))
-    if normals is not None:
-        plain = found.attempt(lambda: as_parts(normals, "train"))
-        if plain is not None:
-            _read_images(found, plain, "normal parts")
+        _check_base(found, base)
     return found
+
+
+def _check_base(found: Findings, base: BaseLike) -> None:
+    labelled = found.attempt(lambda: as_base_set(base))
+    if labelled is None:
+        return
+    classes = [labelled.class_names[label] for label in labelled.labels]
+    found.facts.append(("base classes", _counts(classes)))
+    sizes = _read_images(found, labelled.parts, "base set")
+    _check_shares(found, labelled.parts, sizes, "base masks", labelled.masks)
 
 
 def _read_images(found: Findings, parts: Parts, what: str) -> _Sizes:

@@ -62,15 +62,11 @@ def check_inputs(
     Raises:
         InputError: Something cannot be used, or does not go with the rest.
     """
-    if sum(one is not None for one in (maps, masks, boxes)) > 1:
-        raise InputError("several of maps, masks and boxes are given; give one of them")
     opened = as_parts(parts)
     plain = None if normals is None else as_parts(normals, "train")
-    for some in (opened, plain):
-        refuse_unwritable_names(() if some is None else some.names)
+    refuse_combination(opened, plain, maps, masks, boxes, normal_maps)
     marked = masks is not None or boxes is not None
     scored = not marked and (maps is not None or _names_maps(opened))
-    _refuse_odd_maps(scored, plain, normal_maps)
     inputs = Inputs(opened, check_parts(opened))
     if ignore is not None:
         inputs = replace(inputs, ignored=_checked_ignored(ignore, opened))
@@ -122,8 +118,32 @@ def _names_maps(parts: Parts) -> bool:
     return parts.columns is not None and MAP in parts.columns
 
 
-def _refuse_odd_maps(scored: bool, plain: Parts | None, normal_maps: MapsLike | None) -> None:
-    """Raises unless parts and normal parts both have maps, or both have none."""
+def refuse_combination(
+    parts: Parts,
+    plain: Parts | None,
+    maps: MapsLike | None,
+    masks: MasksLike | None,
+    boxes: str | Path | None,
+    normal_maps: MapsLike | None,
+) -> None:
+    """Raises where things are given that do not go together, before a file is read.
+
+    Args:
+        parts: The parts.
+        plain: Normal parts.
+        maps: These and the others as for `check_inputs`.
+        masks: Marked defects.
+        boxes: Marked defects as boxes.
+        normal_maps: Maps of the normal parts.
+
+    Raises:
+        InputError: Names what does not go together.
+    """
+    if sum(one is not None for one in (maps, masks, boxes)) > 1:
+        raise InputError("several of maps, masks and boxes are given; give one of them")
+    for some in (parts, plain):
+        refuse_unwritable_names(() if some is None else some.names)
+    scored = masks is None and boxes is None and (maps is not None or _names_maps(parts))
     if normal_maps is not None and (plain is None or not scored):
         raise InputError(
             "maps of normal images need the normal images and the parts' maps; give all three "

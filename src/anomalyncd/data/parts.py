@@ -145,9 +145,12 @@ class Parts:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """For each part the path of its file, or its name where it came from memory."""
+        """For each part the absolute path of its file, or its name where it came from memory."""
         pairs = zip(self.names, self.sources, strict=True)
-        return tuple(str(source) if isinstance(source, Path) else name for name, source in pairs)
+        return tuple(
+            os.path.abspath(source) if isinstance(source, Path) else name  # noqa: PTH100
+            for name, source in pairs
+        )
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Returns one picture, HxWx3 uint8, red first; reads its file if it has one."""

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
@@ -27,6 +27,9 @@ _ORIGIN = "made_from.json"
 
 class Detector(Protocol):
     """Scores the patches of an image; saved with a model."""
+
+    kind: ClassVar[str]
+    """What it is called in a saved model and in a run's record."""
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:

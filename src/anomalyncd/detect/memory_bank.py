@@ -1,6 +1,7 @@
 """Anomaly scores from normal images: distance to the nearest normal patch (PatchCore)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ class MemoryBank:
     """For each layer and neighbourhood the unit tokens of the same patches, (M, D), bfloat16."""
     names: tuple[str, ...]
     """For each patch the image that it comes from, so that none is compared with itself."""
+
+    kind: ClassVar[str] = "memory bank"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Distance of each patch to the nearest normal one; see `Detector.patch_scores`."""

@@ -1,6 +1,7 @@
 """Anomaly scores without a label or a normal image: parts score each other (MuSc)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ class MutualScoring:
     """Names of the references, so that a part is never compared with itself."""
     lowest_share: float
     """Share of the references, closest first, that a patch is judged by."""
+
+    kind: ClassVar[str] = "mutual scoring"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Mean distance of each patch to its nearest in the references closest to it.

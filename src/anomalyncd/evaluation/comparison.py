@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.evaluate import Evaluation, evaluate_images
-from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, match_classes
+from anomalyncd.evaluation.evaluate import Evaluation, evaluate_if_labelled
+from anomalyncd.evaluation.scores import ClusterScores, Label, cluster_scores, match_classes
+from anomalyncd.result import NORMAL
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,23 +56,22 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
     if not len(shared):
         raise InputError("the two runs share no part; compare runs over the same parts")
     before, after = one[shared], other[shared]
-    # Names of the second's classes, in terms of the first's.
-    translation = match_classes(before, after)
+    translation = _translation(before, after)
     changed = after.map(translation) != before
     table = pd.DataFrame({"name": shared, "first": before.to_numpy(), "second": after.to_numpy()})
     return Comparison(
         cluster_scores(before, after),
-        {str(old): str(new) for new, old in translation.items()},
+        {str(old): str(new) for new, old in translation.items() if (before == old).any()},
         table[changed.to_numpy()].reset_index(drop=True),
         len(shared),
         sorted(one.index.difference(shared)),
         sorted(other.index.difference(shared)),
-        (_scores(first), _scores(second)),
+        (evaluate_if_labelled(first), evaluate_if_labelled(second)),
     )
 
 
-def _scores(images: pd.DataFrame) -> Evaluation | None:
-    try:
-        return evaluate_images(images)
-    except InputError:
-        return None
+def _translation(before: pd.Series, after: pd.Series) -> dict[Label, Label]:
+    """Classes of the second in terms of the first's; normal stays normal, numbers may change."""
+    kinds = (before != NORMAL) & (after != NORMAL)
+    matched = match_classes(before[kinds], after[kinds]) if kinds.any() else {}
+    return {NORMAL: NORMAL} | matched

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.data.inputs import MasksLike
+from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_table
+from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
 from anomalyncd.finished_run import read_run, read_table
@@ -89,6 +90,24 @@ def evaluate_images(images: pd.DataFrame, ignore: Collection[str] = LEFT_OUT) ->
         InputError: The parts neither have labels nor lie in a folder a class.
     """
     return evaluate_classes(labels_from_table(images), images["class_name"], ignore)
+
+
+def evaluate_if_labelled(images: pd.DataFrame) -> Evaluation | None:
+    """Scores the table of parts of a run, where it is sure that something tells the true classes.
+
+    Args:
+        images: See `Verdicts.images`.
+
+    Returns:
+        None where there is neither a column `label` nor a folder called like good parts: other
+        folders may be lines, dates or lots.
+    """
+    try:
+        labels = labels_from_table(images)
+        told = LABEL in images or any(label.lower() in NORMAL_LABELS for label in labels)
+        return evaluate_classes(labels, images["class_name"]) if told else None
+    except InputError:
+        return None
 
 
 def evaluate_run(

@@ -7,6 +7,9 @@ import pandas as pd
 from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
 
+NORMAL_LABELS = ("good", "normal", "ok", "mt_free")
+"""How data sets call their normal class, in lower case."""
+
 
 def labels_from_names(names: Sequence[str] | pd.Series) -> tuple[str, ...]:
     """Takes the class of each part from the folder it lies in.

@@ -114,7 +114,9 @@ def _second_pass(
         placed[index], marked[index] = True, mask.any()
         regions = label_regions(mask)
         if maps is not None and histograms is not None:
-            histograms.add(maps[index], regions)
+            places = maps.ignored
+            ignored = None if places is None else places.at_size(index, regions.shape)
+            histograms.add(maps[index], regions, ignored)
         name = str(run.images["name"].iloc[index])
         if name in boxes:
             overlap += mask_overlap(run.mask(name), regions, boxes[name])

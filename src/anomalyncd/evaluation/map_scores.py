@@ -77,18 +77,27 @@ class PixelHistograms:
         self.covered = np.zeros(n_bins, np.float64)
         """(n_bins,): like `defective`, but the pixels of each region sum up to 1."""
 
-    def add(self, anomaly_map: NDArray[np.float32], regions: NDArray[np.int32]) -> None:
+    def add(
+        self,
+        anomaly_map: NDArray[np.float32],
+        regions: NDArray[np.int32],
+        ignored: NDArray[np.bool_] | None = None,
+    ) -> None:
         """Counts the pixels of one map.
 
         Args:
             anomaly_map: (h, w); brought to (H, W) bilinearly.
             regions: (H, W), see `label_regions`.
+            ignored: (H, W), pixels that do not count; None counts all.
         """
-        bins = self._bins(anomaly_map, (regions.shape[0], regions.shape[1]))
-        counts = np.bincount(bins.ravel(), minlength=self._n_bins)
-        inside = np.flatnonzero(regions)
+        bins = self._bins(anomaly_map, (regions.shape[0], regions.shape[1])).ravel()
+        owners = regions.ravel()
+        if ignored is not None:
+            bins, owners = bins[~ignored.ravel()], owners[~ignored.ravel()]
+        counts = np.bincount(bins, minlength=self._n_bins)
+        inside = np.flatnonzero(owners)
         if len(inside):
-            owner, marked = regions.ravel()[inside], bins.ravel()[inside]
+            owner, marked = owners[inside], bins[inside]
             here = np.bincount(marked, minlength=self._n_bins)
             weights = 1 / np.bincount(owner)[owner]
             self.covered += np.bincount(marked, weights, self._n_bins)

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_table
+from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
 from anomalyncd.finished_run import FinishedRun
 
 POINT = "operating.json"
-NORMAL_LABELS = ("good", "normal", "ok", "mt_free")
-"""How data sets call their normal class, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class OperatingPoint:
     """Share of defective parts that are called OK, 0..1; None where no defective part is known."""
     cost: float | None = None
     """Expected cost of 1,000 parts, in the unit of the costs given."""
+    normal: str | None = None
+    """What the labels call a good part; None for the usual names, see `NORMAL_LABELS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def operating_curve(ok: NDArray[np.floating], defective: NDArray[np.floating]) -
     """
     levels = np.unique(np.concatenate([ok, defective]).astype(np.float64))
     thresholds = np.concatenate([[levels[0] - 1e-6], (levels[1:] + levels[:-1]) / 2, levels[-1:]])
-    overkill = 1 - np.searchsorted(np.sort(ok), thresholds, side="right") / len(ok)
+    overkill = (len(ok) - np.searchsorted(np.sort(ok), thresholds, side="right")) / len(ok)
     escapes = None
     if len(defective):
         escapes = np.searchsorted(np.sort(defective), thresholds, side="right") / len(defective)
@@ -113,24 +113,25 @@ def operating_curve(ok: NDArray[np.floating], defective: NDArray[np.floating]) -
     return OperatingCurve(thresholds, overkill, escapes, share)
 
 
-def curve_of_run(run: FinishedRun, normal: Collection[str] = NORMAL_LABELS) -> OperatingCurve:
+def curve_of_run(run: FinishedRun, normal: str | None = None) -> OperatingCurve:
     """The curve of a run, from labels of its parts or from the normal images it was given.
 
     Args:
         run: A finished run.
-        normal: Names of the normal class, in lower case.
+        normal: What the labels call a good part; None for the usual names.
 
     Raises:
         InputError: Neither tells which parts are OK.
     """
-    known = ok_and_defective(run.images, normal)
+    names = NORMAL_LABELS if normal is None else (normal.lower(),)
+    known = ok_and_defective(run.images, names)
     if known is not None:
         return operating_curve(*known)
     if len(run.normal_scores):
         return operating_curve(run.normal_scores, np.zeros(0))
     raise InputError(
         f"run '{run.folder}' does not know which parts are OK; discover with --normals, or give "
-        f"labels of which one is called {', '.join(normal)}"
+        f"labels of which one is called {' or '.join(names)}"
     )
 
 
@@ -163,7 +164,8 @@ def read_point(folder: Path) -> OperatingPoint | None:
     stored = read_json(path, "operating point")
     try:
         point = OperatingPoint(**stored)
-        math.fsum(number for number in asdict(point).values() if number is not None)
+        numbers = (point.threshold, point.overkill, point.escapes, point.cost)
+        math.fsum(number for number in numbers if number is not None)
         if None in (point.threshold, point.overkill):
             raise TypeError("no threshold")
     except TypeError as error:

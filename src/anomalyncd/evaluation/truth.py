@@ -14,8 +14,7 @@ from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
 from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_table
-from anomalyncd.evaluation.operating import NORMAL_LABELS
+from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
 from anomalyncd.finished_run import FinishedRun
 
 _TRUTH = "ground_truth"

@@ -64,14 +64,12 @@ def summary(run: FinishedRun) -> str:
 
 def maps_line(run: FinishedRun) -> str:
     """Where the masks come from."""
-    given = run.record["inputs"]
-    if given.get("masks") or given.get("boxes"):
-        return "The anomalous places were marked by people."
-    if given.get("maps"):
-        return "The anomaly maps were given."
-    if given.get("normals"):
-        return "Each part was compared with photographs of normal parts."
-    return "Without a detector or normal photographs, the parts were compared with each other."
+    return {
+        "marked": "The anomalous places were marked by people.",
+        "given": "The anomaly maps were given.",
+        "memory bank": "Each part was compared with photographs of normal parts.",
+        "mutual scoring": "The parts were compared with each other to find what is anomalous.",
+    }.get(run.record.get("maps", ""), "")
 
 
 def detection_line(detection: MapEvaluation | None) -> str:
@@ -156,15 +154,15 @@ def _uncertain(
 
 def _coverage(run: FinishedRun, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
     """For each class how often its regions cover each place of the part."""
-    masks = {name: run.mask(name) for name in found["name"].unique()}
     sizes = run.images.set_index("name")[["height", "width"]].T.to_dict("list")
     aspect = float(np.median(run.images["height"] / run.images["width"]))
-    columns = round(_GRID / max(aspect, 1))
+    columns = max(1, round(_GRID / max(aspect, 1)))
     rows = max(1, round(columns * aspect))
     grids = {int(index): np.zeros((rows, columns)) for index in run.classes["class"]}
-    for row in found.to_dict("records"):
-        inside = _inside(masks[row["name"]], row, *sizes[row["name"]])
-        grids[row["class"]] += _resampled(inside, rows, columns)
+    for name, group in found.groupby("name"):
+        mask = run.mask(str(name))
+        for row in group.to_dict("records"):
+            grids[row["class"]] += _resampled(_inside(mask, row, *sizes[name]), rows, columns)
     return grids
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 N_COLOURS = 9
 """Colours of classes, the normal one's first; further classes take them again."""
 _WIDTH = 640
+_LEGEND_COLUMNS = 3
 
 
 def colour(index: int) -> str:
@@ -20,15 +21,12 @@ def colour(index: int) -> str:
     return "k0" if index == 0 else f"k{(index - 1) % (N_COLOURS - 1) + 1}"
 
 
-def bars(
-    rows: Sequence[tuple[str, Sequence[tuple[int, float]]]], title: str, unit: str = ""
-) -> str:
+def bars(rows: Sequence[tuple[str, Sequence[tuple[int, float]]]], title: str) -> str:
     """Horizontal bars, stacked by class.
 
     Args:
         rows: Label, and for each piece of the bar its class and length.
         title: For those who cannot see it.
-        unit: Behind the totals.
     """
     left, bar, step = 168, 16, 26
     totals = [sum(length for _, length in pieces) for _, pieces in rows]
@@ -47,7 +45,7 @@ def bars(
                     f'height="{bar}" rx="1.5"/>'
                 )
                 x += width
-        marks.append(f'<text class="soft" x="{x + 8:.1f}" y="{y + 13}">{total:g}{unit}</text>')
+        marks.append(f'<text class="soft" x="{x + 8:.1f}" y="{y + 13}">{total:g}</text>')
     return _svg("".join(marks), _WIDTH, len(rows) * step + 6, title)
 
 
@@ -236,13 +234,14 @@ class _Plot:
             f'<text x="{_WIDTH - 20}" y="{self.height - 8}" text-anchor="end">'
             f'{escape(self.x_label)}</text><text x="8" y="14">{escape(self.y_label)}</text>'
         )
-        for index, (name, style) in enumerate(legend):
-            x = 150 + index * 160
-            axes.append(
-                f'<rect class="{style}" x="{x}" y="4" width="11" height="11" rx="2"/>'
-                f'<text x="{x + 17}" y="14">{escape(_short(name))}</text>'
-            )
-        return _svg("".join(axes + self.marks), _WIDTH, self.height, title)
+        above = [
+            f'<rect class="{style}" x="{x}" y="{y}" width="11" height="11" rx="2"/>'
+            f'<text x="{x + 17}" y="{y + 10}">{escape(_short(name))}</text>'
+            for (name, style), (x, y) in zip(legend, _legend_places(len(legend)), strict=True)
+        ]
+        lower = 18 * (max(len(legend) - 1, 0) // _LEGEND_COLUMNS)
+        body = f'<g transform="translate(0,{lower})">{"".join(axes + self.marks)}</g>'
+        return _svg("".join(above) + body, _WIDTH, self.height + lower, title)
 
     def _x_labels(self) -> list[tuple[float, str]]:
         if self.x_names:
@@ -250,6 +249,14 @@ class _Plot:
             return [(i, n) for i, n in enumerate(self.x_names) if i % step == 0]
         ticks = _ticks(*self.x_range) if self.x_ticks is None else self.x_ticks
         return [(value, f"{value:g}") for value in ticks]
+
+
+def _legend_places(count: int) -> list[tuple[int, int]]:
+    """Left upper corners of the entries of a legend, row by row beside the label of the axis."""
+    return [
+        (150 + 160 * (index % _LEGEND_COLUMNS), 4 + 18 * (index // _LEGEND_COLUMNS))
+        for index in range(count)
+    ]
 
 
 def _ticks(low: float, high: float, whole: bool = False) -> list[float]:

@@ -12,7 +12,7 @@ from sklearn.manifold import TSNE
 
 from anomalyncd.data.files import write_atomically
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.evaluate import Evaluation, evaluate_images
+from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating import curve_of_run, read_point
 from anomalyncd.finished_run import FinishedRun, read_run
@@ -67,8 +67,10 @@ def contents(run: FinishedRun) -> dict[str, Any]:
     rows = [row for card in cards for row in (*card.typical, *card.uncertain)]
     shown = list(composite)[:_N_COMPOSITE]
     names = list(run.classes["class_name"])
+    regions, parts = region_pictures(run, rows), part_pictures(run, [*normal, *shown])
     return {
         "run": run,
+        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(parts)),
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
@@ -79,8 +81,8 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "normal": normal,
         "composite": {name: composite[name] for name in shown},
         "n_composite": len(composite),
-        "regions": region_pictures(run, rows),
-        "parts": part_pictures(run, [*normal, *shown]),
+        "regions": regions,
+        "parts": parts,
         "colour": plots.colour,
         "sizes_plot": _sizes_plot(run),
         "projection": _projection(run, names),
@@ -89,7 +91,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "n_without": int((run.images["n_regions"] == 0).sum()),
         "score_plot": _score_plot(run),
         "count_curve": _count_curve(run),
-        **_labels(run),
+        "evaluation": evaluate_if_labelled(run.images),
         **_operating(run),
     }
 
@@ -136,20 +138,13 @@ def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
     return name, plots.count_curve(run.counts[index], chosen, f"Regions of {name}")
 
 
-def _labels(run: FinishedRun) -> dict[str, Evaluation | None]:
-    try:
-        return {"evaluation": evaluate_images(run.images)}
-    except InputError:
-        return {"evaluation": None}
-
-
 def _operating(run: FinishedRun) -> dict[str, Any]:
     """The curve of escapes and overkill, with the point chosen where one was."""
+    point = read_point(run.folder)
     try:
-        curve = curve_of_run(run)
+        curve = curve_of_run(run, point.normal if point else None)
     except InputError:
         return {"operating_plot": None, "point": None}
-    point = read_point(run.folder)
     lines = [("overkill", 2, list(zip(curve.thresholds, 100 * curve.overkill, strict=True)))]
     if curve.escapes is not None:
         escapes = list(zip(curve.thresholds, 100 * curve.escapes, strict=True))

@@ -56,7 +56,11 @@ def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | Non
         Name of the column and an SVG, or None.
     """
     for column in filter(_is_time, own_columns(images)):
-        times = pd.to_datetime(images[column], errors="coerce", format="mixed", utc=True)
+        # "03.04.2026" is the third of April; with slashes nobody can tell, and pandas takes March.
+        dotted = bool(images[column].str.match(r"\d{1,2}\.\d{1,2}\.").any())
+        times = pd.to_datetime(
+            images[column], errors="coerce", format="mixed", dayfirst=dotted, utc=True
+        )
         known = images[times.notna()]
         if times.nunique() < 2:
             continue

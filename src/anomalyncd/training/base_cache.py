@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from anomalyncd.cache import BASE, forget_oldest
 from anomalyncd.data.base_set import BaseSet
@@ -36,15 +37,25 @@ def read_base(
     limited = replace(settings.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
     found = regions_of_masks(base.masks, sizes, limited)
     stored = cache_folder() / BASE / f"{_key(base, encoder, settings, seed)}.safetensors"
-    if stored.is_file():
-        cache = TrunkCache.load(stored)
-        stored.touch()
-    else:
+    cache = _kept(stored)
+    if cache is None:
         crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
         cache.save(stored)
         forget_oldest(stored.parent, MOST_CACHED_BYTES, stored)
     return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
+
+
+def _kept(stored: Path) -> TrunkCache | None:
+    """Tokens of an earlier run, or None; a damaged file is as good as none."""
+    if not stored.is_file():
+        return None
+    try:
+        cache = TrunkCache.load(stored)
+    except (OSError, SafetensorError, TypeError):
+        return None
+    stored.touch()
+    return cache
 
 
 def _key(base: BaseSet, encoder: RegionEncoder, settings: Settings, seed: int) -> str:

@@ -1,13 +1,16 @@
 """Regions and tokens of a run that may be interrupted, so that it goes on after them."""
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from anomalyncd.data.files import write_atomically
@@ -46,18 +49,22 @@ class Checkpoint:
             with np.load(folder / _FOUND, allow_pickle=False) as arrays:
                 found = _found(arrays)
             parts = load_file(folder / _TOKENS)
-        except (InputError, OSError, ValueError, KeyError):
+            if "tokens" not in parts:
+                shape = (*parts["bias"].shape, int(parts.pop("width")))
+                parts["tokens"] = mapped_tokens(self.work, shape, new=False)
+        except (InputError, OSError, ValueError, KeyError, SafetensorError, BadZipFile):
             return None
-        if "tokens" not in parts:
-            shape = (*parts["bias"].shape, int(parts.pop("width")))
-            parts["tokens"] = mapped_tokens(self.work, shape)
         return found, TrunkCache(**parts)
+
+    def forget(self) -> None:
+        """Deletes what was kept of another key, mapped tokens too, before they are overwritten."""
+        shutil.rmtree(self.work / FOLDER, ignore_errors=True)
+        (self.work / MAPPED).unlink(missing_ok=True)
 
     def save(self, found: Found, cache: TrunkCache) -> None:
         """Keeps both; tokens that lie in a mapped file stay there."""
         folder = self.work / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / _KEY).unlink(missing_ok=True)
         with write_atomically(folder / _FOUND) as temporary:
             np.savez(temporary, **_arrays(found))
         parts = {"bias": cache.bias, "frozen": cache.frozen}

@@ -54,7 +54,7 @@ class Normality:
         Returns:
             (B,), 0..1; 0.5 where the smoothed score meets the threshold.
         """
-        similarity, neighbours = _nearest(features @ self.features.T, _count(len(self.features)))
+        similarity, neighbours = _nearest(features, self.features)
         own = np.ones((len(features), 1), np.float32)
         similarity = np.concatenate([own, similarity], axis=1)
         smoothed = scores
@@ -104,7 +104,7 @@ def fit_normality(
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
-    similarity, neighbours = _nearest(features @ features.T, _count(len(features)))
+    similarity, neighbours = _nearest(features, features)
     smoothed = scores
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
@@ -165,18 +165,21 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
     return threshold
 
 
-def _count(n_regions: int) -> int:
-    """Neighbours of a region: the square root of their number, a rule of thumb."""
-    return max(1, round(math.sqrt(n_regions)))
-
-
 def _nearest(
-    similarity: NDArray[np.float32], count: int
+    queries: NDArray[np.float32], keys: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The largest values of each row and where they stand."""
-    count = min(count, similarity.shape[1])
-    columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-    return np.take_along_axis(similarity, columns, axis=1), columns
+    """Cosines and indices of the nearest keys of each query, the square root of their number.
+
+    Blocks of queries bound the memory to `2048 * len(keys)` numbers.
+    """
+    count = max(1, round(math.sqrt(len(keys))))
+    cosines, indices = [], []
+    for start in range(0, len(queries), 2048):
+        similarity = queries[start : start + 2048] @ keys.T
+        columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        cosines.append(np.take_along_axis(similarity, columns, axis=1))
+        indices.append(columns)
+    return np.concatenate(cosines), np.concatenate(indices)
 
 
 def _weighted_mean(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anomalyncd.data.files import write_atomically
@@ -65,7 +65,7 @@ class TrunkCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         parts = {"tokens": self.tokens, "bias": self.bias, "frozen": self.frozen}
         with write_atomically(path) as temporary:
-            temporary.write_bytes(save(parts))
+            save_file(parts, temporary)
 
     @classmethod
     def load(cls, path: Path) -> "TrunkCache":
@@ -113,11 +113,21 @@ def fill_cache(
     return cache
 
 
-def mapped_tokens(folder: Path, shape: tuple[int, ...]) -> Tensor:
-    """Tokens of a shape in a memory-mapped file, which is made where it is missing."""
-    flat = torch.from_file(
-        str(folder / MAPPED), shared=True, size=math.prod(shape), dtype=torch.bfloat16
-    )
+def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
+    """Tokens of a shape in a memory-mapped file.
+
+    Args:
+        folder: Holds the file, or will.
+        shape: Of the tokens.
+        new: Whether to make the file.
+
+    Raises:
+        ValueError: The file of another time has another size, or is gone.
+    """
+    path, count = folder / MAPPED, math.prod(shape)
+    if not new and not (path.is_file() and path.stat().st_size == 2 * count):
+        raise ValueError(f"'{path}' does not hold {count} tokens")
+    flat = torch.from_file(str(path), shared=True, size=count, dtype=torch.bfloat16)
     return flat.view(shape)
 
 
@@ -147,7 +157,7 @@ def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path
     shape = (*rows, *trunk.tokens.shape[1:])
     if 2 * math.prod(shape) > settings.memory_limit_gb * 1e9:
         folder.mkdir(parents=True, exist_ok=True)
-        tokens = mapped_tokens(folder, shape)
+        tokens = mapped_tokens(folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
     return TrunkCache(
