@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from anomalyncd.data.base_set import BaseSet as BaseSet
+    from anomalyncd.data.made_parts import made_part as made_part
     from anomalyncd.data.made_parts import make_parts as make_parts
     from anomalyncd.data.maps import Maps as Maps
     from anomalyncd.data.masks import Masks as Masks
@@ -23,6 +24,7 @@ _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "Masks": "data.masks",
     "Parts": "data.parts",
     "Verdicts": "result",
+    "made_part": "data.made_parts",
     "make_parts": "data.made_parts",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -38,6 +38,7 @@ def test_what_is_understood(folder: Path) -> None:
         maps=folder / "maps",
         ignore=folder / "masks",
         normals=folder / "photos" / "good",
+        normal_maps=[np.zeros((12, 18), np.float32)],
     )
     assert found.problems == []
     assert dict(found.facts) == {
@@ -51,6 +52,8 @@ def test_what_is_understood(folder: Path) -> None:
         "normal parts": "1, of which 1 can be read",
         "normal parts: width x height": "18x12 (1)",
         "normal parts: pixels": "colour and transparency, 8 bit (1)",
+        "normal parts: maps": "in memory (1)",
+        "normal parts: maps: scores": "0 to 0",
     }
 
 
@@ -99,10 +102,11 @@ def test_every_fault_is_found(folder: Path) -> None:
             "nowhere.png' does not exist",
             "has no masks; expected them under",
             "nowhere' does not exist",
+            "several of maps, masks and boxes are given",
         )
     ):
         assert message in found.problems[number].replace("\\", "/")
-    assert len(found.problems) == 8
+    assert len(found.problems) == 9
 
 
 def test_parts_that_cannot_be_opened_leave_the_rest_to_be_checked(folder: Path) -> None:

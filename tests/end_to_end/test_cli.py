@@ -152,6 +152,23 @@ def test_interrupted_command_says_how_to_go_on(
     succeed(*arguments)
 
 
+def test_point_between_ok_and_ng_reaches_predictions(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    succeed("discover", parts_folder, "--classes", 3, "--out", run, *options)
+    said = succeed("operate", run, "--escape-cost", 10, "--overkill-cost", 1)
+    assert "% of good parts" in said
+    assert "parts are NG" in succeed("predict", run, parts_folder)
+    predicted = read_table(run / "predictions" / parts_folder.name)
+    threshold = json.loads((run / "operating.json").read_text(encoding="utf-8"))["threshold"]
+    assert list(predicted["ok"]) == list(predicted["score"] <= threshold)
+    succeed("evaluate", run / "predictions" / parts_folder.name)
+    assert "0 of 12 parts changed" in succeed("compare", run, run)
+    both = json.loads(succeed("compare", run, run / "predictions" / parts_folder.name, "--json"))
+    assert both["n_shared"] == 12
+
+
 def test_demo_scores_itself_next_to_the_baseline(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

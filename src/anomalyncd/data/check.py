@@ -98,16 +98,16 @@ def check_data(
         _describe_classes(found, found.parts, parts)
         _check_maps(found, found.parts, sizes, maps)
         _check_marks(found, found.parts, sizes, masks, boxes, ignore)
+    if base is not None:
+        _check_base(found, base)
     plain = None if normals is None else found.attempt(lambda: as_parts(normals, "train"))
     if plain is not None:
         sizes = _read_images(found, plain, "normal parts")
         if normal_maps is not None:
-            _check_maps(found, plain, sizes, normal_maps)
+            _check_maps(found, plain, sizes, normal_maps, "normal parts: maps")
     if found.parts is not None:
         opened = found.parts
         found.attempt(lambda: refuse_combination(opened, plain, maps, masks, boxes, normal_maps))
-    if base is not None:
-        _check_base(found, base)
     return found
 
 
@@ -175,6 +175,7 @@ def _check_maps(
     parts: Parts,
     sizes: _Sizes,
     given: MapsLike | None,
+    what: str = "maps",
 ) -> None:
     if given is None and (parts.columns is None or MAP not in parts.columns):
         return
@@ -194,8 +195,8 @@ def _check_maps(
     good = [one for one in found.attempt_each(read, len(maps), "Checking maps") if one is not None]
     if good:
         lowest, highest = min(one[0] for one in good), max(one[1] for one in good)
-        found.facts.append(("maps", _counts(kind for _, _, kind in good)))
-        found.facts.append(("maps: scores", f"{lowest:.4g} to {highest:.4g}"))
+        found.facts.append((what, _counts(kind for _, _, kind in good)))
+        found.facts.append((f"{what}: scores", f"{lowest:.4g} to {highest:.4g}"))
 
 
 def _check_marks(

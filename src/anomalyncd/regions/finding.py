@@ -1,7 +1,7 @@
 """All regions of all parts, from maps or from masks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
 from anomalyncd.progress import track
 from anomalyncd.regions.masks import CodedMasks, encode_mask
-from anomalyncd.regions.mebin import binarise_all
+from anomalyncd.regions.mebin import Binarised, binarise_all
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import Regions, find_regions, regions_from_mask
 from anomalyncd.settings import MebinSettings, RegionSettings
@@ -47,7 +47,8 @@ def regions_of_maps(
     """
     tables, codes, counts = [], [], []
     binarised_maps = binarise_all(maps, bounds, mebin)
-    for index, binarised in enumerate(track(binarised_maps, "Finding regions", len(maps))):
+    for index, whole in enumerate(track(binarised_maps, "Finding regions", len(maps))):
+        binarised = _without_ignored(whole, index, maps)
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
         tables.append(find_regions(index, maps[index], binarised, size, bounds, settings))
         codes.append(encode_mask(binarised.mask))
@@ -70,6 +71,13 @@ def regions_of_masks(masks: Masks, sizes: NDArray[np.int64], settings: RegionSet
         tables.append(regions_from_mask(index, mask, size, settings))
         codes.append(encode_mask(mask))
     return _found(tables, codes, np.zeros((len(masks), 0), np.int64))
+
+
+def _without_ignored(binarised: Binarised, index: int, maps: Maps) -> Binarised:
+    """Ignored places hold the lowest score of a map, which may still be above its threshold."""
+    places = maps.ignored
+    ignored = None if places is None else places.at_size(index, binarised.mask.shape)
+    return binarised if ignored is None else replace(binarised, mask=binarised.mask & ~ignored)
 
 
 def _found(tables: list[Regions], codes: Iterable[bytes], counts: NDArray[np.int64]) -> Found:
