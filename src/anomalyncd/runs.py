@@ -50,7 +50,8 @@ def discover_run(
         estimator: Not fitted yet.
         parts: As for `AnomalyNCD.fit`.
         folder: A new or empty folder, or that of an interrupted run.
-        overwrite: Whether a finished run may be there; it stays until the new one is complete.
+        overwrite: Whether a finished run may be there; its tables and model stay until
+            the new ones are complete, its maps only if they fit the new run.
         inputs: Further arguments of `AnomalyNCD.fit`.
 
     Raises:
