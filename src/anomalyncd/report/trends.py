@@ -66,7 +66,7 @@ def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | Non
             continue
         spans = pd.cut(times[known.index], min(_N_SPANS, max(2, len(known) // 10)))
         totals = spans.value_counts(sort=False)
-        labels = [_label(span.left, times) for span in totals.index]
+        labels = [_label(max(span.left, times.min()), times) for span in totals.index]
         lines = []
         for index in sorted(set(known.loc[~known["normal"], "class"])):
             share = 100 * (known["class"] == index).groupby(spans, observed=False).mean()
