@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomalyncd.data.files import files_by_name
+from anomalyncd.data.fingerprint import fingerprint
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.map_files import write_map
 from anomalyncd.data.maps import Maps
@@ -83,17 +84,10 @@ def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dic
     compared = hashlib.sha256(repr((type(detector).__name__, detector.names)).encode())
     for tokens in detector.tensors:
         compared.update(tokens.cpu().contiguous().view(torch.uint8).numpy().data)
-    pictures = hashlib.sha256(repr(parts.names).encode())
-    for source in parts.sources:
-        if isinstance(source, Path):
-            state = source.stat()
-            pictures.update(f"{state.st_size} {state.st_mtime_ns} ".encode())
-        else:
-            pictures.update(f"{source.shape} ".encode() + source.tobytes())
     return {
         "settings": asdict(settings),
         "detector": compared.hexdigest(),
-        "parts": pictures.hexdigest(),
+        "parts": fingerprint((*parts.names, *parts.sources)),
     }
 
 

@@ -1,8 +1,10 @@
 """The true class of each part, for scoring alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
@@ -58,3 +60,24 @@ def labels_from_table(images: pd.DataFrame) -> tuple[str, ...]:
     if LABEL in images:
         return tuple(images[LABEL].str.strip())
     return labels_from_names(images["name"])
+
+
+def states_from_labels(
+    images: pd.DataFrame, normal: Collection[str] = NORMAL_LABELS
+) -> NDArray[np.int64] | None:
+    """What labels say of each part: whether it is defective.
+
+    Args:
+        images: A table of parts, see `labels_from_table`.
+        normal: Names of the normal class, in lower case.
+
+    Returns:
+        (N,): 1 where the label names a defect, 0 where it says normal, -1 where there is none; None
+        where no label says normal.
+    """
+    try:
+        labels = np.array([label.lower() for label in labels_from_table(images)])
+    except InputError:
+        return None
+    sound = np.isin(labels, list(normal))
+    return np.where(labels == "", -1, np.where(sound, 0, 1)) if sound.any() else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
+from anomalyncd.evaluation.labels import NORMAL_LABELS, states_from_labels
 from anomalyncd.finished_run import FinishedRun
 
 POINT = "operating.json"
@@ -139,12 +139,8 @@ def ok_and_defective(
     images: pd.DataFrame, normal: Collection[str] = NORMAL_LABELS
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
     """Scores of the parts known to be OK and of those known not to be; None where none is OK."""
-    try:
-        labels = np.array([label.lower() for label in labels_from_table(images)])
-    except InputError:
-        return None
-    is_ok, scores = np.isin(labels, list(normal)), images["score"].to_numpy()
-    return (scores[is_ok], scores[~is_ok & (labels != "")]) if is_ok.any() else None
+    states, scores = states_from_labels(images, normal), images["score"].to_numpy()
+    return None if states is None else (scores[states == 0], scores[states == 1])
 
 
 def write_point(point: OperatingPoint, folder: Path) -> None:

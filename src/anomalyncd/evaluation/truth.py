@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.data.inputs import MasksLike, open_ignored, open_masks
@@ -14,7 +13,7 @@ from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
 from anomalyncd.data.tables import is_table
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
+from anomalyncd.evaluation.labels import states_from_labels
 from anomalyncd.finished_run import FinishedRun
 
 _TRUTH = "ground_truth"
@@ -76,7 +75,7 @@ def truth_of_run(run: FinishedRun, masks: MasksLike | None = None) -> Truth | No
     parts = parts_of_run(run)
     given = _masks_beside(run) if masks is None else masks
     opened = None if given is None else open_masks(given, parts)
-    told = _told(run.images)
+    told = states_from_labels(run.images)
     if opened is None and told is None:
         return None
     ignored = ignored_in_run(run, parts)
@@ -147,12 +146,3 @@ def _root(run: FinishedRun) -> Path | None:
     if folder is None or not folder.is_dir():
         return None
     return folder / "test" if (folder / "test").is_dir() else folder
-
-
-def _told(images: pd.DataFrame) -> NDArray[np.int64] | None:
-    try:
-        labels = np.array([label.lower() for label in labels_from_table(images)])
-    except InputError:
-        return None
-    normal = np.isin(labels, NORMAL_LABELS)
-    return np.where(labels == "", -1, np.where(normal, 0, 1)) if normal.any() else None

@@ -1,8 +1,6 @@
 """Regions and tokens of a run that may be interrupted, so that it goes on after them."""
 
-import hashlib
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from anomalyncd.data.files import write_atomically
+from anomalyncd.data.fingerprint import fingerprint
 from anomalyncd.data.inputs import Inputs
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.maps import Maps
@@ -98,24 +97,6 @@ def made_from(
         "precision": str(encoder.vit.patch_embed.proj.weight.dtype),
         "seed": seed,
     }
-
-
-def fingerprint(sources: Iterable[Any]) -> str:
-    """Tells whether files (by size and time) or arrays (by content) are still the same.
-
-    Args:
-        sources: Paths, arrays, or anything with a `repr` of its own.
-    """
-    sha = hashlib.sha256()
-    for source in sources:
-        if isinstance(source, Path):
-            state = source.stat()
-            sha.update(f"{state.st_size} {state.st_mtime_ns} ".encode())
-        elif isinstance(source, np.ndarray):
-            sha.update(f"{source.shape} {source.dtype} ".encode() + source.tobytes())
-        else:
-            sha.update(f"{source!r} ".encode())
-    return sha.hexdigest()
 
 
 def _arrays(found: Found) -> dict[str, Any]:
