@@ -7,7 +7,9 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from typer.testing import CliRunner, Result
 
+from anomalyncd.cli import app
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer, VitConfig
 from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE, load_backbone
@@ -75,7 +77,11 @@ def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of the tiny backbone."""
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+def write_tiny_weights(path: Path) -> Path:
+    """Writes random weights of the tiny backbone, always the same."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         vit = VisionTransformer(TINY)
@@ -104,3 +110,24 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 def encoder(tiny: Path) -> RegionEncoder:
     """The tiny backbone with the quick settings, float32."""
     return RegionEncoder(load_backbone("tiny", tiny), QUICK.encoder)
+
+
+@pytest.fixture
+def options(tiny: Path) -> list[str]:
+    """Options that make a command use the tiny backbone."""
+    return ["--backbone", "tiny", "--weights", str(tiny)]
+
+
+def call(*arguments: object) -> Result:
+    """What a command says and returns; errors that are no exit are raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def succeed(*arguments: object) -> str:
+    """What a command prints that has to succeed."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,11 +23,10 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
 from anomalyncd.cli import app
-from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.model.weights import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
 
 sys.path.append(str(Path(__file__).parents[1]))
-from conftest import TINY, damage, picture, use_tiny
+from conftest import TINY, damage, picture, use_tiny, write_tiny_weights
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guide" / "bad-inputs.md"
@@ -987,14 +985,7 @@ def use_weights(folder: Path, patch: pytest.MonkeyPatch) -> None:
     patch.delitem(BACKBONES, "tiny")
     patch.setitem(BACKBONES, DEFAULT_BACKBONE, TINY)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "weights.safetensors"
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        vit = VisionTransformer(TINY)
-        torch.nn.init.normal_(vit.cls_token)
-        torch.nn.init.normal_(vit.pos_embed, std=0.1)
-        save_file(vit.state_dict(), path)
-    patch.setenv(WEIGHTS_VARIABLE, str(path))
+    patch.setenv(WEIGHTS_VARIABLE, str(write_tiny_weights(folder / "weights.safetensors")))
 
 
 @pytest.fixture(scope="module")

@@ -9,33 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 import anomalyncd
 from anomalyncd import AnomalyNCD
-from anomalyncd.cli import app
 from anomalyncd.data import made_parts
 from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
-from conftest import damage, picture
-
-
-@pytest.fixture
-def options(tiny: Path) -> list[str]:
-    return ["--backbone", "tiny", "--weights", str(tiny)]
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def succeed(*arguments: object) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
+from conftest import call, damage, picture, succeed
 
 
 def test_discover_predict_and_evaluate_as_the_api_does(

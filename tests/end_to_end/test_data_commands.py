@@ -7,17 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from anomalyncd import AnomalyNCD
-from anomalyncd.cli import app
 from anomalyncd.finished_run import read_table as read_images
-from conftest import SIZE, damage
-
-
-@pytest.fixture
-def options(tiny: Path) -> list[str]:
-    return ["--backbone", "tiny", "--weights", str(tiny)]
+from conftest import SIZE, call, damage, succeed
 
 
 @pytest.fixture
@@ -37,19 +30,6 @@ def manifest(parts_folder: Path, tmp_path: Path) -> Path:
     ]
     pd.DataFrame(rows).to_csv(path, index=False, sep=";")
     return path
-
-
-def call(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def succeed(*arguments: object) -> str:
-    result = call(*arguments)
-    assert result.exit_code == 0, result.output
-    return result.stdout
 
 
 def test_a_manifest_is_carried_to_every_output(
