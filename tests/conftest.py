@@ -9,10 +9,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
+from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.cli import app
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer, VitConfig
-from anomalyncd.model.weights import BACKBONES, CACHE_VARIABLE, WEIGHTS_VARIABLE, load_backbone
+from anomalyncd.model.weights import BACKBONES, WEIGHTS_VARIABLE, load_backbone
 from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import (
     PRESETS,
@@ -103,6 +104,7 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setitem(BACKBONES, "tiny", TINY)
     monkeypatch.setitem(PRESETS, "default", QUICK)
     monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+    monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
 
 
@@ -110,6 +112,20 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
 def encoder(tiny: Path) -> RegionEncoder:
     """The tiny backbone with the quick settings, float32."""
     return RegionEncoder(load_backbone("tiny", tiny), QUICK.encoder)
+
+
+@pytest.fixture
+def forwards(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one with every image that goes through the backbone."""
+    seen: list[int] = []
+    embed = VisionTransformer.embed
+
+    def counted(vit: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
+        seen.extend(range(len(images)))
+        return embed(vit, images)
+
+    monkeypatch.setattr(VisionTransformer, "embed", counted)
+    return seen
 
 
 @pytest.fixture

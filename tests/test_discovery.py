@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from anomalyncd import AnomalyNCD, InputError, Parts
+from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.detect.memory_bank import MemoryBank
 from conftest import QUICK, damage, picture
 
@@ -101,7 +102,9 @@ def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
     assert np.array_equal(model.predict(parts, masks=tmp_path), model.labels_)
 
 
-def test_base_set_takes_part(build: Build, parts_folder: Path, tmp_path: Path) -> None:
+def test_base_set_takes_part(
+    build: Build, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for index in range(4):
         for kind in ("line", "spot"):
             image = tmp_path / "base" / "test" / kind / f"{index}.png"
@@ -116,6 +119,8 @@ def test_base_set_takes_part(build: Build, parts_folder: Path, tmp_path: Path) -
     helped = build().fit(parts_folder, base=tmp_path / "base")
     assert helped.verdicts_.probabilities.shape[1] == 3
     assert not np.array_equal(alone.verdicts_.features, helped.verdicts_.features)
+    # It was read once; what is missing cannot be called.
+    monkeypatch.delattr("anomalyncd.training.base_cache.fill_cache")
     again = build().fit(parts_folder, base=tmp_path / "base")
     assert np.array_equal(helped.verdicts_.probabilities, again.verdicts_.probabilities)
 
@@ -231,3 +236,24 @@ def test_maps_and_masks_exclude_each_other(build: Build, parts_folder: Path) -> 
         build().fit(parts_folder, maps=parts_folder, masks=parts_folder)
     with pytest.raises(InputError, match="without maps of their own"):
         build().fit(parts_folder, maps=parts_folder, normals=parts_folder)
+
+
+def test_limit_of_the_cache_is_checked_first(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "plenty")
+    with pytest.raises(InputError, match=f"{LIMIT_VARIABLE}='plenty' cannot be used"):
+        build().fit("nowhere")
+
+
+def test_run_does_without_a_cache_that_cannot_be_written(
+    build: Build,
+    parts_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = build().fit(parts_folder)
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
+    model = build().fit(parts_folder)
+    assert np.array_equal(model.verdicts_.probabilities, expected.verdicts_.probabilities)
+    assert any("nothing more is kept" in message for message in caplog.messages)

@@ -319,7 +319,8 @@ def _name(parts: Path) -> str:
 
 
 def _source(path: Path) -> str:
-    from anomalyncd.model.weights import WEIGHTS_VARIABLE, cache_folder
+    from anomalyncd.cache import cache_folder
+    from anomalyncd.model.weights import WEIGHTS_VARIABLE
 
     if os.environ.get(WEIGHTS_VARIABLE):
         return f"named by {WEIGHTS_VARIABLE}"

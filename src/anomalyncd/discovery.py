@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import NotFittedError
 
+from anomalyncd.cache import cache_limit
 from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check_inputs
 from anomalyncd.data.maps import MapsLike
 from anomalyncd.detect.anomaly_maps import Detector
@@ -203,6 +204,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.precision not in PRECISIONS:
             raise InputError(f"precision {self.precision!r} is not known; use bf16 or fp32")
         check_seed(self.random_state)
+        cache_limit()
         check_backbone(self.backbone, Path(self.weights) if self.weights else None)
         resolve_device(self.device)
 

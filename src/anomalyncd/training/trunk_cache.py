@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from anomalyncd.data.files import write_atomically
 from anomalyncd.model.pixels import to_tensor
 from anomalyncd.model.region_encoder import RegionEncoder, Trunk
 from anomalyncd.progress import track
@@ -59,18 +57,6 @@ class TrunkCache:
         """The central views of all regions, in order, in batches."""
         for regions in torch.arange(len(self)).split(size):
             yield self.batch(regions, torch.zeros_like(regions), device)
-
-    def save(self, path: Path) -> None:
-        """Writes the cache as one safetensors file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parts = {"tokens": self.tokens, "bias": self.bias, "frozen": self.frozen}
-        with write_atomically(path) as temporary:
-            save_file(parts, temporary)
-
-    @classmethod
-    def load(cls, path: Path) -> "TrunkCache":
-        """Reads what `save` wrote; the tokens stay on disk until they are used."""
-        return cls(**load_file(path))
 
 
 def fill_cache(
