@@ -13,11 +13,9 @@ from PIL import Image
 from anomalyncd import AnomalyNCD, InputError, steps
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect import anomaly_maps
-from anomalyncd.evaluation.baselines import kmeans_on_whole_images
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
 from anomalyncd.evaluation.operating import OperatingPoint, write_point
 from anomalyncd.finished_run import read_table
-from anomalyncd.model.weights import load_backbone
 from anomalyncd.runs import discover_run
 from conftest import QUICK, picture
 
@@ -286,11 +284,3 @@ def test_names_that_look_like_numbers_stay_names(tmp_path: Path) -> None:
     (tmp_path / "images.csv").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="is damaged"):
         read_table(tmp_path)
-
-
-def test_baseline_tells_obvious_classes_apart(tiny: Path) -> None:
-    pictures = [np.full((50, 70), level, np.uint8) for level in (10, 10, 10, 240, 240)]
-    vit = load_backbone("tiny", tiny)
-    clusters = kmeans_on_whole_images(vit, Parts.from_list(pictures), 2, seed=0)
-    assert len(set(clusters[:3])) == len(set(clusters[3:])) == 1
-    assert clusters[0] != clusters[3]

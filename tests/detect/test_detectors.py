@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from anomalyncd.cache import LIMIT_VARIABLE
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.anomaly_maps import anomaly_map, write_anomaly_maps
+from anomalyncd.detect.features import reading_of
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.tokens import TokenReader
 from anomalyncd.settings import DetectorSettings
 from conftest import QUICK, damage, picture
 
@@ -55,7 +58,8 @@ def test_mutual_scoring_is_the_mean_over_the_closest_references() -> None:
 def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: Parts | None) -> None:
     parts = Parts.from_list([picture("good", index) for index in range(6)] + [picture("spot", 6)])
     detector = fit_detector(encoder.vit, parts, normals, QUICK.detector, 0)
-    scores = anomaly_map(encoder.vit, parts.image(6), detector, QUICK.detector, parts.names[6])
+    tokens = TokenReader(encoder.vit, reading_of(QUICK.detector)).read(parts, 6)
+    scores = anomaly_map(tokens, detector, QUICK.detector, parts.names[6])
     marked = damage("spot", 6)
     rows, columns = marked.nonzero()
     y = int(rows.mean() * scores.shape[0] / marked.shape[0])
@@ -80,3 +84,28 @@ def test_one_normal_image_is_enough(encoder: RegionEncoder, tmp_path: Path) -> N
 def test_one_part_without_normal_images_is_refused(encoder: RegionEncoder) -> None:
     with pytest.raises(InputError, match="give two or more"):
         fit_detector(encoder.vit, NORMALS.select([0]), None, QUICK.detector, 0)
+
+
+@pytest.mark.parametrize("with_normals", [False, True])
+def test_maps_are_equal_with_and_without_the_cache(
+    encoder: RegionEncoder,
+    forwards: list[int],
+    tmp_path: Path,
+    with_normals: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vit = encoder.set_trunk_precision(torch.bfloat16).vit
+    parts = Parts.from_list([picture("spot", index) for index in range(4)])
+    normals = Parts.from_list([picture("good", 9)], ["n"]) if with_normals else None
+    n_images = 5 if with_normals else 4
+
+    def maps(name: str) -> list[bytes]:
+        detector = fit_detector(vit, parts, normals, QUICK.detector, 0)
+        written = write_anomaly_maps(vit, parts, detector, QUICK.detector, tmp_path / name)
+        return [one.tobytes() for one in written]
+
+    first, n_first = maps("first"), len(forwards)
+    second, n_second = maps("second"), len(forwards)
+    monkeypatch.setenv(LIMIT_VARIABLE, "0")
+    assert first == second == maps("without")
+    assert n_first == n_second == n_images

@@ -134,13 +134,13 @@ def test_cls_row_equals_the_full_block(biased: bool, layer_scale: bool) -> None:
 
 
 @torch.no_grad()
-def test_patch_maps_are_the_tokens_between_the_blocks() -> None:
+def test_tokens_between_the_blocks() -> None:
     vit = _random(VisionTransformer(VitConfig(7, 32, 3, 4, grid=4, n_registers=2)))
     assert isinstance(vit, VisionTransformer)
     images = _images(21, 35)
-    first, last = vit.patch_maps(images, (0, 2))
-    tokens = vit.blocks[0](vit.embed(images))
-    assert first.shape == (2, 32, 3, 5)
-    torch.testing.assert_close(first[1, :, 2, 3], tokens[1, 3 + 2 * 5 + 3])
-    normed = vit.norm(last.flatten(2).transpose(1, 2))
-    torch.testing.assert_close(normed, vit(images)[:, 3:])
+    left = vit.tokens_after(images, (0, 2))
+    assert list(left) == [0, 2]
+    torch.testing.assert_close(left[0], vit.blocks[0](vit.embed(images)))
+    torch.testing.assert_close(vit.norm(left[2]), vit(images))
+    vit.blocks[1].bfloat16()
+    assert vit.tokens_after(images, (1, 2))[1].dtype == torch.bfloat16

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.data.decoding import unreadable
 
 
 def fingerprint(sources: Iterable[Any]) -> str:
@@ -24,3 +27,18 @@ def fingerprint(sources: Iterable[Any]) -> str:
         else:
             sha.update(f"{source!r} ".encode())
     return sha.hexdigest()
+
+
+def content_digest(image: Path | NDArray[np.uint8]) -> str:
+    """SHA-256 of the bytes of an image file, or of the pixels of an image in memory.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if not isinstance(image, Path):
+        return fingerprint([image])
+    try:
+        with image.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(image, "image", error) from error

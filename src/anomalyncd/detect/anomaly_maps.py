@@ -17,8 +17,10 @@ from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.map_files import write_map
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.features import area_sides, patch_features
+from anomalyncd.detect.features import patch_features, reading_of
 from anomalyncd.errors import InputError
+from anomalyncd.model.pixels import area_sides
+from anomalyncd.model.tokens import TokenReader, Tokens
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
@@ -71,11 +73,12 @@ def write_anomaly_maps(
         InputError: The folder holds maps that were not made here.
     """
     _keep_only_maps_of(_origin(parts, detector, settings), folder)
+    reader = TokenReader(vit, reading_of(settings))
     paths = tuple(folder / f"{name}.npy" for name in parts.names)
     for index, path in enumerate(track(paths, "Scoring parts")):
         if not path.is_file():
-            image = parts.image(index)
-            write_map(path, anomaly_map(vit, image, detector, settings, parts.names[index]))
+            tokens = reader.read(parts, index)
+            write_map(path, anomaly_map(tokens, detector, settings, parts.names[index]))
     return Maps(parts.names, paths)
 
 
@@ -107,17 +110,12 @@ def _keep_only_maps_of(origin: dict[str, Any], folder: Path) -> None:
 
 
 def anomaly_map(
-    vit: VisionTransformer,
-    image: NDArray[np.uint8],
-    detector: Detector,
-    settings: DetectorSettings,
-    name: str,
+    tokens: Tokens, detector: Detector, settings: DetectorSettings, name: str
 ) -> NDArray[np.float32]:
     """The anomaly map of one image.
 
     Args:
-        vit: The backbone, on its device and in its precision.
-        image: RGB, (H, W, 3), uint8.
+        tokens: What the backbone says of it, see `reading_of`.
         detector: What scores it.
         settings: As the detector was made with.
         name: Of the image, which is never compared with itself.
@@ -125,8 +123,8 @@ def anomaly_map(
     Returns:
         Scores 0..2, (h, w), with the aspect ratio of the image and `settings.map_size`² pixels.
     """
-    features = patch_features(vit, image, settings)
+    features = patch_features(tokens, settings)
     scores = detector.patch_scores(features, name).numpy()
     smooth = cv2.GaussianBlur(scores, (0, 0), settings.smoothing)
-    height, width = area_sides(image, settings.map_size, 1)
+    height, width = area_sides(tokens.size, settings.map_size, 1)
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.coreset import coreset
-from anomalyncd.detect.features import patch_features
+from anomalyncd.detect.features import patch_features, reading_of
+from anomalyncd.model.tokens import TokenReader
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
@@ -55,11 +56,12 @@ def fit_memory_bank(
         seed: Of the candidates and the coreset.
     """
     rng = np.random.default_rng(seed)
+    reader = TokenReader(vit, reading_of(settings))
     most = max(1, settings.n_candidates // len(normals))
     candidates: list[list[Tensor]] = []
     names: list[str] = []
     for index in track(range(len(normals)), "Reading normal images"):
-        features = patch_features(vit, normals.image(index), settings)
+        features = patch_features(reader.read(normals, index), settings)
         count = features[0][0].numel()
         chosen = torch.from_numpy(rng.permutation(count)[:most])
         candidates.append([one.flatten(1).T[chosen].to("cpu", torch.bfloat16) for one in features])

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.features import patch_features
+from anomalyncd.detect.features import patch_features, reading_of
 from anomalyncd.errors import InputError
+from anomalyncd.model.tokens import TokenReader
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
@@ -72,8 +73,9 @@ def fit_mutual_scoring(
     count = min(settings.n_references, len(parts))
     chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
     selected = parts.select(chosen.tolist())
+    reader = TokenReader(vit, reading_of(settings))
     features = [
-        patch_features(vit, selected.image(i), settings)
+        patch_features(reader.read(selected, i), settings)
         for i in track(range(count), "Reading references")
     ]
     tokens = tuple(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.model.pixels import normalise, resize, to_tensor
+from anomalyncd.model.tokens import Reading, TokenReader
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 
@@ -27,11 +27,11 @@ def kmeans_on_whole_images(
     Returns:
         Cluster of each part, (N,).
     """
-    weight = vit.patch_embed.proj.weight
-    tokens = []
+    last = vit.config.depth - 1
+    reader = TokenReader(vit, Reading(_SIDE, cls_layers=(last,), square=True))
+    indices = track(range(len(parts)), "Reading whole images")
+    cls = torch.stack([reader.read(parts, index).cls[0] for index in indices])
     with torch.inference_mode():
-        for index in track(range(len(parts)), "Reading whole images"):
-            pixels = normalise(to_tensor(resize(parts.image(index), _SIDE, _SIDE)[None]))
-            tokens.append(vit(pixels.to(weight.device, weight.dtype))[0, 0].float().cpu())
-    model = KMeans(n_classes, n_init=10, random_state=seed).fit(torch.stack(tokens).numpy())
+        tokens = vit.norm(cls).float().cpu()
+    model = KMeans(n_classes, n_init=10, random_state=seed).fit(tokens.numpy())
     return np.asarray(model.labels_, np.int64)

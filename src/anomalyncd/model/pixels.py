@@ -17,6 +17,19 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return np.asarray(cv2.resize(image, (width, height), interpolation=method))
 
 
+def area_sides(size: tuple[int, int], side: int, unit: int) -> tuple[int, int]:
+    """Height and width of the area of a square, in whole units, the aspect ratio kept.
+
+    Args:
+        size: Height and width that the ratio is taken from.
+        side: Of the square.
+        unit: What both are multiples of.
+    """
+    scale = side / (size[0] * size[1]) ** 0.5 / unit
+    height, width = (max(1, round(length * scale)) * unit for length in size)
+    return height, width
+
+
 def to_tensor(images: NDArray[np.uint8]) -> Tensor:
     """Colours 0..1, (B, 3, H, W), float32, of images (B, H, W, 3)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255

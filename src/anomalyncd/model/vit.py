@@ -1,6 +1,8 @@
 """Vision transformer that loads DINO and DINOv2 weights under timm's parameter names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -211,22 +213,20 @@ class VisionTransformer(nn.Module):
         normed: Tensor = self.norm(tokens)
         return normed
 
-    def patch_maps(self, images: Tensor, layers: tuple[int, ...]) -> list[Tensor]:
-        """Patch tokens as they leave the named blocks, without the final LayerNorm.
+    def tokens_after(self, images: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
+        """All tokens as they leave the named blocks, without the final LayerNorm.
 
         Args:
             images: (B, 3, H, W), normalised, H and W multiples of the patch size.
-            layers: Block indices, counted from 0, ascending.
+            layers: Block indices, counted from 0; no block after the last of them is run.
 
         Returns:
-            One tensor a layer, (B, D, H / P, W / P).
+            For each of them (B, T, D), in the precision of the block.
         """
-        size = self.config.patch_size
-        rows, columns = images.shape[-2] // size, images.shape[-1] // size
-        tokens, maps = self.embed(images), []
-        for index, block in enumerate(self.blocks[: layers[-1] + 1]):
-            tokens = block(tokens)
+        tokens, left = self.embed(images), {}
+        for index in range(max(layers) + 1):
+            block = cast(Block, self.blocks[index])
+            tokens = block(tokens.to(block.norm1.weight.dtype))
             if index in layers:
-                patches = tokens[:, self.n_prefix :].transpose(1, 2)
-                maps.append(patches.unflatten(2, (rows, columns)))
-        return maps
+                left[index] = tokens
+        return left
