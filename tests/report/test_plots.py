@@ -57,14 +57,3 @@ def test_heat_map_draws_what_is_there() -> None:
 
 def test_curves_of_one_point() -> None:
     parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 7), (0.001, 0.002), (0, 12345)])
-def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
-    ticks = plots._ticks(low, high)
-    assert len(ticks) <= 7
-    assert all(low - 1e-9 <= tick <= high + 1e-6 for tick in ticks)
-
-
-def test_counts_have_whole_ticks() -> None:
-    assert plots._ticks(0, 1, whole=True) == [0, 1]
