@@ -20,6 +20,7 @@ from anomalyncd.cli_options import (
     IgnorePath,
     MapsFolder,
     MasksFolder,
+    NormalMapsFolder,
     NormalsFolder,
     PartsFolder,
     RunFolder,
@@ -67,9 +68,7 @@ def discover(
         typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
     ] = None,
     normals: NormalsFolder = None,
-    normal_maps: Annotated[
-        Path | None, typer.Option(help="Anomaly maps of the normal parts, next to --maps.")
-    ] = None,
+    normal_maps: NormalMapsFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/PARTS]")] = None,
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
     backbone: Backbone = None,

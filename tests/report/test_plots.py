@@ -36,6 +36,19 @@ def test_histogram_holds_every_value(one: list[float], other: list[float]) -> No
     assert sum(bars) == pytest.approx(unit * (len(one) + len(other)), abs=0.06 * len(bars))
 
 
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30), st.floats(-1e3, 1e3))
+def test_logarithmic_histogram(values: list[float], mark: float) -> None:
+    groups = [("one", 0, np.array(values)), ("none", 1, np.zeros(0))]
+    root = parsed(plots.log_histogram(groups, "score", (mark, "floor"), "title"))
+    edges = np.histogram_bin_edges([mark, *values], 24)
+    counts = np.histogram(values, edges)[0]
+    heights = [float(box.attrib["height"]) for box in root.findall(".//{*}g/{*}rect")]
+    assert len(heights) == np.count_nonzero(counts)
+    tallest = np.log10(counts.max()) + plots._ONE_PART
+    expected = (np.log10(counts[counts > 0]) + plots._ONE_PART) / tallest * max(heights)
+    assert heights == pytest.approx(expected, abs=0.2)
+
+
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=64))
 def test_count_curve(counts: list[int]) -> None:
     parsed(plots.count_curve(np.array(counts), len(counts) // 2, "title"))

@@ -37,6 +37,7 @@ class Plot:
         self.x_label, self.y_label = x_label, y_label
         self.x_ticks, self.counts = x_ticks, counts
         self.x_names: list[str] = []
+        self.y_names: list[tuple[float, str]] = []
         self.marks: list[str] = []
 
     def _x(self, value: float) -> float:
@@ -76,11 +77,11 @@ class Plot:
         """The whole plot; a legend stands above it."""
         bottom = self.height - 46
         axes = [f'<line class="axis" x1="58" x2="{WIDTH - 20}" y1="{bottom}" y2="{bottom}"/>']
-        for value in round_ticks(*self.y_range, self.counts):
+        for value, name in self._y_labels():
             y = self._y(value)
             axes.append(
                 f'<line class="grid" x1="58" x2="{WIDTH - 20}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                f'<text class="soft" x="50" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+                f'<text class="soft" x="50" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
             )
         for value, name in self._x_labels():
             axes.append(
@@ -106,6 +107,11 @@ class Plot:
             return [(i, n) for i, n in enumerate(self.x_names) if i % step == 0]
         ticks = round_ticks(*self.x_range) if self.x_ticks is None else self.x_ticks
         return [(value, f"{value:g}") for value in ticks]
+
+    def _y_labels(self) -> list[tuple[float, str]]:
+        if self.y_names:
+            return self.y_names
+        return [(value, f"{value:g}") for value in round_ticks(*self.y_range, self.counts)]
 
 
 def _legend_places(count: int) -> list[tuple[int, int]]:

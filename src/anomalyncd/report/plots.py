@@ -14,6 +14,8 @@ from anomalyncd.report.axes import WIDTH, Plot, as_svg, shorten
 
 N_COLOURS = 9
 """Colours of classes, the normal one's first; further classes take them again."""
+_ONE_PART = 0.3
+"""Height of a bar of one part on a logarithmic axis, in powers of ten."""
 
 
 def colour(index: int) -> str:
@@ -67,6 +69,37 @@ def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str
             if number:
                 plot.box(start, stop, low, low + number, colour(index))
         base = base + count
+    return plot.svg(title, [(name, colour(index)) for name, index, _ in groups])
+
+
+def log_histogram(
+    groups: Sequence[tuple[str, int, NDArray[np.float64]]],
+    x_label: str,
+    mark: tuple[float, str],
+    title: str,
+) -> str:
+    """Histogram over any range with logarithmic counts, groups side by side in each span.
+
+    Args:
+        groups: Name, class whose colour it takes, and values of each group; one value at least.
+        x_label: What runs to the right.
+        mark: Position and label of an upright line.
+        title: For those who cannot see it.
+    """
+    everything = np.concatenate([[mark[0]], *(values for _, _, values in groups)])
+    edges = np.histogram_bin_edges(everything, 24)
+    counts = [np.histogram(values, edges)[0] for _, _, values in groups]
+    most = max(int(count.max()) for count in counts)
+    height = np.log10(max(most, 1)) + _ONE_PART
+    plot = Plot((edges[0], edges[-1]), (0, 1.12 * height), x_label, "parts", height=260)
+    ticks = [one * 10**power for power in range(7) for one in (1, 2, 5)]
+    plot.y_names = [(np.log10(one) + _ONE_PART, str(one)) for one in ticks if one <= most]
+    step = (edges[1] - edges[0]) / len(groups)
+    for place, ((_, index, _), count) in enumerate(zip(groups, counts, strict=True)):
+        for start, number in zip(edges[:-1] + place * step, count, strict=True):
+            if number:
+                plot.box(start, start + step, 0, np.log10(number) + _ONE_PART, colour(index))
+    plot.mark(*mark)
     return plot.svg(title, [(name, colour(index)) for name, index, _ in groups])
 
 
