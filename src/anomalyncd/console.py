@@ -146,7 +146,7 @@ def _print_maxima(inspection: "Inspection") -> None:
     """A histogram of the maxima of the maps, the highest first."""
     import numpy as np
 
-    edges = np.histogram_bin_edges([*inspection.maxima, inspection.bounds.low], _N_BARS)
+    edges = inspection.edges(_N_BARS)
     total, _ = np.histogram(inspection.maxima, edges)
     without, _ = np.histogram(inspection.maxima[inspection.without], edges)
     table = Table(title="Highest score of each map", title_justify="left", box=None)

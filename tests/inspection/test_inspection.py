@@ -50,6 +50,15 @@ def test_sound_maps_leave_no_doubt() -> None:
     assert seen.median_covered == pytest.approx(25**2 / SIDE**2)
 
 
+def test_edges_hold_all_maxima_and_the_floor() -> None:
+    seen = inspected(sound_maps())
+    edges = seen.edges(4)
+    assert (edges[0], edges[-1]) == (min(seen.bounds.low, seen.maxima.min()), 1)
+    equal = replace(seen, maxima=np.full(N_PARTS, seen.bounds.low + 1e-17))
+    assert (np.diff(equal.edges(24)) > 0).all()
+    assert np.histogram(equal.maxima, equal.edges(24))[0].sum() == N_PARTS
+
+
 def test_facts_are_those_of_the_maps() -> None:
     said = dict(facts(inspected(sound_maps())))
     assert said["without a region"] == "8 of 20 parts (40 %)"

@@ -60,6 +60,13 @@ class Inspection:
         """The part with the highest score."""
         return int(self.maxima.argmax())
 
+    def edges(self, count: int) -> NDArray[np.float64]:
+        """(count + 1,), ascending: ends of equal spans that hold all maxima and the floor."""
+        scores = np.array([*self.maxima, *self.normal_maxima, self.bounds.low])
+        low, high = scores.min(), scores.max()
+        least = max(1e-6 * float(np.abs(scores).max()), 1e-12)
+        return np.linspace(low, max(high, low + least), count + 1)
+
     @property
     def origin_of_floor(self) -> str:
         """How the lower end of the score range came about, in words."""

@@ -18,6 +18,7 @@ from anomalyncd.report.pictures import PART_SIDE, coded, outlined
 from anomalyncd.report.plots import log_histogram
 
 PAGE = "inspect.html"
+_N_SPANS = 24
 _N_SPREAD, _N_AT_BORDER = 8, 4
 _BRIGHTEST_GREY, _DARKEST_HEAT = 120, 96
 
@@ -81,7 +82,9 @@ def _histogram(seen: Inspection) -> str:
     if len(seen.normal_maxima):
         groups.append(("normal parts", 4, seen.normal_maxima))
     mark = (seen.bounds.low, f"floor {seen.bounds.low:.3g}")
-    return log_histogram(groups, "highest score", mark, "Highest score of each map")
+    return log_histogram(
+        groups, seen.edges(_N_SPANS), "highest score", mark, "Highest score of each map"
+    )
 
 
 def _pair(seen: Inspection, parts: Parts, index: int, bottom: float) -> tuple[str, str]:

@@ -74,6 +74,7 @@ def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str
 
 def log_histogram(
     groups: Sequence[tuple[str, int, NDArray[np.float64]]],
+    edges: NDArray[np.float64],
     x_label: str,
     mark: tuple[float, str],
     title: str,
@@ -81,13 +82,12 @@ def log_histogram(
     """Histogram over any range with logarithmic counts, groups side by side in each span.
 
     Args:
-        groups: Name, class whose colour it takes, and values of each group; one value at least.
+        groups: Name, class whose colour it takes, and values of each group.
+        edges: Ends of the spans, ascending, all equally wide.
         x_label: What runs to the right.
         mark: Position and label of an upright line.
         title: For those who cannot see it.
     """
-    everything = np.concatenate([[mark[0]], *(values for _, _, values in groups)])
-    edges = np.histogram_bin_edges(everything, 24)
     counts = [np.histogram(values, edges)[0] for _, _, values in groups]
     most = max(int(count.max()) for count in counts)
     height = np.log10(max(most, 1)) + _ONE_PART
