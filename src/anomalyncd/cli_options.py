@@ -35,6 +35,9 @@ NormalsFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Photographs of normal parts, or a manifest's rows with split 'train'."),
 ]
+NormalMapsFolder: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Anomaly maps of the normal parts, next to --maps.")
+]
 Backbone: TypeAlias = Annotated[
     str | None, typer.Option(help="timm's name of a vision transformer, DINO or DINOv2.")
 ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from anomalyncd.evaluation.comparison import Comparison
     from anomalyncd.evaluation.evaluate import Evaluation
     from anomalyncd.evaluation.map_evaluation import MapEvaluation
+    from anomalyncd.inspection.inspection import Inspection
 
 
 def say(line: str) -> None:
@@ -122,3 +123,39 @@ def print_changes(comparison: "Comparison", first: str, second: str) -> None:
     for names, where in ((comparison.only_first, first), (comparison.only_second, second)):
         if names:
             say(f"{len(names)} parts are in {where} alone")
+
+
+_N_BARS, _BAR = 12, 36
+
+
+def print_inspection(inspection: "Inspection") -> None:
+    """Prints what MEBin makes of anomaly maps, and what looks off about them."""
+    from anomalyncd.inspection.doubts import doubts
+    from anomalyncd.inspection.words import facts
+
+    print_facts(facts(inspection))
+    _print_maxima(inspection)
+    found = doubts(inspection)
+    for doubt in found:
+        Console(highlight=False, markup=False).print(f"Look: {doubt}", style="yellow")
+    if not found:
+        say("Nothing looks off.")
+
+
+def _print_maxima(inspection: "Inspection") -> None:
+    """A histogram of the maxima of the maps, the highest first."""
+    import numpy as np
+
+    edges = inspection.edges(_N_BARS)
+    total, _ = np.histogram(inspection.maxima, edges)
+    without, _ = np.histogram(inspection.maxima[inspection.without], edges)
+    table = Table(title="Highest score of each map", title_justify="left", box=None)
+    table.add_column("score", justify="right")
+    table.add_column("parts", justify="right")
+    table.add_column("no region", justify="right")
+    table.add_column("")
+    for index in reversed(range(_N_BARS)):
+        bar = "#" * -(-_BAR * int(total[index]) // int(total.max()))
+        counts = (str(total[index]), str(without[index]))
+        table.add_row(f"{edges[index]:.3g} to {edges[index + 1]:.3g}", *counts, bar)
+    Console().print(table)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import NotFittedError
 
 from anomalyncd.cache import cache_limit
-from anomalyncd.data.inputs import BaseLike, Inputs, MasksLike, PartsLike, check_inputs
+from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs
 from anomalyncd.data.maps import MapsLike
 from anomalyncd.detect.anomaly_maps import Detector
 from anomalyncd.errors import InputError
@@ -21,6 +21,7 @@ from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
 from anomalyncd.persistence import read_model, write_model
+from anomalyncd.preconditions import require_enough_parts, require_n_classes, require_same_kind
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
@@ -125,13 +126,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: Something given cannot be used; nothing long has started then.
         """
-        n_classes = _required(self.n_classes)
+        n_classes = require_n_classes(self.n_classes)
         settings = resolve_settings(self.preset).resolved(with_base=base is not None)
         self._check_parameters()
         self.stages_ = Stages()
         with self.stages_("check"):
             inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
-            _require_regions(len(inputs.parts), n_classes)
+            require_enough_parts(len(inputs.parts), n_classes)
             encoder = self._encoder(settings)
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
@@ -185,7 +186,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("call fit first, or load a saved model")
         settings = resolve_settings(self.preset).central_views_only()
         inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
-        _require_same_kind(inputs, self.range_, self.detector_)
+        require_same_kind(inputs, self.range_, self.detector_)
         with _work_folder(folder) as work:
             place = Workplace(self.model_.encoder, settings, self.random_state, work, Stages())
             maps = inputs.maps
@@ -274,35 +275,3 @@ def _work_folder(folder: str | Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         yield Path(temporary)
-
-
-def _required(n_classes: int | None) -> int:
-    if n_classes is None:
-        raise InputError(
-            "the number of classes is not given; pass n_classes (on the command line --classes), "
-            "the kinds of defects you expect and one more for normal parts"
-        )
-    if n_classes < 2:
-        raise InputError(f"n_classes={n_classes} cannot be used; give 2 or more")
-    return n_classes
-
-
-def _require_regions(n_parts: int, n_classes: int) -> None:
-    if n_parts < n_classes:
-        raise InputError(
-            f"{n_parts} parts cannot be sorted into {n_classes} classes; give more parts or "
-            "ask for fewer classes"
-        )
-
-
-def _require_same_kind(
-    inputs: Inputs, bounds: ScoreRange | None, detector: Detector | None
-) -> None:
-    if inputs.masks is not None:
-        return
-    if bounds is None:
-        raise InputError("the model was made from masks; give the masks of the new parts")
-    if inputs.maps is None and detector is None:
-        raise InputError("the model was made from given maps; give the maps of the new parts")
-    if inputs.maps is not None and detector is not None:
-        raise InputError("the model makes its own maps; those of another detector do not fit it")

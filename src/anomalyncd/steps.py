@@ -18,7 +18,7 @@ from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
 from anomalyncd.regions.reading import read_crops
 from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
 from anomalyncd.runtime import Stages
-from anomalyncd.settings import Settings
+from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
 from anomalyncd.training.discoverer import Discovered, discover_classes
@@ -59,9 +59,8 @@ class Scored:
 
 def score_parts(place: Workplace, inputs: Inputs) -> Scored:
     """Makes the anomaly maps that were not given, and finds the range of their scores."""
-    nothing = np.zeros(0, np.float32)
     if inputs.masks is not None:
-        return Scored(None, None, None, nothing)
+        return Scored(None, None, None, np.zeros(0, np.float32))
     maps, normal_maps, detector = inputs.maps, inputs.normal_maps, None
     if maps is None:
         with place.stages("maps"):
@@ -73,8 +72,22 @@ def score_parts(place: Workplace, inputs: Inputs) -> Scored:
                 apart = replace(place, folder=place.folder / "normals")
                 normal_maps = make_maps(apart, detector, inputs.normals, inputs.ignored_on_normals)
     with place.stages("range"):
-        bounds = score_range(maps, place.settings.mebin, normal_maps)
-        peaks = [rescale(scores, bounds).max() for scores in normal_maps or ()]
+        return bound_scores(maps, normal_maps, place.settings.mebin, detector)
+
+
+def bound_scores(
+    maps: Maps, normal_maps: Maps | None, settings: MebinSettings, detector: Detector | None = None
+) -> Scored:
+    """Finds the range of the scores of maps that are there.
+
+    Args:
+        maps: One a part.
+        normal_maps: Those of normal images, which set the floor; None without any.
+        settings: Rules and floor.
+        detector: What made the maps; None where they were given.
+    """
+    bounds = score_range(maps, settings, normal_maps)
+    peaks = [rescale(scores, bounds).max() for scores in normal_maps or ()]
     return Scored(maps, bounds, detector, np.array(peaks, np.float32))
 
 

@@ -60,6 +60,29 @@ def test_maps_command_makes_the_maps_of_discover(
     assert np.array_equal(np.load(one), np.load(other))
 
 
+def test_inspection_finds_the_regions_of_discover(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    normals = ("--normals", parts_folder / "good")
+    said = succeed(
+        "maps", parts_folder, *normals, "--out", tmp_path / "maps", "--inspect", *options
+    )
+    assert said.startswith(f"12 maps; see {tmp_path / 'maps'}")
+    assert "median of the maxima of 4 normal parts" in said
+    run = tmp_path / "run"
+    succeed("discover", parts_folder, "--classes", 2, *normals, "--out", run, *options)
+    n_without = int((read_table(run)["n_regions"] == 0).sum())
+    assert f"{n_without} of 12 parts" in said
+
+    given = ("--maps", run / "maps", "--normal-maps", run / "normals" / "maps" / "normals")
+    again = succeed(
+        "maps", parts_folder, *normals, *given, "--inspect", "--out", tmp_path / "look", *options
+    )
+    assert said.splitlines()[1:-1] == again.splitlines()[:-1]
+    assert [path.name for path in (tmp_path / "look").iterdir()] == ["inspect.html"]
+    assert (tmp_path / "maps" / "inspect.html").is_file()
+
+
 def test_masks_and_normals_are_taken(
     options: list[str], parts_folder: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +117,7 @@ def test_default_run_folder_and_overwriting(
         (["discover", "nowhere", "--classes", "2"], "error: folder 'nowhere' does not exist"),
         (["discover", "PARTS", "--classes", "99"], "12 parts cannot be sorted into 99 classes"),
         (["discover", "PARTS", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),
+        (["maps", "PARTS", "--out", "o", "--maps", "m"], "are for --inspect; give it as well"),
         (["predict", "nowhere", "PARTS"], "does not exist"),
         (["evaluate", "nowhere"], "holds no images.csv"),
         (["weights", "resnet"], "backbone 'resnet' is not known"),

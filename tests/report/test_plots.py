@@ -36,6 +36,19 @@ def test_histogram_holds_every_value(one: list[float], other: list[float]) -> No
     assert sum(bars) == pytest.approx(unit * (len(one) + len(other)), abs=0.06 * len(bars))
 
 
+@given(st.lists(st.floats(-2, 3), min_size=1, max_size=30))
+def test_logarithmic_histogram_has_a_bar_for_each_span(values: list[float]) -> None:
+    groups = [("one", 0, np.array(values)), ("none", 1, np.zeros(0))]
+    edges = np.linspace(-2, 3, 9)
+    root = parsed(plots.log_histogram(groups, edges, "score", (1, "floor"), "title"))
+    counts = np.histogram(values, edges)[0]
+    heights = [float(box.attrib["height"]) for box in root.findall(".//{*}g/{*}rect")]
+    assert len(heights) == np.count_nonzero(counts)
+    tallest = np.log10(counts.max()) + plots._ONE_PART
+    expected = (np.log10(counts[counts > 0]) + plots._ONE_PART) / tallest * max(heights)
+    assert heights == pytest.approx(expected, abs=0.2)
+
+
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=64))
 def test_count_curve(counts: list[int]) -> None:
     parsed(plots.count_curve(np.array(counts), len(counts) // 2, "title"))
@@ -57,14 +70,3 @@ def test_heat_map_draws_what_is_there() -> None:
 
 def test_curves_of_one_point() -> None:
     parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0), (0, 7), (0.001, 0.002), (0, 12345)])
-def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
-    ticks = plots._ticks(low, high)
-    assert len(ticks) <= 7
-    assert all(low - 1e-9 <= tick <= high + 1e-6 for tick in ticks)
-
-
-def test_counts_have_whole_ticks() -> None:
-    assert plots._ticks(0, 1, whole=True) == [0, 1]

@@ -36,8 +36,8 @@ def region_pictures(run: FinishedRun, rows: list[int]) -> dict[int, str]:
     for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
         for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
             cut = crop(image, box.to_numpy(), "reflect")
-            pictures[int(str(row))] = _coded(
-                _outlined(cut, crop(mask, box.to_numpy(), "zero"), REGION_SIDE / max(cut.shape[:2]))
+            pictures[int(str(row))] = coded(
+                outlined(cut, crop(mask, box.to_numpy(), "zero"), REGION_SIDE / max(cut.shape[:2]))
             )
     return pictures
 
@@ -54,7 +54,7 @@ def part_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
     """
     chosen = run.images[run.images["name"].isin(names)]
     return {
-        name: _coded(_outlined(image, mask, PART_SIDE / max(image.shape[:2])))
+        name: coded(outlined(image, mask, PART_SIDE / max(image.shape[:2])))
         for name, _, image, mask in _opened(run, chosen, "Drawing parts")
     }
 
@@ -73,8 +73,17 @@ def _opened(
         yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
 
 
-def _outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:
-    """Brings a picture to a scale and draws the outline of its mask."""
+def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:
+    """Brings a picture to a scale and draws the outline of its mask.
+
+    Args:
+        image: RGB, (H, W, 3), uint8.
+        mask: (H, W), bool.
+        scale: Length of a side afterwards over that before.
+
+    Returns:
+        RGB, (h, w, 3), uint8.
+    """
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     picture = np.ascontiguousarray(cv2.resize(image, (width, height), interpolation=method))
@@ -87,7 +96,8 @@ def _outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -
     return picture
 
 
-def _coded(picture: NDArray[np.uint8]) -> str:
+def coded(picture: NDArray[np.uint8]) -> str:
+    """A picture, RGB, (H, W, 3), uint8, as a data URI of a JPEG file."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     _, code = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
     return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")

@@ -1,16 +1,13 @@
 """Builds `report.html` from a finished run."""
 
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
-from anomalyncd.data.files import write_atomically
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
@@ -27,6 +24,7 @@ from anomalyncd.report.contents import (
     summary,
     title,
 )
+from anomalyncd.report.page import write_page
 from anomalyncd.report.pictures import part_pictures, region_pictures
 from anomalyncd.report.trends import pareto_charts, trend_chart
 
@@ -48,14 +46,8 @@ def write_report(folder: str | Path) -> Path:
         InputError: The folder holds no finished run.
     """
     run = read_run(folder)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    source = files("anomalyncd.report")
-    template = environment.from_string((source / "page.html").read_text(encoding="utf-8"))
-    style = (source / "style.css").read_text(encoding="utf-8")
-    page = template.render(style=style, **contents(run))
     path = run.folder / REPORT
-    with write_atomically(path) as temporary:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
+    write_page(path, **contents(run))
     return path
 
 
@@ -122,7 +114,7 @@ def _projection(run: FinishedRun, names: list[str]) -> str | None:
 
 def _score_plot(run: FinishedRun) -> str:
     scores, without = run.images["score"].to_numpy(), run.images["n_regions"].to_numpy() == 0
-    groups = [("without a region", 0, scores[without]), ("with a region", 1, scores[~without])]
+    groups = [("no region", 0, scores[without]), ("with a region", 1, scores[~without])]
     return plots.histogram(groups, "Anomaly scores of the parts")
 
 

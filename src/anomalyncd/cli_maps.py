@@ -1,0 +1,97 @@
+"""The command over anomaly maps alone."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anomalyncd.cli_options import (
+    Backbone,
+    Device,
+    IgnorePath,
+    MapsFolder,
+    NormalMapsFolder,
+    NormalsFolder,
+    PartsFolder,
+    Seed,
+    WeightsFile,
+)
+from anomalyncd.console import print_inspection, say
+from anomalyncd.errors import InputError
+
+if TYPE_CHECKING:
+    from anomalyncd.data.inputs import Inputs
+    from anomalyncd.model.vit import VisionTransformer
+    from anomalyncd.settings import DetectorSettings
+
+
+def maps(
+    parts: PartsFolder,
+    out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy, and inspect.html.")],
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="Show what regions discover would find in the maps.")
+    ] = False,
+    maps: MapsFolder = None,
+    normals: NormalsFolder = None,
+    normal_maps: NormalMapsFolder = None,
+    ignore: IgnorePath = None,
+    backbone: Backbone = None,
+    weights: WeightsFile = None,
+    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Write anomaly maps of PARTS, which score each other or are scored against normal ones.
+
+    With --inspect, see whether these maps, or --maps of another detector, will do for discover.
+    """
+    from anomalyncd.data.files import refuse_file
+    from anomalyncd.data.inputs import check_inputs
+    from anomalyncd.inspection.inspection import inspect_maps
+    from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
+    from anomalyncd.report.inspection_page import write_inspection
+    from anomalyncd.runtime import PRECISIONS, check_seed, resolve_device
+    from anomalyncd.settings import resolve_settings
+
+    if not inspect and (maps or normal_maps or ignore):
+        raise InputError("--maps, --normal-maps and --ignore are for --inspect; give it as well")
+    settings = resolve_settings(preset)
+    check_seed(seed)
+    check_backbone(backbone or DEFAULT_BACKBONE, weights)
+    chosen = resolve_device(device)
+    refuse_file(out)
+    inputs = check_inputs(parts, maps, normals=normals, normal_maps=normal_maps, ignore=ignore)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        if inputs.maps is None or not inspect:
+            name = backbone or DEFAULT_BACKBONE
+            vit = load_backbone(name, weights).to(chosen, PRECISIONS["bf16"])
+            for_floor = Path(scratch) if inspect else None
+            inputs = _with_made_maps(inputs, vit, settings.detector, seed, out, for_floor)
+            say(f"{len(inputs.parts)} maps; see {out}")
+        if inspect:
+            inspection = inspect_maps(inputs, settings)
+            print_inspection(inspection)
+            say(f"see {write_inspection(inspection, inputs.parts, out)}")
+
+
+def _with_made_maps(
+    inputs: "Inputs",
+    vit: "VisionTransformer",
+    settings: "DetectorSettings",
+    seed: int,
+    folder: Path,
+    normal_folder: Path | None,
+) -> "Inputs":
+    """Makes maps of the parts, and of the normal parts where there is a folder for them."""
+    from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+    from anomalyncd.detect.fitting import fit_detector
+
+    detector = fit_detector(vit, inputs.parts, inputs.normals, settings, seed)
+    made = write_anomaly_maps(vit, inputs.parts, detector, settings, folder)
+    inputs = replace(inputs, maps=replace(made, ignored=inputs.ignored))
+    if inputs.normals is None or normal_folder is None:
+        return inputs
+    made = write_anomaly_maps(vit, inputs.normals, detector, settings, normal_folder)
+    return replace(inputs, normal_maps=replace(made, ignored=inputs.ignored_on_normals))

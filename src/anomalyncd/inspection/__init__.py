@@ -1,0 +1,1 @@
+"""Whether MEBin will make sensible regions of anomaly maps, before a discovery."""

@@ -1,0 +1,56 @@
+"""What sound inputs must fulfil besides, before a discovery or a prediction starts."""
+
+from anomalyncd.data.inputs import Inputs
+from anomalyncd.detect.anomaly_maps import Detector
+from anomalyncd.errors import InputError
+from anomalyncd.regions.score_range import ScoreRange
+
+
+def require_n_classes(n_classes: int | None) -> int:
+    """The number of classes asked for.
+
+    Raises:
+        InputError: It is not given, or below 2.
+    """
+    if n_classes is None:
+        raise InputError(
+            "the number of classes is not given; pass n_classes (on the command line --classes), "
+            "the kinds of defects you expect and one more for normal parts"
+        )
+    if n_classes < 2:
+        raise InputError(f"n_classes={n_classes} cannot be used; give 2 or more")
+    return n_classes
+
+
+def require_enough_parts(n_parts: int, n_classes: int) -> None:
+    """Raises unless each class can have a part.
+
+    Raises:
+        InputError: There are more classes than parts.
+    """
+    if n_parts < n_classes:
+        raise InputError(
+            f"{n_parts} parts cannot be sorted into {n_classes} classes; give more parts or "
+            "ask for fewer classes"
+        )
+
+
+def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detector | None) -> None:
+    """Raises unless new parts come with what a model was made from, maps or masks.
+
+    Args:
+        inputs: The new parts.
+        bounds: The model's score range; None where it was made from masks.
+        detector: The model's own detector; None where its maps were given.
+
+    Raises:
+        InputError: Says what to give.
+    """
+    if inputs.masks is not None:
+        return
+    if bounds is None:
+        raise InputError("the model was made from masks; give the masks of the new parts")
+    if inputs.maps is None and detector is None:
+        raise InputError("the model was made from given maps; give the maps of the new parts")
+    if inputs.maps is not None and detector is not None:
+        raise InputError("the model makes its own maps; those of another detector do not fit it")

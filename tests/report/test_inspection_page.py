@@ -1,0 +1,41 @@
+"""The page over anomaly maps, on tiny parts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anomalyncd.data.inputs import Inputs, check_inputs
+from anomalyncd.inspection.inspection import inspect_maps
+from anomalyncd.report.inspection_page import write_inspection
+from anomalyncd.settings import resolve_settings
+from conftest import SIZE, damage, picture
+from pages import Page, asks_nobody_for_anything, can_be_read_aloud
+
+KINDS = ("good", "line", "spot", "spot")
+
+
+@pytest.fixture
+def inputs() -> Inputs:
+    pictures = [picture(kind, seed) for seed, kind in enumerate(KINDS)]
+    rng = np.random.default_rng(0)
+    maps = [
+        damage(kind, seed) + rng.random(SIZE, np.float32) / 4 for seed, kind in enumerate(KINDS)
+    ]
+    return check_inputs(pictures, maps, normals=pictures[:1], normal_maps=maps[:1])
+
+
+def test_page_shows_each_part_beside_its_map(inputs: Inputs, tmp_path: Path) -> None:
+    seen = inspect_maps(inputs, resolve_settings("default"))
+    path = write_inspection(seen, inputs.parts, tmp_path / "new")
+    text = path.read_text(encoding="utf-8")
+    assert asks_nobody_for_anything(text)
+    page = Page(text)
+    assert can_be_read_aloud(page)
+    words = [image["alt"] for image in page.all("img")]
+    assert len(words) == 2 * len(KINDS)
+    for name in inputs.parts.names:
+        assert f"Part {name}, its regions outlined" in words
+        assert f"Anomaly map of {name}, its regions outlined" in words
+    assert f"{int((~seen.without).sum())} of 4 parts" in page.words
+    assert "normal parts" in page.words
