@@ -6,8 +6,10 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
+EXTRAS := dev
+TESTS := tests
 
-.PHONY: install demo test check bench docs figures
+.PHONY: install demo test test-anomalib check bench docs figures
 
 install: $(VENV)/installed
 
@@ -15,14 +17,18 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	$(BIN)/python -c "open('$(VENV)/installed', 'w')"
 
 demo: install
 	$(BIN)/anomalyncd demo --out demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
+
+# In an environment of its own, since anomalib brings much along.
+test-anomalib:
+	$(MAKE) VENV=.venv-anomalib EXTRAS=dev,anomalib TESTS=tests/with_anomalib test
 
 check: install
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""Every command and every Python block of the README and the guide, run on a few tiny parts."""
+"""Every command and every Python block of the README and the guide, run on a few tiny parts.
+
+Blocks marked `py` need anomalib; tests/with_anomalib runs them.
+"""
 
 import re
 import shlex

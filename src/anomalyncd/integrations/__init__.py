@@ -1,0 +1,1 @@
+"""Adapters to other packages; none of them is imported by the rest of the library."""

@@ -1,0 +1,61 @@
+"""A callback of anomalib's engine; needs Lightning, which comes with anomalib."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+
+from anomalyncd.data.inputs import PartsLike
+from anomalyncd.integrations.anomalib import BatchWriter
+
+
+class MapWriter(Callback):  # type: ignore[misc]
+    """Writes the maps of each batch that is predicted or tested, so that none is kept in memory.
+
+    Given to `Engine(callbacks=[...])`, it comes before anomalib's post-processor and so writes the
+    model's own scores.
+
+    Args:
+        folder: See `write_maps`.
+        parts: See `write_maps`; read at once.
+
+    Raises:
+        InputError: See `write_maps`.
+
+    Source: our own.
+    """
+
+    def __init__(self, folder: str | Path, parts: PartsLike) -> None:
+        self._writer = BatchWriter(folder, parts)
+
+    def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
+        """Called by Lightning."""
+        self._writer.start_again()
+
+    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
+        """Called by Lightning."""
+        self._writer.start_again()
+
+    def on_predict_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Called by Lightning."""
+        self._writer.write(outputs)
+
+    def on_test_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Called by Lightning."""
+        self._writer.write(outputs)
