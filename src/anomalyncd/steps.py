@@ -74,6 +74,11 @@ def score_parts(place: Workplace, inputs: Inputs) -> Scored:
                 normal_maps = make_maps(apart, detector, inputs.normals, inputs.ignored_on_normals)
     with place.stages("range"):
         bounds = score_range(maps, place.settings.mebin, normal_maps)
+        if bounds.calibration is not None:
+            LOG.info(
+                "a few scores dwarf the others; above %.4g they count by their logarithm",
+                bounds.calibration.level,
+            )
         peaks = [rescale(scores, bounds).max() for scores in normal_maps or ()]
     return Scored(maps, bounds, detector, np.array(peaks, np.float32))
 
