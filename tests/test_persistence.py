@@ -42,12 +42,22 @@ def test_loaded_model_predicts_the_same(fitted: AnomalyNCD, tmp_path: Path) -> N
     ]
 
 
-@pytest.mark.parametrize("given", ["maps", "masks", "paper"])
+def test_model_from_before_calibration_is_read(fitted: AnomalyNCD, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model")
+    description = json.loads((tmp_path / "model" / "model.json").read_text(encoding="utf-8"))
+    del description["score_range"]["calibration"]
+    _change(tmp_path / "model", **description)
+    assert AnomalyNCD.load(tmp_path / "model").range_ == fitted.range_
+
+
+@pytest.mark.parametrize("given", ["maps", "skewed", "masks", "paper"])
 def test_other_kinds_of_models_survive(
     given: str, tiny: Path, parts_folder: Path, tmp_path: Path
 ) -> None:
     pictures = [picture("spot", i) for i in range(4)]
     maps = [damage("spot", i) * 7.5 for i in range(4)]
+    if given == "skewed":
+        maps[2] = maps[2] * 1e4
     preset = replace(QUICK, mebin=PRESETS["paper"].mebin) if given == "paper" else "default"
     model = AnomalyNCD(2, backbone="tiny", weights=tiny, preset=preset, precision="fp32")
     inputs: dict[str, object] = {"maps": maps}
@@ -58,6 +68,9 @@ def test_other_kinds_of_models_survive(
     model.fit(pictures, **inputs).save(tmp_path / "out" / "model")
     loaded = AnomalyNCD.load(tmp_path / "out" / "model")
     assert loaded.range_ == model.range_
+    if given == "skewed":
+        assert loaded.range_ is not None
+        assert loaded.range_.calibration is not None
     assert loaded.preset == model.preset
     after = loaded.inspect(pictures, **inputs)
     assert np.array_equal(after.probabilities, model.inspect(pictures, **inputs).probabilities)

@@ -57,6 +57,8 @@ def test_run_folder_holds_everything(
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["n_parts"] == 12
     assert record["parameters"]["random_state"] == 0
+    assert record["score_range"]["low"] == estimator.range_.low
+    assert record["score_range"]["calibration"] is None
     assert record["settings"]["training"]["epochs"] == 2
     assert set(record["versions"]) == {"anomalyncd", "torch", "numpy", "python"}
     assert set(record["stages"]["train"]) == {"seconds", "peak_memory_mb"}

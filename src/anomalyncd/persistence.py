@@ -19,6 +19,7 @@ from anomalyncd.detect.mutual_scoring import MutualScoring
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
+from anomalyncd.regions.calibration import Calibration
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
@@ -178,10 +179,18 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
 
 
 def _score_range(
-    low: float, high: float, eight_bits: tuple[float, float] | None = None
+    low: float,
+    high: float,
+    eight_bits: tuple[float, float] | None = None,
+    calibration: dict[str, float] | None = None,
 ) -> ScoreRange:
     bits = None if eight_bits is None else (float(eight_bits[0]), float(eight_bits[1]))
-    return ScoreRange(float(low), float(high), bits)
+    bent = None if calibration is None else _calibration(**calibration)
+    return ScoreRange(float(low), float(high), bits, bent)
+
+
+def _calibration(level: float, scale: float) -> Calibration:
+    return Calibration(float(level), float(scale))
 
 
 def _described(detector: Detector) -> dict[str, Any]:

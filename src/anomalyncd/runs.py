@@ -225,6 +225,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
             if given is not None
         },
         "maps": _origin_of_maps(estimator),
+        "score_range": asdict(estimator.range_) if estimator.range_ else None,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "settings": asdict(resolve_settings(estimator.preset)),
         "n_parts": len(estimator.verdicts_.images),

@@ -87,6 +87,11 @@ def bound_scores(
         detector: What made the maps; None where they were given.
     """
     bounds = score_range(maps, settings, normal_maps)
+    if bounds.calibration is not None:
+        LOG.info(
+            "a few scores dwarf the others; above %.4g they count by their logarithm",
+            bounds.calibration.level,
+        )
     peaks = [rescale(scores, bounds).max() for scores in normal_maps or ()]
     return Scored(maps, bounds, detector, np.array(peaks, np.float32))
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from anomalyncd.errors import InputError
-from anomalyncd.regions.score_range import ScoreRange, background_level, rescale, score_range
+from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
 from anomalyncd.settings import MebinSettings
 
 PAPER, DEFAULT = MebinSettings("paper"), MebinSettings()
@@ -78,15 +78,6 @@ def test_no_map_at_all(settings):
 def test_no_normal_map_at_all():
     with pytest.raises(InputError, match="normal image"):
         score_range(DEFECTS, DEFAULT, normal_maps=[])
-
-
-def test_background_level_ignores_a_defect_on_less_than_half_of_the_blocks():
-    clean, marked = _map(5), _map(5)
-    marked[:16, :48] += 3
-    assert background_level(marked) == pytest.approx(background_level(clean), abs=0.03)
-    assert background_level(clean) < clean.max()
-    for shape in ((1, 1), (2, 9), (4, 4), (67, 129)):
-        assert background_level(np.full(shape, 4.0)) == 4
 
 
 def test_rescale():

@@ -12,7 +12,6 @@ _LARGE_COVER = 0.25
 _MANY_REGIONS = 4
 _AT_EDGE = 0.5
 _FEW, _NEARLY_ALL = 0.05, 0.95
-_OUTLIERS, _STRETCHED = 0.01, 0.5
 _EIGHT_BITS = 256
 _ERODED_SHARE = 0.05
 
@@ -57,24 +56,20 @@ def _about_maps(seen: Inspection) -> Iterator[str]:
 
 
 def _about_range(seen: Inspection) -> Iterator[str]:
-    low, high, top = seen.bounds.low, seen.bounds.high, float(seen.maxima.max())
+    top = float(seen.maxima.max())
     if _same_maxima(seen):
         yield (
             f"{_same_maxima(seen)} of {len(seen)} maps have the same maximum, {top:.4g}. If each "
             "was scaled by itself or cut off at the top, a good part looks as anomalous as a bad "
             "one. Save the scores as the detector gives them, in one unit for all parts."
         )
-    n_outliers = int(np.ceil(_OUTLIERS * len(seen)))
-    if len(seen) <= n_outliers:
-        return
-    rest = float(np.sort(seen.maxima)[-n_outliers - 1])
-    if low < rest < low + _STRETCHED * (high - low):
-        n_used = max(1, round((rest - low) / (high - low) * seen.settings.n_thresholds))
+    calibration = seen.bounds.calibration
+    if calibration is not None:
+        highest = float(seen.maps[seen.highest].max())
         yield (
-            f"'{seen.maps.names[seen.highest]}' reaches {high:.4g}, but {len(seen) - n_outliers} "
-            f"of {len(seen)} parts stay at or below {rest:.4g}: only the lowest {n_used} of "
-            f"{seen.settings.n_thresholds} thresholds are left to find their regions. Leave "
-            f"the part out if its score is a mistake, else clip all maps at {rest:.4g}."
+            f"A few scores dwarf the others: '{seen.maps.names[seen.highest]}' reaches "
+            f"{highest:.4g}. Scores above {calibration.level:.4g} count by their logarithm, so "
+            "that the others keep their thresholds. Leave the part out if its score is a mistake."
         )
 
 

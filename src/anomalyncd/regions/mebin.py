@@ -32,8 +32,8 @@ class Binarised:
     mask: NDArray[np.bool_]
     """(H, W), at the size of the map: anomalous pixels, eroded."""
     threshold: float
-    """In the unit of the map (8 bits with the `paper` rules); infinite (there 255) where no
-    region count is stable."""
+    """In the unit of the score range; infinite (255 with the `paper` rules) where no region count
+    is stable."""
     n_regions: int
     """The stable region count; 0 where there is none."""
     counts: NDArray[np.int64]
@@ -70,7 +70,7 @@ def select_threshold(counts: NDArray[np.int64], min_interval_length: int) -> tup
 
 
 def threshold_at(index: int, bounds: ScoreRange, settings: MebinSettings) -> float:
-    """Value of a threshold in the unit of the map.
+    """Value of a threshold in the unit of the score range.
 
     Args:
         index: Which threshold, counted from the highest.

@@ -8,9 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.regions.calibration import (
+    Background,
+    Calibration,
+    background,
+    calibrate,
+    typical_background,
+)
 from anomalyncd.settings import MebinSettings
-
-_BLOCKS_PER_SIDE = 4
 
 
 @dataclass(frozen=True)
@@ -18,15 +23,20 @@ class ScoreRange:
     """Scores up to `low` are background, scores from `high` on are as anomalous as can be."""
 
     low: float
-    """The floor; in map units, or in 8 bits with the `paper` rules."""
+    """The floor; in map units, calibrated, or in 8 bits with the `paper` rules."""
     high: float
-    """The largest score of all maps, at least `low`."""
+    """The largest score of all maps, at least `low`; in the same unit."""
     eight_bits: tuple[float, float] | None = None
     """Scores that become 0 and 255 before anything else (`paper` rules, maps that are not in 8
     bits already); None leaves scores as they are."""
+    calibration: Calibration | None = None
+    """What bends scores before anything else (`default` rules, maps with a long upper tail); None
+    leaves them as they are."""
 
     def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
         """The map in the unit of `low` and `high`, (H, W), float32."""
+        if self.calibration is not None:
+            return self.calibration(anomaly_map)
         scores = np.asarray(anomaly_map, dtype=np.float32)
         if self.eight_bits is None:
             return scores
@@ -65,7 +75,8 @@ def score_range(
 
     `paper`: from the smallest to the largest of the maxima of the maps, in 8 bits; maps that do
     not hold whole numbers within 0..255 are brought there together, as the published code saves
-    them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units;
+    them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units,
+    calibrated where the largest maximum dwarfs the typical one (docs/decisions/calibration.md);
     the floor is `settings.floor`, or the median of the maxima of the normal maps, or else lies
     where `_floor_without_normals` puts it (our own; docs/decisions/score-range.md).
 
@@ -83,50 +94,47 @@ def score_range(
     """
     if settings.rules == "paper":
         return _published_range(maps)
-    levels, maxima = [], []
-    for anomaly_map in maps:
-        levels.append(background_level(anomaly_map))
-        maxima.append(float(np.max(anomaly_map)))
-    _require_some(maxima, "anomaly map")
+    typical, maxima = _summary(maps, "anomaly map")
+    normal_maxima = None
+    if normal_maps is not None:
+        typical, normal_maxima = _summary(normal_maps, "map of a normal image")
+    calibration = calibrate(maxima, typical)
+
+    def unit(score: float) -> float:
+        return score if calibration is None else float(calibration(score))
+
+    highest = unit(max(maxima))
     if settings.floor is not None:
-        floor = settings.floor
-    elif normal_maps is not None:
-        normal_maxima = [float(np.max(normal_map)) for normal_map in normal_maps]
-        _require_some(normal_maxima, "map of a normal image")
-        floor = float(np.median(normal_maxima))
+        floor = unit(settings.floor)
+    elif normal_maxima is not None:
+        floor = unit(float(np.median(normal_maxima)))
     else:
-        floor = _floor_without_normals(float(np.median(levels)), maxima, settings)
-    return ScoreRange(floor, max(floor, *maxima))
+        least, level = unit(min(maxima)), unit(typical.level)
+        floor = _floor_without_normals(level, least, highest, settings)
+    return ScoreRange(floor, max(floor, highest), calibration=calibration)
 
 
-def _floor_without_normals(level: float, maxima: list[float], settings: MebinSettings) -> float:
+def _summary(maps: Iterable[NDArray[Any]], what: str) -> tuple[Background, list[float]]:
+    """The typical background of some maps, and their maxima."""
+    backgrounds, maxima = [], []
+    for anomaly_map in maps:
+        backgrounds.append(background(anomaly_map))
+        maxima.append(float(np.max(anomaly_map)))
+    _require_some(maxima, what)
+    return typical_background(backgrounds), maxima
+
+
+def _floor_without_normals(
+    level: float, least: float, highest: float, settings: MebinSettings
+) -> float:
     """The smallest maximum, as published, as far as it can be that of a normal image.
 
     Below the typical background level it is the maximum of some odd map, and says nothing of the
     others. Above the level by more than a map must rise to have a region at all, it belongs to a
     defect, which a floor at its maximum would delete.
     """
-    least_rise = settings.min_interval_length / settings.n_thresholds * (max(maxima) - level)
-    return float(np.clip(min(maxima), level, level + least_rise))
-
-
-def background_level(anomaly_map: NDArray[Any]) -> float:
-    """What half of the sixteenths of a map reach: near the maximum of a normal map, yet blind to
-    defects that touch less than half of the picture.
-
-    Args:
-        anomaly_map: (H, W).
-
-    Returns:
-        Median of the maxima over a grid of 4 x 4 blocks (fewer on maps under 4 pixels); our own.
-    """
-    blocks = np.asarray(anomaly_map)
-    for axis in (0, 1):
-        n_pixels = blocks.shape[axis]
-        n_blocks = min(_BLOCKS_PER_SIDE, n_pixels)
-        starts = np.arange(n_blocks) * n_pixels // n_blocks
-        blocks = np.maximum.reduceat(blocks, starts, axis=axis)
-    return float(np.median(blocks))
+    least_rise = settings.min_interval_length / settings.n_thresholds * (highest - level)
+    return float(np.clip(least, level, level + least_rise))
 
 
 def _published_range(maps: Iterable[NDArray[Any]]) -> ScoreRange:
