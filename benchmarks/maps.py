@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.made_parts import make_parts
@@ -26,6 +27,7 @@ from common import FOLDERS, RESULTS, keep_no_tokens, machine, real_data
 from map_measurement import NORMALS, SETTINGS, measure
 from map_tables import print_growth, print_table, slopes
 
+Output = TypeVar("Output")
 KINDS = ("zero_shot", NORMALS)
 SIZES = (50, 100, 200, 400, 800)
 GROWTH = "growth"
@@ -78,8 +80,12 @@ class Results:
         write_json(self.path, self.content)
 
 
-def in_own_process(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What a function returns in a fresh process."""
+def in_own_process(function: Callable[..., Output], *arguments: Any) -> Output:
+    """What a function returns in a fresh process.
+
+    On Linux a process inherits the peak memory of the one that starts it, so whatever takes memory
+    is done in such processes, the making of parts included.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -90,7 +96,7 @@ def run_set(results: Results, options: argparse.Namespace, work: Path) -> None:
     if not missing:
         return
     if name in PRODUCTS:
-        source = make_parts(work / name, product=name, seed=MADE_SEED)
+        source = in_own_process(partial(make_parts, product=name, seed=MADE_SEED), work / name)
     else:
         source = real_data() / FOLDERS[name]
     for kind, seed in missing:
@@ -105,7 +111,8 @@ def run_growth(results: Results, options: argparse.Namespace, work: Path) -> Non
     n_per_kind = most // 10
     n_normal = most - n_per_kind * len(PRODUCTS["plates"].kinds)
     if missing:
-        make_parts(work / "plates", n_per_kind, n_normal, 0, most, GROWTH_SIZE, MADE_SEED)
+        numbers = (n_per_kind, n_normal, 0, most)
+        in_own_process(make_parts, work / "plates", *numbers, GROWTH_SIZE, MADE_SEED)
     for kind, size in missing:
         results.add(kind, size, in_own_process(measure, work / "plates", kind, 0, size))
         print(f"{size} plates, {kind}: {results[kind][str(size)]['seconds']}", flush=True)
