@@ -41,6 +41,8 @@ bench: install
 	$(BIN)/python benchmarks/mebin.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/discovery.py
+	$(BIN)/python benchmarks/maps.py
+	$(BIN)/python benchmarks/maps.py --growth
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs

@@ -10,38 +10,35 @@ a first run: nothing is kept between runs, unless ANOMALYNCD_CACHE_GB says so.
 import argparse
 import copy
 import json
-import os
-import platform
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from anomalyncd.cache import LIMIT_VARIABLE
 from anomalyncd.data.inputs import Inputs, check_inputs
-from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
-from anomalyncd.detect.anomaly_maps import write_anomaly_maps
-from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.evaluation.labels import labels_from_names
 from anomalyncd.evaluation.scores import cluster_scores
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.weights import load_backbone
 from anomalyncd.result import verdicts
 from anomalyncd.runtime import Stages
 from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.steps import Workplace, find_and_read, score_parts
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.discoverer import discover_classes
+from common import (
+    FOLDERS,
+    RESULTS,
+    built_in_maps,
+    detector_backbone,
+    keep_no_tokens,
+    machine,
+    new_encoder,
+    normal_folder,
+    real_data,
+)
 
-FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
 LEFT_OUT = "combined"  # as the papers do
-
-
-def new_encoder(settings: Settings) -> RegionEncoder:
-    return RegionEncoder(load_backbone(), settings.encoder).set_trunk_precision(torch.bfloat16)
 
 
 def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stages: Stages) -> dict:
@@ -78,22 +75,6 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     }
 
 
-def built_in_maps(inputs: Inputs, settings: Settings, work: Path) -> tuple[Maps, Maps | None]:
-    """Maps of the parts and of the normal images, in bfloat16 as the estimator makes them."""
-    vit = new_encoder(settings).vit.to(torch.bfloat16)
-    detector = fit_detector(vit, inputs.parts, inputs.normals, settings.detector, 0)
-    maps = write_anomaly_maps(vit, inputs.parts, detector, settings.detector, work)
-    if inputs.normals is None:
-        return maps, None
-    apart = work.with_name(f"{work.name}_normals")
-    return maps, write_anomaly_maps(vit, inputs.normals, detector, settings.detector, apart)
-
-
-def normal_folder(source: Path) -> Path:
-    """The one folder of normal images in an MVTec AD layout."""
-    return next(folder for folder in sorted((source / "train").iterdir()) if folder.is_dir())
-
-
 def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
     """A preset with what the command line changes of it."""
     settings = PRESETS[preset]
@@ -116,17 +97,15 @@ def main() -> None:
     parser.add_argument("--base", help="a set to take as the labelled base set, such as neu_seg")
     parser.add_argument("--views", type=int, help="augmented views a region")
     parser.add_argument("--epochs", type=int, help="epochs of training")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    os.environ.setdefault(LIMIT_VARIABLE, "0")
-    data = os.environ.get("ANOMALYNCD_DATA")
-    if not data:
-        raise SystemExit("set ANOMALYNCD_DATA to the folder that holds mtd/ and mvtec_ad/")
+    keep_no_tokens()
+    data = real_data()
     kind = "masks" if options.masks else "normals" if options.normals else "zero_shot"
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.sets:
-        source = Path(data) / FOLDERS[name]
-        base = Path(data) / options.base if options.base else None
+        source = data / FOLDERS[name]
+        base = data / options.base if options.base else None
         normals = normal_folder(source) if options.normals else None
         inputs = check_inputs(source, base=base, normals=normals)
         with tempfile.TemporaryDirectory() as temporary:
@@ -135,12 +114,14 @@ def main() -> None:
                 masks = Masks.from_folder(source / "ground_truth", inputs.parts)
                 inputs = replace(inputs, masks=masks)
             else:
+                settings = PRESETS["default"]
                 with stages("maps"):
                     folder = options.maps / f"{name}_{kind}" if options.maps else work / "maps"
-                    maps, normal_maps = built_in_maps(inputs, PRESETS["default"], folder)
+                    maps, normal_maps = built_in_maps(
+                        detector_backbone(settings), inputs, settings.detector, 0, folder, Stages()
+                    )
                 inputs = replace(inputs, maps=maps, normal_maps=normal_maps)
-            report = {"set": name, "maps": kind}
-            report |= {"torch": torch.__version__, "processor": platform.processor()}
+            report = {"set": name, "maps": kind, **machine()}
             for preset in options.presets:
                 report[preset] = run_preset(
                     inputs,

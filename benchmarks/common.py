@@ -1,0 +1,80 @@
+"""What the benchmarks share: data sets, backbone, built-in maps and what they were measured on."""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+
+from anomalyncd.cache import LIMIT_VARIABLE
+from anomalyncd.data.inputs import Inputs
+from anomalyncd.data.maps import Maps
+from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+from anomalyncd.detect.fitting import fit_detector
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.model.weights import load_backbone
+from anomalyncd.settings import DetectorSettings, Settings
+
+FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
+RESULTS = Path("benchmarks/results")
+
+
+def real_data() -> Path:
+    """The folder that holds all real sets."""
+    data = os.environ.get("ANOMALYNCD_DATA")
+    if not data:
+        raise SystemExit("set ANOMALYNCD_DATA to the folder that holds mtd/ and mvtec_ad/")
+    return Path(data)
+
+
+def normal_folder(source: Path) -> Path:
+    """The one folder of normal images in an MVTec AD layout."""
+    return next(folder for folder in sorted((source / "train").iterdir()) if folder.is_dir())
+
+
+def keep_no_tokens() -> None:
+    """Switches the cache off, so that seconds are those of a first run, unless it is set."""
+    os.environ.setdefault(LIMIT_VARIABLE, "0")
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on besides the code and the data."""
+    return {
+        "torch": torch.__version__,
+        "processor": platform.processor() or platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "n_processors": os.cpu_count() or 1,
+        "n_threads": torch.get_num_threads(),
+        "cache_gb": os.environ[LIMIT_VARIABLE],
+    }
+
+
+def new_encoder(settings: Settings) -> RegionEncoder:
+    return RegionEncoder(load_backbone(), settings.encoder).set_trunk_precision(torch.bfloat16)
+
+
+def detector_backbone(settings: Settings) -> VisionTransformer:
+    """The backbone in bfloat16, as the estimator makes maps with it."""
+    return new_encoder(settings).vit.to(torch.bfloat16)
+
+
+def built_in_maps(
+    vit: VisionTransformer,
+    inputs: Inputs,
+    settings: DetectorSettings,
+    seed: int,
+    work: Path,
+    stage: Callable[[str], AbstractContextManager[None]],
+) -> tuple[Maps, Maps | None]:
+    """Maps of the parts and of the normal images, in the stages `fit` and `score`."""
+    with stage("fit"):
+        detector = fit_detector(vit, inputs.parts, inputs.normals, settings, seed)
+    with stage("score"):
+        maps = write_anomaly_maps(vit, inputs.parts, detector, settings, work)
+        if inputs.normals is None:
+            return maps, None
+        apart = work.with_name(f"{work.name}_normals")
+        return maps, write_anomaly_maps(vit, inputs.normals, detector, settings, apart)
