@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from anomalyncd.cache import cache_limit
 from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs
 from anomalyncd.data.maps import MapsLike
-from anomalyncd.detect.anomaly_maps import Detector
+from anomalyncd.detect.detector import Detector
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from anomalyncd.data.inputs import Inputs
+from anomalyncd.detect.view import chosen_resolution
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.settings import Settings
 
@@ -56,8 +57,9 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     work = (n_regions + n_base) * views * _forward(encoder, n_tokens, encoder.readout)
     references = 0.0
     if inputs.maps is None and inputs.masks is None:
-        compared = _compared_tokens(encoder, settings, inputs.normals is not None)
-        work += n_parts * _map_work(encoder, settings, compared)
+        n_patches = _patches(inputs, encoder, settings)
+        compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
+        work += n_parts * _map_work(encoder, settings, n_patches, compared)
         references = compared * width * 2
     if settings.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
@@ -80,22 +82,26 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
     return n_blocks * (24.0 * n_tokens * width**2 + 4.0 * n_tokens**2 * width)
 
 
-def _map_work(encoder: RegionEncoder, settings: Settings, compared: float) -> float:
+def _patches(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> int:
+    """How many patches of a part are compared."""
+    sizes = [(int(height), int(width)) for height, width in inputs.sizes]
+    side = chosen_resolution(sizes, settings.detector)
+    return (side // encoder.vit.config.patch_size) ** 2
+
+
+def _map_work(encoder: RegionEncoder, settings: Settings, n_patches: int, compared: float) -> float:
     """Operations of one map: its tokens, and their comparison with so many others."""
-    detector, size = settings.detector, encoder.vit.config.patch_size
-    n_tokens = (detector.resolution // size) ** 2
-    comparison = 2.0 * n_tokens * compared * encoder.vit.config.width
-    return _forward(encoder, n_tokens, max(detector.layers) + 1) + comparison
+    comparison = 2.0 * n_patches * compared * encoder.vit.config.width
+    return _forward(encoder, n_patches, max(settings.detector.layers) + 1) + comparison
 
 
-def _compared_tokens(encoder: RegionEncoder, settings: Settings, with_normals: bool) -> float:
+def _compared_tokens(settings: Settings, n_patches: int, with_normals: bool) -> float:
     """Tokens of the memory bank, or of all references."""
     detector = settings.detector
     kinds = len(detector.layers) * len(detector.neighbourhoods)
     if with_normals:
         return float(kinds * detector.bank_size)
-    n_tokens = (detector.resolution // encoder.vit.config.patch_size) ** 2
-    return float(kinds * detector.n_references * n_tokens)
+    return float(kinds * detector.n_references * n_patches)
 
 
 def _speed(encoder: RegionEncoder, n_tokens: int) -> float:

@@ -13,9 +13,8 @@ from torch import Tensor
 
 from anomalyncd.data.files import replace_folder
 from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.detect.anomaly_maps import Detector
-from anomalyncd.detect.memory_bank import MemoryBank
-from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.detect.detector import Detector
+from anomalyncd.detect.state import described, restored, tensors_of
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
@@ -25,12 +24,11 @@ from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
 
-FORMAT = 1
+FORMAT = 2
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
 _DETECTOR = "detector."
-_DETECTORS = {made.kind: made for made in (MutualScoring, MemoryBank)}
 _NORMALITY = "normality."
 _NORMALITY_PARTS = ("features", "scores", "centres")
 
@@ -102,7 +100,7 @@ def write_model(
     _refuse_other_content(folder)
     tensors = _trained(model)
     if detector is not None:
-        tensors |= {f"{_DETECTOR}{i}": one for i, one in enumerate(detector.tensors)}
+        tensors |= {f"{_DETECTOR}{name}": one for name, one in tensors_of(detector).items()}
     if normality is not None:
         for part in _NORMALITY_PARTS:
             tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
@@ -120,7 +118,7 @@ def write_model(
             "n_classes": model.prototypes.prototypes.shape[1],
             "backbone": _backbone_digest(model.encoder),
             "score_range": asdict(score_range) if score_range else None,
-            "detector": _described(detector) if detector else None,
+            "detector": described(detector) if detector else None,
             "normality": {"threshold": normality.threshold} if normality else None,
             "tensors": hashlib.sha256(content).hexdigest(),
         }
@@ -157,7 +155,8 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
     preset = description["parameters"]["preset"]
     named = preset if PRESETS.get(preset) == settings else settings
     bounds, detector = description["score_range"], description["detector"]
-    compared = tuple(tensors.pop(name) for name in _detector_names(tensors))
+    names = [name for name in tensors if name.startswith(_DETECTOR)]
+    of_detector = {name.removeprefix(_DETECTOR): tensors.pop(name) for name in names}
     normality = None
     if description["normality"] is not None:
         normality = Normality(
@@ -173,7 +172,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         tensors,
         description["backbone"],
         _score_range(**bounds) if bounds else None,
-        _DETECTORS[detector.pop("kind")](compared, **detector) if detector else None,
+        restored(of_detector, detector) if detector else None,
         normality,
     )
 
@@ -191,17 +190,6 @@ def _score_range(
 
 def _calibration(level: float, scale: float) -> Calibration:
     return Calibration(float(level), float(scale))
-
-
-def _described(detector: Detector) -> dict[str, Any]:
-    """The kind of a detector, and what it holds beside its tensors."""
-    others = {name: value for name, value in vars(detector).items() if name != "tensors"}
-    return {"kind": detector.kind, **others}
-
-
-def _detector_names(tensors: dict[str, Tensor]) -> list[str]:
-    names = [name for name in tensors if name.startswith(_DETECTOR)]
-    return sorted(names, key=lambda name: int(name.removeprefix(_DETECTOR)))
 
 
 def _settings(stages: dict[str, dict[str, Any]]) -> Settings:

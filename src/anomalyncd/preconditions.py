@@ -1,7 +1,7 @@
 """What sound inputs must fulfil besides, before a discovery or a prediction starts."""
 
 from anomalyncd.data.inputs import Inputs
-from anomalyncd.detect.anomaly_maps import Detector
+from anomalyncd.detect.detector import Detector
 from anomalyncd.errors import InputError
 from anomalyncd.regions.score_range import ScoreRange
 

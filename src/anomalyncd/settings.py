@@ -81,21 +81,29 @@ class DetectorSettings:
     """Anomaly maps for parts that come without: mutual scoring (MuSc), or with normal images a
     memory bank (PatchCore)."""
 
-    resolution: int = 336
-    """Images enter the backbone with the area of a square of this side in pixels."""
-    layers: tuple[int, ...] = (5,)
-    """Blocks, counted from 0, whose patch tokens are compared."""
-    neighbourhoods: tuple[int, ...] = (1, 3)
+    resolution: int | None = None
+    """What is looked at enters the backbone with the area of a square of this side in pixels: more
+    detail takes more time. None takes 504 for a product that is cut out, since the rest of the
+    picture is saved, else 0.56 times the side of the pictures, within 336 to 448."""
+    frame: Literal["product", "whole"] = "product"
+    """What is looked at: the product, cut out and turned into one pose where a plain background
+    shows it, or always the `whole` picture."""
+    layers: tuple[int, ...] = (5, 8)
+    """Blocks, counted from 0, whose patch tokens are compared; the last one finds the product."""
+    neighbourhoods: tuple[int, ...] = (1,)
     """Sides, in patches, of the squares over which tokens are averaged."""
+    common: float = 2.0
+    """Weight of what all patches have in common, as a multiple of how far they differ."""
     n_references: int = 40
     """Parts that every part is compared with (mutual scoring)."""
-    lowest_share: float = 0.2
-    """Share of the references, closest first, that a patch is judged by (mutual scoring)."""
+    closest: tuple[float, float] = (0.05, 0.2)
+    """The references that a patch is judged by, closest first, from one share of them to another
+    (mutual scoring). The very closest may show the same part once more."""
     bank_size: int = 10_000
     """Normal patches that are kept (memory bank)."""
     n_candidates: int = 100_000
     """Normal patches that they are chosen from (memory bank)."""
-    smoothing: float = 1.0
+    smoothing: float = 0.5
     """Standard deviation, in patches, of the Gaussian that smooths a map."""
     map_size: int = 256
     """Maps have the area of a square of this side in pixels, so that erosion means the same."""
@@ -110,8 +118,12 @@ class DetectorSettings:
         _require(self.bank_size >= 1, "bank_size", self.bank_size, "use 1 or more")
         enough = self.n_candidates >= self.bank_size
         _require(enough, "n_candidates", self.n_candidates, "use bank_size or more")
-        _require(0 < self.lowest_share <= 1, "lowest_share", self.lowest_share, "use 0..1")
-        _require(self.resolution >= 56, "resolution", self.resolution, "use 56 or more")
+        first, last = self.closest
+        _require(0 <= first < last <= 1, "closest", self.closest, "use two shares, 0..1")
+        _require(self.common > 0, "common", self.common, "use more than 0")
+        _require(self.frame in ("product", "whole"), "frame", self.frame, "use product or whole")
+        enough = self.resolution is None or self.resolution >= 56
+        _require(enough, "resolution", self.resolution, "use None, or 56 or more")
 
 
 @dataclass(frozen=True)

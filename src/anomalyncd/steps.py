@@ -10,7 +10,8 @@ from anomalyncd.data.inputs import Inputs
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.anomaly_maps import Detector, write_anomaly_maps
+from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder

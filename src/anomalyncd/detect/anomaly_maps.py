@@ -3,13 +3,12 @@
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anomalyncd.data.files import files_by_name
 from anomalyncd.data.fingerprint import fingerprint
@@ -17,41 +16,15 @@ from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.map_files import write_map
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.features import patch_features, reading_of
+from anomalyncd.detect.detector import Detector
+from anomalyncd.detect.state import described, tensors_of
+from anomalyncd.detect.view import Seen, Viewer, whole_map
 from anomalyncd.errors import InputError
-from anomalyncd.model.pixels import area_sides
-from anomalyncd.model.tokens import TokenReader, Tokens
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
 _ORIGIN = "made_from.json"
-
-
-class Detector(Protocol):
-    """Scores the patches of an image; saved with a model."""
-
-    kind: ClassVar[str]
-    """What it is called in a saved model and in a run's record."""
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What it compares with."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Where that comes from."""
-
-    def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
-        """How anomalous each patch is.
-
-        Args:
-            features: What `patch_features` gave for the image.
-            name: Of the image, which is never compared with itself.
-
-        Returns:
-            (rows, columns), float32, on the CPU.
-        """
 
 
 def write_anomaly_maps(
@@ -73,20 +46,20 @@ def write_anomaly_maps(
         InputError: The folder holds maps that were not made here.
     """
     _keep_only_maps_of(_origin(parts, detector, settings), folder)
-    reader = TokenReader(vit, reading_of(settings))
+    viewer = Viewer(vit, detector.view, settings)
     paths = tuple(folder / f"{name}.npy" for name in parts.names)
     for index, path in enumerate(track(paths, "Scoring parts")):
         if not path.is_file():
-            tokens = reader.read(parts, index)
-            write_map(path, anomaly_map(tokens, detector, settings, parts.names[index]))
+            seen = viewer.look(parts, index)
+            write_map(path, anomaly_map(seen, detector, settings, parts.names[index]))
     return Maps(parts.names, paths)
 
 
 def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dict[str, Any]:
     """Everything that maps depend on; what is compared with stands for backbone and seed."""
-    compared = hashlib.sha256(repr((type(detector).__name__, detector.names)).encode())
-    for tokens in detector.tensors:
-        compared.update(tokens.cpu().contiguous().view(torch.uint8).numpy().data)
+    compared = hashlib.sha256(repr(described(detector)).encode())
+    for tensor in tensors_of(detector).values():
+        compared.update(tensor.cpu().contiguous().view(torch.uint8).numpy().data)
     return {
         "settings": asdict(settings),
         "detector": compared.hexdigest(),
@@ -110,12 +83,12 @@ def _keep_only_maps_of(origin: dict[str, Any], folder: Path) -> None:
 
 
 def anomaly_map(
-    tokens: Tokens, detector: Detector, settings: DetectorSettings, name: str
+    seen: Seen, detector: Detector, settings: DetectorSettings, name: str
 ) -> NDArray[np.float32]:
     """The anomaly map of one image.
 
     Args:
-        tokens: What the backbone says of it, see `reading_of`.
+        seen: The image, seen through the detector's view.
         detector: What scores it.
         settings: As the detector was made with.
         name: Of the image, which is never compared with itself.
@@ -123,8 +96,6 @@ def anomaly_map(
     Returns:
         Scores 0..2, (h, w), with the aspect ratio of the image and `settings.map_size`² pixels.
     """
-    features = patch_features(tokens, settings)
-    scores = detector.patch_scores(features, name).numpy()
+    scores = detector.patch_scores(seen.features, name).numpy()
     smooth = cv2.GaussianBlur(scores, (0, 0), settings.smoothing)
-    height, width = area_sides(tokens.size, settings.map_size, 1)
-    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
+    return whole_map(np.asarray(smooth, np.float32), seen, settings.map_size)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.coreset import coreset
-from anomalyncd.detect.features import patch_features, reading_of
-from anomalyncd.model.tokens import TokenReader
+from anomalyncd.detect.view import View, Viewer, fit_view
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
@@ -20,8 +19,10 @@ from anomalyncd.settings import DetectorSettings
 class MemoryBank:
     """Patches that stand for all that is normal; a `Detector`."""
 
+    view: View
+    """How pictures are looked at."""
     tensors: tuple[Tensor, ...]
-    """For each layer and neighbourhood the unit tokens of the same patches, (M, D), bfloat16."""
+    """For each layer and neighbourhood the unit vectors of the same patches, (M, D), bfloat16."""
     names: tuple[str, ...]
     """For each patch the image that it comes from, so that none is compared with itself."""
 
@@ -56,12 +57,14 @@ def fit_memory_bank(
         seed: Of the candidates and the coreset.
     """
     rng = np.random.default_rng(seed)
-    reader = TokenReader(vit, reading_of(settings))
+    some = rng.permutation(len(normals))[: settings.n_references]
+    view, _ = fit_view(vit, normals.select(np.sort(some).tolist()), settings)
+    viewer = Viewer(vit, view, settings)
     most = max(1, settings.n_candidates // len(normals))
     candidates: list[list[Tensor]] = []
     names: list[str] = []
     for index in track(range(len(normals)), "Reading normal images"):
-        features = patch_features(reader.read(normals, index), settings)
+        features = viewer.look(normals, index).features
         count = features[0][0].numel()
         chosen = torch.from_numpy(rng.permutation(count)[:most])
         candidates.append([one.flatten(1).T[chosen].to("cpu", torch.bfloat16) for one in features])
@@ -69,5 +72,5 @@ def fit_memory_bank(
     tokens = [torch.cat(same_kind) for same_kind in zip(*candidates, strict=True)]
     picked = coreset(torch.cat(tokens, dim=1), settings.bank_size, seed)
     return MemoryBank(
-        tuple(one[picked] for one in tokens), tuple(names[index] for index in picked.tolist())
+        view, tuple(one[picked] for one in tokens), tuple(names[index] for index in picked.tolist())
     )

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.features import patch_features, reading_of
+from anomalyncd.detect.view import View, fit_view, stacked
 from anomalyncd.errors import InputError
-from anomalyncd.model.tokens import TokenReader
 from anomalyncd.model.vit import VisionTransformer
-from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
 
@@ -20,30 +18,34 @@ from anomalyncd.settings import DetectorSettings
 class MutualScoring:
     """The reference images that parts are scored against; a `Detector`."""
 
+    view: View
+    """How pictures are looked at."""
     tensors: tuple[Tensor, ...]
-    """For each layer and neighbourhood the unit tokens of all references, (N, D), bfloat16."""
+    """For each layer and neighbourhood the unit vectors of all references, (N, D), bfloat16."""
     lengths: tuple[int, ...]
-    """Number of tokens of each reference, in the order of `tensors`."""
+    """Number of patches of each reference, in the order of `tensors`."""
     names: tuple[str, ...]
     """Names of the references, so that a part is never compared with itself."""
-    lowest_share: float
-    """Share of the references, closest first, that a patch is judged by."""
+    closest: tuple[float, float]
+    """The references that a patch is judged by, closest first, from one share to another."""
 
     kind: ClassVar[str] = "mutual scoring"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Mean distance of each patch to its nearest in the references closest to it.
 
-        See `Detector.patch_scores`; MuSc, section 3.2.
+        The very closest are left out: a part that was photographed twice would vouch for its own
+        defect. See `Detector.patch_scores`; MuSc, section 3.2.
         """
         others = [i for i, reference in enumerate(self.names) if reference != name]
-        n_closest = max(1, round(self.lowest_share * len(others)))
+        first, last = (round(share * len(others)) for share in self.closest)
+        last = max(last, first + 1)
         rows, columns = features[0].shape[1:]
         total = torch.zeros(rows * columns)
         for tokens, references in zip(features, self.tensors, strict=True):
             similarity = references.to(tokens.device, tokens.dtype) @ tokens.flatten(1)
             nearest = torch.stack([part.amax(0) for part in similarity.split(self.lengths)])
-            closest = nearest[others].float().topk(n_closest, dim=0).values
+            closest = nearest[others].float().topk(last, dim=0).values[first:]
             total += (2 - 2 * closest).clamp(min=0).sqrt().mean(0).cpu()
         return (total / len(features)).view(rows, columns)
 
@@ -73,14 +75,6 @@ def fit_mutual_scoring(
     count = min(settings.n_references, len(parts))
     chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
     selected = parts.select(chosen.tolist())
-    reader = TokenReader(vit, reading_of(settings))
-    features = [
-        patch_features(reader.read(selected, i), settings)
-        for i in track(range(count), "Reading references")
-    ]
-    tokens = tuple(
-        torch.cat([part.flatten(1).T for part in same_kind]).to(torch.bfloat16)
-        for same_kind in zip(*features, strict=True)
-    )
-    lengths = tuple(f[0][0].numel() for f in features)
-    return MutualScoring(tokens, lengths, selected.names, settings.lowest_share)
+    view, pictures = fit_view(vit, selected, settings)
+    lengths = tuple(seen.features[0][0].numel() for seen in pictures)
+    return MutualScoring(view, stacked(pictures), lengths, selected.names, settings.closest)

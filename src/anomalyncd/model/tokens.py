@@ -11,6 +11,7 @@ from torch import Tensor
 
 from anomalyncd.cache import TOKENS, TensorStore
 from anomalyncd.data.fingerprint import content_digest
+from anomalyncd.data.frame import Frame
 from anomalyncd.data.parts import Parts
 from anomalyncd.errors import InputError
 from anomalyncd.model.pixels import area_sides, normalise, resize, to_tensor
@@ -44,7 +45,7 @@ class Tokens:
     cls: list[Tensor]
     """For each of `Reading.cls_layers` (D,)."""
     size: tuple[int, int]
-    """Height and width of the image in pixels."""
+    """Height and width, in pixels, of what was read of the image."""
 
 
 class TokenReader:
@@ -71,19 +72,24 @@ class TokenReader:
             )
         self._store = TensorStore(TOKENS)
 
-    def read(self, parts: Parts, index: int) -> Tokens:
+    def read(self, parts: Parts, index: int, frame: Frame | None = None) -> Tokens:
         """Tokens of one part.
+
+        Args:
+            parts: Images.
+            index: Which one.
+            frame: What is read of it; None reads all of it.
 
         Raises:
             InputError: Its file cannot be read.
         """
         if not self._store.limit:
-            return self._computed(parts.image(index))
-        content = f"{content_digest(parts.sources[index])} {self._circumstances}"
+            return self._computed(parts.image(index), frame)
+        content = f"{content_digest(parts.sources[index])} {frame} {self._circumstances}"
         key = hashlib.sha256(content.encode()).hexdigest()[:32]
         tokens = self._kept(key)
         if tokens is None:
-            tokens = self._computed(parts.image(index))
+            tokens = self._computed(parts.image(index), frame)
             self._store.save(key, _by_name(tokens))
         return tokens
 
@@ -98,7 +104,8 @@ class TokenReader:
             (height, width),
         )
 
-    def _computed(self, image: NDArray[np.uint8]) -> Tokens:
+    def _computed(self, whole: NDArray[np.uint8], frame: Frame | None) -> Tokens:
+        image = whole if frame is None else frame.cut(whole)
         size = (image.shape[0], image.shape[1])
         unit, weight = self.vit.config.patch_size, self.vit.patch_embed.proj.weight
         shape = (1, 1) if self.reading.square else size

@@ -1,0 +1,37 @@
+"""What every built-in detector can do."""
+
+from typing import ClassVar, Protocol
+
+from torch import Tensor
+
+from anomalyncd.detect.view import View
+
+
+class Detector(Protocol):
+    """Scores the patches of an image; saved with a model."""
+
+    kind: ClassVar[str]
+    """What it is called in a saved model and in a run's record."""
+
+    @property
+    def view(self) -> View:
+        """How pictures are looked at."""
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What it compares with."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Where that comes from."""
+
+    def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
+        """How anomalous each patch is.
+
+        Args:
+            features: What the view shows of the image, see `Seen.features`.
+            name: Of the image, which is never compared with itself.
+
+        Returns:
+            (rows, columns), float32, on the CPU.
+        """
