@@ -9,17 +9,18 @@ import torch
 from anomalyncd.cache import LIMIT_VARIABLE
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.anomaly_maps import anomaly_map, write_anomaly_maps
-from anomalyncd.detect.features import reading_of
+from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.detect.view import View, Viewer
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.tokens import TokenReader
 from anomalyncd.settings import DetectorSettings
 from conftest import QUICK, damage, picture
 
 NORMALS = Parts.from_list([picture("good", 70 + index) for index in range(4)])
+VIEW = View(96, None, FeatureSpace((), (), (1,)))
 
 
 def unit(*shape: int) -> torch.Tensor:
@@ -29,7 +30,7 @@ def unit(*shape: int) -> torch.Tensor:
 
 def test_memory_bank_takes_the_nearest_normal_patch() -> None:
     bank, tokens = unit(7, 16), unit(6, 16)
-    scores = MemoryBank((bank,), ("a",) * 7).patch_scores([tokens.T.view(16, 2, 3)], "b")
+    scores = MemoryBank(VIEW, (bank,), ("a",) * 7).patch_scores([tokens.T.view(16, 2, 3)], "b")
     expected = torch.cdist(tokens, bank).amin(1).view(2, 3)
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 
@@ -38,19 +39,47 @@ def test_memory_bank_leaves_the_image_itself_out() -> None:
     bank = unit(8, 16)
     names = ("a",) * 4 + ("b",) * 4
     features = [bank[:4].T.reshape(16, 2, 2)]
-    own = MemoryBank((bank,), names).patch_scores(features, "a")
+    own = MemoryBank(VIEW, (bank,), names).patch_scores(features, "a")
     assert own.min() > 0.1
-    assert MemoryBank((bank,), names).patch_scores(features, "c").max() < 1e-3
+    assert MemoryBank(VIEW, (bank,), names).patch_scores(features, "c").max() < 1e-3
     # An image that is all there is has nothing else to be compared with.
-    assert MemoryBank((bank[:4],), ("a",) * 4).patch_scores(features, "a").isfinite().all()
+    assert MemoryBank(VIEW, (bank[:4],), ("a",) * 4).patch_scores(features, "a").isfinite().all()
 
 
 def test_mutual_scoring_is_the_mean_over_the_closest_references() -> None:
     references, tokens = unit(12, 16), unit(4, 16)
-    scoring = MutualScoring((references,), (4, 4, 4), ("a", "b", "c"), lowest_share=0.67)
+    scoring = MutualScoring(VIEW, (references,), (4, 4, 4), ("a", "b", "c"), (0, 0.67))
     scores = scoring.patch_scores([tokens.T.view(16, 2, 2)], "d")
     nearest = torch.cdist(tokens, references).view(4, 3, 4).amin(2)
     expected = nearest.sort(1).values[:, :2].mean(1).view(2, 2)
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
+
+
+def test_another_picture_of_a_damaged_part_does_not_vouch_for_it() -> None:
+    normal = unit(1, 16).repeat(4, 1)
+    damaged = normal.clone()
+    damaged[2] = -normal[2]
+    references = torch.cat([*[normal] * 20, damaged])
+    names = tuple(f"{index}" for index in range(21))
+
+    def scores(first: float, last: float) -> torch.Tensor:
+        scoring = MutualScoring(VIEW, (references,), (4,) * 21, names, (first, last))
+        return scoring.patch_scores([damaged.T.view(16, 2, 2)], "new").flatten()
+
+    torch.testing.assert_close(scores(0, 0.05), torch.zeros(4), atol=1e-2, rtol=0)
+    assert scores(0, 0.2)[2] < 1.6
+    torch.testing.assert_close(scores(0.05, 0.2), torch.tensor([0, 0, 2.0, 0]), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("closest", [(0, 0.01), (0.99, 1)])
+def test_some_reference_is_always_left(closest: tuple[float, float], count: int) -> None:
+    references, tokens = unit(count, 16), unit(4, 16)
+    names = tuple(f"{index}" for index in range(count))
+    scoring = MutualScoring(VIEW, (references,), (1,) * count, names, closest)
+    scores = scoring.patch_scores([tokens.T.view(16, 2, 2)], "new").flatten()
+    ordered = torch.cdist(tokens, references).sort(1).values
+    expected = ordered[:, 0 if closest[0] == 0 else -1]
     torch.testing.assert_close(scores, expected, atol=1e-5, rtol=0)
 
 
@@ -58,8 +87,8 @@ def test_mutual_scoring_is_the_mean_over_the_closest_references() -> None:
 def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: Parts | None) -> None:
     parts = Parts.from_list([picture("good", index) for index in range(6)] + [picture("spot", 6)])
     detector = fit_detector(encoder.vit, parts, normals, QUICK.detector, 0)
-    tokens = TokenReader(encoder.vit, reading_of(QUICK.detector)).read(parts, 6)
-    scores = anomaly_map(tokens, detector, QUICK.detector, parts.names[6])
+    seen = Viewer(encoder.vit, detector.view, QUICK.detector).look(parts, 6)
+    scores = anomaly_map(seen, detector, QUICK.detector, parts.names[6])
     marked = damage("spot", 6)
     rows, columns = marked.nonzero()
     y = int(rows.mean() * scores.shape[0] / marked.shape[0])
@@ -70,7 +99,7 @@ def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: Parts | N
 def test_bank_has_the_size_that_was_asked_for(encoder: RegionEncoder) -> None:
     few = DetectorSettings(resolution=96, layers=(0, 1), map_size=64, bank_size=10, n_candidates=50)
     detector = fit_detector(encoder.vit, NORMALS, NORMALS, few, 0)
-    assert [one.shape for one in detector.tensors] == [torch.Size([10, 16])] * 4
+    assert [one.shape for one in detector.tensors] == [torch.Size([10, 17])] * 2
     assert len(detector.names) == 10
 
 
@@ -95,7 +124,7 @@ def test_maps_are_equal_with_and_without_the_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     vit = encoder.set_trunk_precision(torch.bfloat16).vit
-    parts = Parts.from_list([picture("spot", index) for index in range(4)])
+    parts = Parts.from_list([picture("good", index) for index in range(4)])
     normals = Parts.from_list([picture("good", 9)], ["n"]) if with_normals else None
     n_images = 5 if with_normals else 4
 

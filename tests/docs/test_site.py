@@ -50,10 +50,11 @@ def test_licence_page_lists_every_dependency() -> None:
 
 def test_numbers_in_the_concepts_are_the_defaults() -> None:
     chosen = Settings()
-    assert chosen.detector.resolution == 336
-    assert chosen.detector.layers == (5,)
-    assert chosen.detector.neighbourhoods == (1, 3)
-    assert (chosen.detector.n_references, chosen.detector.lowest_share) == (40, 0.2)
+    assert (chosen.detector.resolution, chosen.detector.frame) == (None, "product")
+    assert chosen.detector.layers == (5, 8)
+    assert chosen.detector.neighbourhoods == (1,)
+    assert (chosen.detector.common, chosen.detector.smoothing) == (2.0, 0.5)
+    assert (chosen.detector.n_references, chosen.detector.closest) == (40, (0.05, 0.2))
     assert chosen.detector.map_size == 256
     assert (chosen.mebin.erosion, chosen.mebin.n_thresholds) == (6, 64)
     assert chosen.mebin.min_interval_length == 4

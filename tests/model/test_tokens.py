@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from anomalyncd.cache import LIMIT_VARIABLE, TOKENS, cache_folder
+from anomalyncd.data.frame import Frame
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.features import reading_of
 from anomalyncd.errors import InputError
 from anomalyncd.model.pixels import normalise, resize, to_tensor
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.tokens import Reading, TokenReader, Tokens
 from anomalyncd.model.vit import VisionTransformer
-from conftest import QUICK, SIZE, picture
+from conftest import SIZE, picture
 
 READING = Reading(96, patch_layers=(0, 1), cls_layers=(1, 3))
 
@@ -117,11 +117,26 @@ def test_whatever_tokens_depend_on_has_them_read_again(
     read_anew()
 
 
+def test_what_is_read_of_an_image_counts(
+    encoder: RegionEncoder, photo: Path, forwards: list[int]
+) -> None:
+    reader, parts = TokenReader(encoder.vit, READING), Parts.from_list([photo])
+    frame = Frame((40.0, 30.0), (24, 48), 0.3)
+    framed = reader.read(parts, 0, frame)
+    assert framed.size == (24, 48)
+    assert same(framed, read(encoder.vit, frame.cut(parts.image(0))))
+    assert same(framed, reader.read(parts, 0, replace(frame)))
+    assert len(forwards) == 2
+    for other in (None, replace(frame, centre=(41.0, 30.0)), replace(frame, angle=0.31)):
+        assert not same(framed, reader.read(parts, 0, other))
+    assert len(forwards) == 5
+
+
 def test_weights_of_later_blocks_do_not_matter(
     encoder: RegionEncoder, photo: Path, forwards: list[int]
 ) -> None:
     """Training changes them."""
-    reading = reading_of(QUICK.detector)
+    reading = Reading(96, patch_layers=(0, 1))
     read(encoder.vit, photo, reading)
     with torch.no_grad():
         encoder.vit.blocks[3].mlp.fc1.weight.zero_()

@@ -39,6 +39,7 @@ class MutualScoring:
         """
         others = [i for i, reference in enumerate(self.names) if reference != name]
         first, last = (round(share * len(others)) for share in self.closest)
+        first = min(first, len(others) - 1)
         last = max(last, first + 1)
         rows, columns = features[0].shape[1:]
         total = torch.zeros(rows * columns)
