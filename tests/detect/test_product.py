@@ -33,7 +33,7 @@ def test_holes_are_filled_and_the_largest_piece_is_taken() -> None:
     assert product is not None
     drawn = DRAWN[1].copy()
     drawn[8:11, 20:23] = False
-    drawn[30:33, 2:5] = True
+    drawn[1:4, 2:5] = drawn[30:33, 2:5] = True
     assert np.array_equal(product.mask(tokens_of(drawn)), DRAWN[1])
     open_hole = DRAWN[1].copy()
     open_hole[6:11, 20:22] = False
