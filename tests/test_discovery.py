@@ -133,6 +133,42 @@ def test_normal_images_fill_a_memory_bank(build: Build, parts_folder: Path) -> N
     assert model.predict([picture("spot", 5)]).shape == (1,)
 
 
+def test_normals_can_be_added_to_a_saved_model(
+    build: Build, parts_folder: Path, tmp_path: Path
+) -> None:
+    normals = [picture("good", 70 + index) for index in range(3)]
+    model = build().fit(parts_folder, normals=normals)
+    model.save(tmp_path / "model")
+    odd = picture("spot", 5)
+    assert model.inspect([odd]).images["score"][0] > 0.3
+    loaded = AnomalyNCD.load(tmp_path / "model", weights=model.weights)
+    assert loaded.add_normals([odd]) is loaded
+    loaded.save(tmp_path / "model")
+    more = AnomalyNCD.load(tmp_path / "model", weights=model.weights)
+    assert more.detector_ is not None
+    assert len(set(more.detector_.names)) == 4
+    assert more.range_ == model.range_
+    assert more.inspect([odd]).images["score"][0] == 0
+
+
+def test_normals_need_a_memory_bank_and_readable_images(
+    build: Build, parts_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFittedError):
+        build().add_normals(parts_folder)
+    with pytest.raises(InputError, match="made without normal images, so it has no memory bank"):
+        build().fit(parts_folder).add_normals(parts_folder)
+    given = build().fit(pictures(), maps=drawn_maps())
+    with pytest.raises(InputError, match="made from given maps or masks, so it has no memory bank"):
+        given.add_normals(parts_folder)
+    model = build().fit(parts_folder, normals=[picture("good", 70)])
+    bank = model.detector_
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    with pytest.raises(InputError, match="torn"):
+        model.add_normals(tmp_path)
+    assert model.detector_ is bank
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_predict_repeats_fit_on_the_same_parts(
     build: Build, parts_folder: Path, precision: str

@@ -12,16 +12,22 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import NotFittedError
 
 from anomalyncd.cache import cache_limit
-from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs
+from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs, check_normals
 from anomalyncd.data.maps import MapsLike
 from anomalyncd.detect.detector import Detector
+from anomalyncd.detect.memory_bank import extend_memory_bank
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
 from anomalyncd.persistence import read_model, write_model
-from anomalyncd.preconditions import require_enough_parts, require_n_classes, require_same_kind
+from anomalyncd.preconditions import (
+    require_enough_parts,
+    require_memory_bank,
+    require_n_classes,
+    require_same_kind,
+)
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
@@ -199,6 +205,30 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             )
             del cache  # Windows deletes no file that is in use.
         return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
+
+    def add_normals(self, normals: PartsLike) -> Self:
+        """Adds normal images to those that new parts are scored against.
+
+        Only the memory bank changes, within the size that is set. The classes, the score range and
+        `normal_scores_` stay as `fit` made them, so new parts that look like these images score
+        lower than before, on the same scale. To have the range learnt anew, `fit` with all of them.
+
+        Args:
+            normals: As for `fit`; one is enough. An image that is in the bank by name and content
+                is not added twice.
+
+        Raises:
+            NotFittedError: `fit` or `load` comes first.
+            InputError: The model has no memory bank, or an image cannot be used.
+        """
+        if not hasattr(self, "model_"):
+            raise NotFittedError("call fit first, or load a saved model")
+        bank = require_memory_bank(self.detector_)
+        settings = resolve_settings(self.preset).detector
+        self.detector_ = extend_memory_bank(
+            self.model_.encoder.vit, bank, check_normals(normals), settings, self.random_state
+        )
+        return self
 
     def _check_parameters(self) -> None:
         """Raises for what can be told at once, before a single image is opened."""

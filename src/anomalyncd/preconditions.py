@@ -2,6 +2,7 @@
 
 from anomalyncd.data.inputs import Inputs
 from anomalyncd.detect.detector import Detector
+from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.errors import InputError
 from anomalyncd.regions.score_range import ScoreRange
 
@@ -54,3 +55,21 @@ def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detec
         raise InputError("the model was made from given maps; give the maps of the new parts")
     if inputs.maps is not None and detector is not None:
         raise InputError("the model makes its own maps; those of another detector do not fit it")
+
+
+def require_memory_bank(detector: Detector | None) -> MemoryBank:
+    """The memory bank of a model.
+
+    Args:
+        detector: The model's own detector; None where maps or masks were given.
+
+    Raises:
+        InputError: The model was made without normal images, or its maps were given.
+    """
+    if isinstance(detector, MemoryBank):
+        return detector
+    made = "without normal images" if detector is not None else "from given maps or masks"
+    raise InputError(
+        f"the model was made {made}, so it has no memory bank to add to; discover again with "
+        "normals and without maps or masks (on the command line --normals)"
+    )

@@ -69,6 +69,7 @@ def make_inputs(folder: Path) -> None:
         pixels = picture("good", seed)
         write(folder / "normals", f"{seed:03}", pixels)
         write_map(folder / "normal_maps", f"{seed:03}", damage("good", seed), seed)
+        write(folder / "more_normals", f"{seed:03}", picture("good", seed + 20))
     for seed, kind in ((30, "spot"), (31, "good")):
         write(folder / "new_photos", f"{seed:03}", picture(kind, seed))
         write_map(folder / "new_maps", f"{seed:03}", damage(kind, seed), seed)

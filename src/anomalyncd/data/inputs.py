@@ -81,6 +81,17 @@ def check_inputs(
     return inputs if plain is None else _with_normals(inputs, plain, normal_maps)
 
 
+def check_normals(normals: PartsLike) -> Parts:
+    """Opens and checks normal images that come alone; see `Inputs.normals` for their names.
+
+    Raises:
+        InputError: See `as_parts` and `check_parts`.
+    """
+    plain = as_parts(normals, "train")
+    check_parts(plain)
+    return _named_as_normals(plain)
+
+
 def open_masks(masks: MasksLike, parts: Parts) -> Masks:
     """Returns masks from a folder or from the column `mask` of a manifest; masks as they are.
 
@@ -184,12 +195,16 @@ def _checked_maps(
 
 def _with_normals(inputs: Inputs, plain: Parts, normal_maps: MapsLike | None) -> Inputs:
     sizes = check_parts(plain)
-    prefixed = Parts(tuple(f"normals/{name}" for name in plain.names), plain.sources)
+    prefixed = _named_as_normals(plain)
     ignored = inputs.ignored and _on_all(inputs.ignored, prefixed)
     inputs = replace(inputs, normals=prefixed, ignored_on_normals=ignored)
     if inputs.maps is None:
         return inputs
     return replace(inputs, normal_maps=_checked_maps(normal_maps, plain, sizes, ignored))
+
+
+def _named_as_normals(plain: Parts) -> Parts:
+    return Parts(tuple(f"normals/{name}" for name in plain.names), plain.sources)
 
 
 def _on_all(ignored: Masks, others: Parts) -> Masks | None:
