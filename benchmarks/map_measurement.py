@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anomalyncd.data.frame import Frame
 from anomalyncd.data.inputs import Inputs, check_inputs
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.masks import Masks
@@ -68,9 +69,11 @@ class StagesAndReading(Stages):
         """Times each image that is read within."""
         read = TokenReader.read
 
-        def timed(reader: TokenReader, parts: Parts, index: int) -> Tokens:
+        def timed(
+            reader: TokenReader, parts: Parts, index: int, frame: Frame | None = None
+        ) -> Tokens:
             start = time.perf_counter()
-            tokens = read(reader, parts, index)
+            tokens = read(reader, parts, index, frame)
             self._reading += time.perf_counter() - start
             if not self.n_read:
                 with Stages.__call__(self, "read"):
