@@ -57,7 +57,9 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     work = (n_regions + n_base) * views * _forward(encoder, n_tokens, encoder.readout)
     references = 0.0
     if inputs.maps is None and inputs.masks is None:
-        n_patches = _patches(inputs, encoder, settings)
+        # Whether the product will be cut out is not known yet.
+        side = chosen_resolution(settings.detector, framed=False)
+        n_patches = (side // encoder.vit.config.patch_size) ** 2
         compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
         work += n_parts * _map_work(encoder, settings, n_patches, compared)
         references = compared * width * 2
@@ -80,13 +82,6 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
     """Operations of some blocks on one image."""
     width = encoder.vit.config.width
     return n_blocks * (24.0 * n_tokens * width**2 + 4.0 * n_tokens**2 * width)
-
-
-def _patches(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> int:
-    """How many patches of a part are compared."""
-    sizes = [(int(height), int(width)) for height, width in inputs.sizes]
-    side = chosen_resolution(sizes, settings.detector)
-    return (side // encoder.vit.config.patch_size) ** 2
 
 
 def _map_work(encoder: RegionEncoder, settings: Settings, n_patches: int, compared: float) -> float:

@@ -84,7 +84,7 @@ class DetectorSettings:
     resolution: int | None = None
     """What is looked at enters the backbone with the area of a square of this side in pixels: more
     detail takes more time. None takes 504 for a product that is cut out, since the rest of the
-    picture is saved, else 0.56 times the side of the pictures, within 336 to 448."""
+    picture is saved, and 336 for whole pictures."""
     frame: Literal["product", "whole"] = "product"
     """What is looked at: the product, cut out and turned into one pose where a plain background
     shows it, or always the `whole` picture."""

@@ -18,8 +18,7 @@ from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
-_COARSE, _FINE, _FRAMED = 336, 448, 504
-_DETAIL = 0.56
+_WHOLE, _FRAMED = 336, 504
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,18 +90,17 @@ def fit_view(
     """
     locator = _locator(vit, settings)
     wholes = [locator.read(parts, i) for i in track(range(len(parts)), "Looking for the product")]
-    sizes = [one.size for one in wholes]
     framing = None
     if settings.frame == "product":
-        framing = fit_framing([one.patches[-1] for one in wholes], sizes)
+        framing = fit_framing([one.patches[-1] for one in wholes], [one.size for one in wholes])
     frames: list[Frame | None] = [None] * len(parts)
     if framing is not None:
         frames = [framing.frame(one.patches[-1], one.size) for one in wholes]
-    resolution = chosen_resolution(sizes, settings, framed=framing is not None)
+    resolution = chosen_resolution(settings, framed=framing is not None)
     pictures = wholes
-    if framing is not None or resolution != locator.reading.resolution:
+    if framing is not None:
         reader = TokenReader(vit, Reading(resolution, settings.layers))
-        framed = track(list(enumerate(frames)), "Reading some parts")
+        framed = track(list(enumerate(frames)), "Reading the product")
         pictures = [reader.read(parts, i, frame) for i, frame in framed]
     space = fit_feature_space(pictures, settings)
     seen = [
@@ -112,22 +110,14 @@ def fit_view(
     return View(resolution, framing, space), seen
 
 
-def chosen_resolution(
-    sizes: list[tuple[int, int]], settings: DetectorSettings, framed: bool = False
-) -> int:
-    """The resolution that is set, or what goes with the pictures.
+def chosen_resolution(settings: DetectorSettings, framed: bool) -> int:
+    """The resolution that is set, or what goes with what is looked at.
 
     Args:
-        sizes: Height and width of the pictures, px.
         settings: Of the detector.
-        framed: Whether the product is cut out of them.
+        framed: Whether the product is cut out of the pictures.
     """
-    if settings.resolution is not None:
-        return settings.resolution
-    if framed:
-        return _FRAMED
-    side = float(np.median([(height * width) ** 0.5 for height, width in sizes]))
-    return int(np.clip(_DETAIL * side, _COARSE, _FINE))
+    return settings.resolution or (_FRAMED if framed else _WHOLE)
 
 
 def whole_map(scores: NDArray[np.float32], seen: Seen, map_size: int) -> NDArray[np.float32]:
@@ -169,4 +159,4 @@ def stacked(pictures: list[Seen]) -> tuple[Tensor, ...]:
 
 def _locator(vit: VisionTransformer, settings: DetectorSettings) -> TokenReader:
     """Reads whole pictures, to find the product."""
-    return TokenReader(vit, Reading(settings.resolution or _COARSE, settings.layers))
+    return TokenReader(vit, Reading(chosen_resolution(settings, framed=False), settings.layers))
