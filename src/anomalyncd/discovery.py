@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from anomalyncd.cache import cache_limit
 from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs, check_normals
@@ -43,6 +43,8 @@ from anomalyncd.steps import (
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.discoverer import classify
 from anomalyncd.training.normality import Normality
+
+_NOT_FITTED = "call fit first, or load a saved model"
 
 
 class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -188,8 +190,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: `fit` or `load` comes first.
             InputError: Something given cannot be used.
         """
-        if not hasattr(self, "model_"):
-            raise NotFittedError("call fit first, or load a saved model")
+        check_is_fitted(self, "model_", msg=_NOT_FITTED)
         settings = resolve_settings(self.preset).central_views_only()
         inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
         require_same_kind(inputs, self.range_, self.detector_)
@@ -221,8 +222,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: `fit` or `load` comes first.
             InputError: The model has no memory bank, or an image cannot be used.
         """
-        if not hasattr(self, "model_"):
-            raise NotFittedError("call fit first, or load a saved model")
+        check_is_fitted(self, "model_", msg=_NOT_FITTED)
         bank = require_memory_bank(self.detector_)
         settings = resolve_settings(self.preset).detector
         self.detector_ = extend_memory_bank(
@@ -256,8 +256,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             NotFittedError: `fit` comes first.
             InputError: The folder holds something else.
         """
-        if not hasattr(self, "model_"):
-            raise NotFittedError("call fit first; there is no model to save")
+        check_is_fitted(self, "model_", msg=_NOT_FITTED)
         settings = resolve_settings(self.preset)
         write_model(
             Path(folder),
