@@ -182,10 +182,11 @@ def _score_range(
     high: float,
     eight_bits: tuple[float, float] | None = None,
     calibration: dict[str, float] | None = None,
+    sound: float | None = None,
 ) -> ScoreRange:
     bits = None if eight_bits is None else (float(eight_bits[0]), float(eight_bits[1]))
     bent = None if calibration is None else _calibration(**calibration)
-    return ScoreRange(float(low), float(high), bits, bent)
+    return ScoreRange(float(low), float(high), bits, bent, None if sound is None else float(sound))
 
 
 def _calibration(level: float, scale: float) -> Calibration:

@@ -25,9 +25,9 @@ class Verdicts:
     pixels), and what a manifest says of the part."""
     regions: pd.DataFrame
     """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
-    `area` (mask pixels), `score` (0..1), `found` (False: the whole image stands in for a part
-    without a region), `class`, `class_name`, `normal`, `p_k` for each class k, and what a
-    manifest says of the part."""
+    `area` (mask pixels), `score` (0..1), `found` (False: the most conspicuous place, or the
+    whole image, stands in for a part without a region), `class`, `class_name`, `normal`, `p_k` for
+    each class k, and what a manifest says of the part."""
     classes: pd.DataFrame
     """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
     `mean_score`."""
@@ -83,7 +83,7 @@ def verdicts(
     by_image = _with_further(by_image, parts, np.arange(len(parts)))
     by_region = _with_further(by_region, parts, regions.image)
     return Verdicts(
-        by_image, by_region, by_class, features, probabilities, found.masks, found.counts
+        by_image, by_region, by_class, features, probabilities, found.masks_found, found.counts
     )
 
 

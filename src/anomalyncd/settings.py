@@ -27,6 +27,10 @@ class MebinSettings:
     floor: float | None = None
     """Lowest score that can be anomalous, in map units; None derives it from the maps, those of
     normal images where there are some. The `paper` rules always derive it."""
+    sound_share: float = 0.85
+    """Share of sound surfaces, seen on normal images or beside the main elements of the parts, that
+    a part must exceed to have a region; 0 lets every part have some. Not used by the `paper` rules
+    or with a `floor`."""
 
     def __post_init__(self) -> None:
         _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
@@ -44,6 +48,7 @@ class MebinSettings:
             self.floor,
             "use rules='default'",
         )
+        _require(0 <= self.sound_share <= 1, "sound_share", self.sound_share, "use 0..1")
 
 
 @dataclass(frozen=True)

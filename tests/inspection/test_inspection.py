@@ -143,7 +143,7 @@ def raised_at_edge(maps: list[np.ndarray]) -> list[np.ndarray]:
         (one_blank, "All scores are the same on the map of '000'. "),
         (small, "The maps have about 40 x 40 pixels"),
         (all_defective, "12 of 12 parts have a region. "),
-        (raised_at_edge, "touch the edge of the picture on 16 of the 16 parts"),
+        (raised_at_edge, "touch the edge of the picture on 7 of the 7 parts"),
         (spotted, "The regions are 8 on a part at the median. "),
         (wide, "The regions cover 52 % of the picture at the median. "),
     ],

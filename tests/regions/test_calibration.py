@@ -132,7 +132,7 @@ def test_two_maps_and_constant_maps():
     assert all(one.any() for one in _masks([weak, strong], bounds))
     for constant in (0.0, 3.0):
         bounds = score_range([np.full((9, 9), constant)] * 2, SETTINGS)
-        assert bounds == ScoreRange(constant, constant)
+        assert (bounds.low, bounds.high) == (constant, constant)
     # A background of zeros has no spread; whatever rises from it is clear.
     zeros = [np.maximum(one - 0.4, 0) for one in [*DEFECTS, DEFECTS[3] * 1000]]
     bounds = score_range(zeros, SETTINGS)

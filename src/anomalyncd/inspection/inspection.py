@@ -9,6 +9,7 @@ from anomalyncd.data.inputs import Inputs
 from anomalyncd.data.maps import Maps
 from anomalyncd.progress import track
 from anomalyncd.regions.finding import Found, regions_of_maps
+from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.steps import bound_scores
@@ -23,7 +24,9 @@ class Inspection:
     bounds: ScoreRange
     """The range of their scores."""
     found: Found
-    """Regions and masks."""
+    """Regions, and what is marked."""
+    masks: CodedMasks
+    """One a part: what is marked where it stands out."""
     settings: MebinSettings
     """How they were found."""
     maxima: NDArray[np.float64]
@@ -93,8 +96,9 @@ def inspect_maps(inputs: Inputs, settings: Settings) -> Inspection:
     assert bounds is not None
     found = regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
     maxima, n_different, sides, covered, at_edge = [], [], [], [], []
+    masks = found.masks_found
     for index, anomaly_map in enumerate(track(maps, "Reading maps", len(maps))):
-        mask = found.masks[index]
+        mask = masks[index]
         maxima.append(bounds.convert(anomaly_map).max())
         n_different.append(len(np.unique(anomaly_map)))
         sides.append(anomaly_map.size**0.5)
@@ -105,6 +109,7 @@ def inspect_maps(inputs: Inputs, settings: Settings) -> Inspection:
         maps,
         bounds,
         found,
+        masks,
         settings.mebin,
         np.array(maxima, float),
         np.array(n_different),

@@ -14,6 +14,7 @@ def facts(seen: Inspection) -> list[tuple[str, str]]:
     n_without, name = int(seen.without.sum()), seen.maps.names[seen.highest]
     said = [
         ("floor", f"{seen.bounds.low:.4g}, {seen.origin_of_floor}"),
+        *_sound(seen),
         ("top", f"{seen.bounds.high:.4g}, the highest score of all maps ('{name}')"),
         (
             "without a region",
@@ -31,6 +32,15 @@ def facts(seen: Inspection) -> list[tuple[str, str]]:
             )
         )
     return said
+
+
+def _sound(seen: Inspection) -> list[tuple[str, str]]:
+    if seen.bounds.sound is None:
+        return []
+    share = _percent(seen.settings.sound_share)
+    surfaces = "normal parts" if len(seen.normal_maxima) else "maps beside their main element"
+    words = f"{seen.bounds.sound:.4g}, which {share} of the {surfaces} do not exceed"
+    return [("no region up to", words)]
 
 
 def _regions_a_part(seen: Inspection) -> str:

@@ -23,10 +23,22 @@ class Found:
     regions: Regions
     """Regions of all parts, in the order of the parts; at least one each."""
     masks: CodedMasks
-    """One a part, at the size of its map."""
+    """One a part, at the size of its map: what is marked, whether or not it stands out."""
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's connected components of each part, highest threshold first;
     (N, 0) where the masks were given."""
+
+    @property
+    def masks_found(self) -> CodedMasks:
+        """The masks, empty where nothing stands out on a part."""
+        with_region = set(self.regions.image[self.regions.found].tolist())
+        codes = enumerate(self.masks.codes)
+        return CodedMasks(
+            tuple(
+                code if index in with_region else encode_mask(np.zeros_like(self.masks[index]))
+                for index, code in codes
+            )
+        )
 
 
 def regions_of_maps(

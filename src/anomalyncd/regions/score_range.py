@@ -15,6 +15,7 @@ from anomalyncd.regions.calibration import (
     calibrate,
     typical_background,
 )
+from anomalyncd.regions.sound_surface import sound_peak
 from anomalyncd.settings import MebinSettings
 
 
@@ -32,6 +33,9 @@ class ScoreRange:
     calibration: Calibration | None = None
     """What bends scores before anything else (`default` rules, maps with a long upper tail); None
     leaves them as they are."""
+    sound: float | None = None
+    """Score up to which a whole part is sound: with no higher score it has no region; in the unit
+    of `low` and `high`. None takes every part for one that may have regions."""
 
     def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
         """The map in the unit of `low` and `high`, (H, W), float32."""
@@ -46,6 +50,10 @@ class ScoreRange:
         scaled = (scores - np.float32(darkest)) / np.float32(brightest - darkest) * np.float32(255)
         whole: NDArray[np.float32] = np.trunc(np.clip(scaled, 0, 255))
         return whole
+
+    def is_sound(self, anomaly_map: NDArray[Any]) -> bool:
+        """Whether nothing on a map exceeds what sound surfaces show."""
+        return self.sound is not None and float(self.convert(anomaly_map).max()) <= self.sound
 
 
 def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32]:
@@ -78,7 +86,8 @@ def score_range(
     them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units,
     calibrated where the largest maximum dwarfs the typical one (docs/decisions/calibration.md);
     the floor is `settings.floor`, or the median of the maxima of the normal maps, or else lies
-    where `_floor_without_normals` puts it (our own; docs/decisions/score-range.md).
+    where `_floor_without_normals` puts it. A part is sound up to a quantile of the maxima of the
+    normal maps, or else of `sound_peak` of all maps (our own; docs/decisions/score-range.md).
 
     Args:
         maps: Anomaly maps, (H, W) each, sizes may differ.
@@ -94,10 +103,11 @@ def score_range(
     """
     if settings.rules == "paper":
         return _published_range(maps)
-    typical, maxima = _summary(maps, "anomaly map")
+    typical, maxima, sound_peaks = _summary(maps, "anomaly map")
     normal_maxima = None
     if normal_maps is not None:
-        typical, normal_maxima = _summary(normal_maps, "map of a normal image")
+        typical, normal_maxima, _ = _summary(normal_maps, "map of a normal image")
+        sound_peaks = normal_maxima
     calibration = calibrate(maxima, typical)
 
     def unit(score: float) -> float:
@@ -111,17 +121,25 @@ def score_range(
     else:
         least, level = unit(min(maxima)), unit(typical.level)
         floor = _floor_without_normals(level, least, highest, settings)
-    return ScoreRange(floor, max(floor, highest), calibration=calibration)
+    sound = None
+    if settings.floor is None and sound_peaks:
+        sound = unit(float(np.quantile(sound_peaks, settings.sound_share)))
+    return ScoreRange(floor, max(floor, highest), calibration=calibration, sound=sound)
 
 
-def _summary(maps: Iterable[NDArray[Any]], what: str) -> tuple[Background, list[float]]:
-    """The typical background of some maps, and their maxima."""
-    backgrounds, maxima = [], []
+def _summary(
+    maps: Iterable[NDArray[Any]], what: str
+) -> tuple[Background, list[float], list[float]]:
+    """The typical background of some maps, their maxima, and what sound surfaces on them show."""
+    backgrounds, maxima, sound_peaks = [], [], []
     for anomaly_map in maps:
         backgrounds.append(background(anomaly_map))
         maxima.append(float(np.max(anomaly_map)))
+        peak = sound_peak(anomaly_map)
+        if peak is not None:
+            sound_peaks.append(peak)
     _require_some(maxima, what)
-    return typical_background(backgrounds), maxima
+    return typical_background(backgrounds), maxima, sound_peaks
 
 
 def _floor_without_normals(

@@ -30,7 +30,8 @@ class Regions:
     score: NDArray[np.float32]
     """(R,): highest anomaly score inside the box, where the score range is 0..1."""
     found: NDArray[np.bool_]
-    """(R,): False where nothing anomalous was found and the box is that of the whole image."""
+    """(R,): False where nothing stands out on the part; the box is that of its most conspicuous
+    place, or of the whole image where there is none."""
 
     def __len__(self) -> int:
         return len(self.image)
@@ -117,7 +118,8 @@ def find_regions(
         peaks = [float(crop(scaled, box, "zero").max()) for box in boxes]
     else:
         peaks = [_peak(scaled, box, image_size) for box in boxes]
-    return _table(index, mask, boxes, np.array(peaks, np.float32))
+    found = bool(mask.any()) and not bounds.is_sound(anomaly_map)
+    return _table(index, mask, boxes, np.array(peaks, np.float32), found)
 
 
 def regions_from_mask(
@@ -138,15 +140,19 @@ def regions_from_mask(
     n_regions = cv2.connectedComponents(at_image_size.astype(np.uint8), connectivity=8)[0] - 1
     boxes = boxes_from_mask(at_image_size, n_regions, settings)
     scores = np.full(len(boxes), at_image_size.any(), np.float32)
-    return _table(index, at_image_size, boxes, scores)
+    return _table(index, at_image_size, boxes, scores, bool(at_image_size.any()))
 
 
 def _table(
-    index: int, mask: NDArray[np.bool_], boxes: NDArray[np.float64], scores: NDArray[np.float32]
+    index: int,
+    mask: NDArray[np.bool_],
+    boxes: NDArray[np.float64],
+    scores: NDArray[np.float32],
+    found: bool,
 ) -> Regions:
     areas = [np.count_nonzero(crop(mask, box, "zero")) for box in boxes]
-    found = np.full(len(boxes), mask.any())
-    return Regions(np.full(len(boxes), index), boxes, np.array(areas), scores, found)
+    rows = np.full(len(boxes), index), boxes, np.array(areas), scores
+    return Regions(*rows, np.full(len(boxes), found))
 
 
 def _peak(

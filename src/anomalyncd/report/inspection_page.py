@@ -82,6 +82,8 @@ def _histogram(seen: Inspection) -> str:
     if len(seen.normal_maxima):
         groups.append(("normal parts", 4, seen.normal_maxima))
     mark = (seen.bounds.low, f"floor {seen.bounds.low:.3g}")
+    if seen.bounds.sound is not None:
+        mark = (seen.bounds.sound, f"no region up to {seen.bounds.sound:.3g}")
     return log_histogram(
         groups, seen.edges(_N_SPANS), "highest score", mark, "Highest score of each map"
     )
@@ -91,7 +93,7 @@ def _pair(seen: Inspection, parts: Parts, index: int, bottom: float) -> tuple[st
     """The photograph and the map of a part as data URIs, regions outlined."""
     image = parts.image(index)
     scale = PART_SIDE / max(image.shape[:2])
-    mask = resize_mask(seen.found.masks[index], image.shape[:2])
+    mask = resize_mask(seen.masks[index], image.shape[:2])
     size = (image.shape[1], image.shape[0])
     scores = cv2.resize(seen.bounds.convert(seen.maps[index]), size)
     coloured = _coloured(np.asarray(scores), bottom, seen.bounds.low, seen.bounds.high)
