@@ -296,15 +296,15 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 go with the backbone.
         """
         stored = read_model(Path(folder))
-        estimator = cls._saved_as(stored.estimator, folder)
-        # A preset keeps its name only as long as it means the same.
-        preset = stored.parameters["preset"]
-        named = preset if estimator.presets.get(preset) == stored.settings else stored.settings
         try:
+            estimator = cls._saved_as(stored.estimator, folder)
+            # A preset keeps its name only as long as it means the same.
+            preset = stored.parameters["preset"]
+            named = preset if estimator.presets.get(preset) == stored.settings else stored.settings
             loaded = estimator(**stored.parameters | {"preset": named})
             loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
             loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
-        except (TypeError, AttributeError, IndexError, RuntimeError) as error:
+        except (TypeError, KeyError, AttributeError, IndexError, RuntimeError) as error:
             raise InputError(
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error

@@ -21,7 +21,7 @@ def consensus(prototypes: Tensor, probabilities: NDArray[np.float32]) -> Tensor:
     Returns:
         Unit prototypes, (K, D), in the order of that head.
     """
-    overlaps = np.einsum("hrk,grl->hgkl", probabilities, probabilities)
+    overlaps = np.einsum("hrk,grl->hgkl", probabilities, probabilities, optimize=True)
     orders = [[_match(overlap) for overlap in row] for row in overlaps]
     agreement = [
         sum(

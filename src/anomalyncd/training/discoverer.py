@@ -75,7 +75,8 @@ def discover_classes(
     known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
     prior = None
     if settings.training.entropy_prior == "start":
-        prior = class_shares(_cosines(model, describe_all(model, cache)), normal, n_base)
+        shares = class_shares(_cosines(model, describe_all(model, cache)), normal, n_base)
+        prior = shares.to(encoder.vit.cls_token.device)
     loss = train(model, novel, known, n_base, settings.training, seed, prior)
     _reduce(model, cache, n_base, loss, settings.training)
     features = describe_all(model, cache)
