@@ -4,7 +4,7 @@ Maps are made once a set and tokens are read once a preset; the seeds vary the s
 the choice of views. Results are written as JSON, one file a set, and printed. Seconds are those of
 a first run: nothing is kept between runs, unless ANOMALYNCD_CACHE_GB says so.
 
-    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd] [--masks] [--base neu_seg]
+    ANOMALYNCD_DATA=... python benchmarks/discovery.py [--sets mtd] [--method proto] [--masks]
 """
 
 import argparse
@@ -18,6 +18,7 @@ import numpy as np
 
 from anomalyncd.data.inputs import Inputs, check_inputs
 from anomalyncd.data.masks import Masks
+from anomalyncd.discovery import ESTIMATORS
 from anomalyncd.evaluation.labels import labels_from_names
 from anomalyncd.evaluation.scores import cluster_scores
 from anomalyncd.result import verdicts
@@ -77,7 +78,7 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
 
 def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
     """A preset with what the command line changes of it."""
-    settings = PRESETS[preset]
+    settings = ESTIMATORS[options.method].presets[preset]
     if options.epochs is not None:
         epochs = {"epochs": options.epochs, "epochs_with_base": options.epochs}
         settings = replace(settings, training=replace(settings.training, **epochs))
@@ -89,6 +90,7 @@ def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
+    parser.add_argument("--method", default="anomalyncd", choices=list(ESTIMATORS))
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--masks", action="store_true", help="ground-truth masks in place of maps")
@@ -121,7 +123,7 @@ def main() -> None:
                         detector_backbone(settings), inputs, settings.detector, 0, folder, Stages()
                     )
                 inputs = replace(inputs, maps=maps, normal_maps=normal_maps)
-            report = {"set": name, "maps": kind, **machine()}
+            report = {"set": name, "method": options.method, "maps": kind, **machine()}
             for preset in options.presets:
                 report[preset] = run_preset(
                     inputs,
@@ -130,7 +132,8 @@ def main() -> None:
                     work,
                     copy.deepcopy(stages),
                 )
-        (options.out / f"{name}_{kind}.json").write_text(json.dumps(report, indent=2) + "\n")
+        stem = f"{name}_{kind}" + ("_proto" if options.method == "proto" else "")
+        (options.out / f"{stem}.json").write_text(json.dumps(report, indent=2) + "\n")
         print(json.dumps(report, indent=2), flush=True)
 
 

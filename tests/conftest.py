@@ -1,5 +1,6 @@
 """A backbone small enough for whole runs, and a handful of parts with two kinds of defects."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from anomalyncd.cli import app
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer, VitConfig
 from anomalyncd.model.weights import BACKBONES, WEIGHTS_VARIABLE, load_backbone
+from anomalyncd.proto import PROTO_PRESETS
 from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import (
     PRESETS,
@@ -31,6 +33,7 @@ QUICK = Settings(
     views=ViewSettings(load_size=40, size=32, n_views=2),
     training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),
 )
+QUICK_PROTO = replace(QUICK, training=replace(QUICK.training, head_choice="consensus"))
 SIZE = (72, 96)
 
 
@@ -103,6 +106,7 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     """See `tiny`, for fixtures that live longer than a test."""
     monkeypatch.setitem(BACKBONES, "tiny", TINY)
     monkeypatch.setitem(PRESETS, "default", QUICK)
+    monkeypatch.setitem(PROTO_PRESETS, "default", QUICK_PROTO)
     monkeypatch.setenv(CACHE_VARIABLE, str(cache))
     monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)

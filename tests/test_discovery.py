@@ -1,6 +1,7 @@
 """The estimator with a tiny backbone: inputs of every kind, repeatability, degenerate cases."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from anomalyncd import AnomalyNCD, InputError, Parts
+from anomalyncd import PRESETS, PROTO_PRESETS, AnomalyNCD, InputError, Parts, ProtoAnomalyNCD
 from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.detect.memory_bank import MemoryBank
 from conftest import QUICK, damage, picture
@@ -35,6 +36,20 @@ def drawn_maps() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     drawn = [damage(kind, 10 * (i // 4) + i % 4) for i, kind in enumerate(KINDS)]
     return [one + rng.random(one.shape, np.float32) * 0.1 for one in drawn]
+
+
+def _base_set(folder: Path) -> None:
+    """Four lines and four spots with their masks."""
+    for index in range(4):
+        for kind in ("line", "spot"):
+            image = folder / "test" / kind / f"{index}.png"
+            mask = folder / "ground_truth" / kind / f"{index}_mask.png"
+            for path, pixels in (
+                (image, picture(kind, 90 + index)),
+                (mask, damage(kind, 90 + index)),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
 
 
 def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:
@@ -105,16 +120,7 @@ def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
 def test_base_set_takes_part(
     build: Build, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for index in range(4):
-        for kind in ("line", "spot"):
-            image = tmp_path / "base" / "test" / kind / f"{index}.png"
-            mask = tmp_path / "base" / "ground_truth" / kind / f"{index}_mask.png"
-            for path, pixels in (
-                (image, picture(kind, 90 + index)),
-                (mask, damage(kind, 90 + index)),
-            ):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
+    _base_set(tmp_path / "base")
     alone = build().fit(parts_folder)
     helped = build().fit(parts_folder, base=tmp_path / "base")
     assert helped.verdicts_.probabilities.shape[1] == 3
@@ -199,6 +205,29 @@ def test_scikit_learn_conventions(build: Build, parts_folder: Path) -> None:
         copy.predict(parts_folder)
     with pytest.raises(NotFittedError):
         copy.save(parts_folder / "never")
+
+
+def test_proto_differs_from_anomalyncd_in_its_presets_alone(tiny: Path) -> None:
+    proto = ProtoAnomalyNCD(3, backbone="tiny", weights=tiny, random_state=3)
+    copy = clone(proto)
+    assert type(copy) is ProtoAnomalyNCD
+    assert copy.get_params() == proto.get_params()
+    assert proto.get_params() == AnomalyNCD(**proto.get_params()).get_params()
+    assert proto.settings() == PROTO_PRESETS["default"] != PRESETS["default"]
+    assert proto.set_params(preset=QUICK).settings() is QUICK
+    with pytest.raises(InputError, match="use one of default, paper"):
+        proto.set_params(preset="papre").fit([])
+
+
+def test_losses_of_prototypes_learn_from_a_base_set(
+    build: Build, parts_folder: Path, tmp_path: Path
+) -> None:
+    _base_set(tmp_path / "base")
+    training = replace(PROTO_PRESETS["paper"].training, epochs_with_base=2, batch_size=8)
+    told = replace(QUICK, training=replace(training, entropy_prior="start", n_heads=2))
+    model = build(preset=told).fit(parts_folder, base=tmp_path / "base")
+    assert model.verdicts_.probabilities.shape[1] == 3
+    assert np.isfinite(model.verdicts_.probabilities).all()
 
 
 def test_parts_all_alike_fall_into_one_class(build: Build) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from anomalyncd import PRESETS, AnomalyNCD, InputError
+from anomalyncd import PRESETS, AnomalyNCD, InputError, ProtoAnomalyNCD
 from anomalyncd.model.vit import VisionTransformer
 from conftest import QUICK, TINY, damage, picture
 
@@ -40,6 +40,23 @@ def test_loaded_model_predicts_the_same(fitted: AnomalyNCD, tmp_path: Path) -> N
         "model.json",
         "model.safetensors",
     ]
+
+
+def test_a_model_comes_back_as_the_estimator_it_was(
+    fitted: AnomalyNCD, tiny: Path, parts_folder: Path, tmp_path: Path
+) -> None:
+    proto = ProtoAnomalyNCD(3, backbone="tiny", weights=tiny).fit(parts_folder)
+    proto.save(tmp_path / "proto")
+    for loader in (AnomalyNCD, ProtoAnomalyNCD):
+        loaded = loader.load(tmp_path / "proto")
+        assert type(loaded) is ProtoAnomalyNCD
+        assert loaded.preset == "default"
+        assert loaded.settings() == proto.settings() != fitted.settings()
+        assert np.array_equal(loaded.inspect(NEW).probabilities, proto.inspect(NEW).probabilities)
+    fitted.save(tmp_path / "plain")
+    assert type(AnomalyNCD.load(tmp_path / "plain")) is AnomalyNCD
+    with pytest.raises(InputError, match=r"of AnomalyNCD, not of .*; use AnomalyNCD\.load"):
+        ProtoAnomalyNCD.load(tmp_path / "plain")
 
 
 def test_model_from_before_calibration_is_read(fitted: AnomalyNCD, tmp_path: Path) -> None:
@@ -154,7 +171,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks the file model\.safetensors"):
         AnomalyNCD.load(folder)
     tensors.write_bytes(whole)
-    for damaged in ("{", "[]", '{"format": 2}'):
+    for damaged in ("{", "[]", '{"format": 3}'):
         text.write_text(damaged, encoding="utf-8")
         with pytest.raises(InputError, match="is damaged"):
             AnomalyNCD.load(folder)
@@ -162,11 +179,14 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     _change(folder, n_classes=4)
     with pytest.raises(InputError, match="do not fit the saved settings"):
         AnomalyNCD.load(folder)
-    _change(folder, n_classes=3, settings={"detector": {"colour": 1}})
+    _change(folder, n_classes=3, estimator="Other")
+    with pytest.raises(InputError, match="is one of Other"):
+        AnomalyNCD.load(folder)
+    _change(folder, settings={"detector": {"colour": 1}})
     with pytest.raises(InputError, match="is damaged"):
         AnomalyNCD.load(folder)
     _change(folder, format=1, anomalyncd="0.1")
-    with pytest.raises(InputError, match=r"format 1, this version reads 2; use anomalyncd 0\.1"):
+    with pytest.raises(InputError, match=r"format 1, this version reads 3; use anomalyncd 0\.1"):
         AnomalyNCD.load(folder)
     text.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.json"):

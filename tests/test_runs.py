@@ -56,6 +56,7 @@ def test_run_folder_holds_everything(
     assert np.array_equal(mask, estimator.verdicts_.masks[10])
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["n_parts"] == 12
+    assert record["estimator"] == "AnomalyNCD"
     assert record["parameters"]["random_state"] == 0
     assert record["score_range"]["low"] == estimator.range_.low
     assert record["score_range"]["calibration"] is None

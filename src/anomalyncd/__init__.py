@@ -11,18 +11,22 @@ if TYPE_CHECKING:
     from anomalyncd.data.masks import Masks as Masks
     from anomalyncd.data.parts import Parts as Parts
     from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
+    from anomalyncd.discovery import ProtoAnomalyNCD as ProtoAnomalyNCD
     from anomalyncd.errors import InputError as InputError
+    from anomalyncd.proto import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.result import Verdicts as Verdicts
 
 _STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
+    "PROTO_PRESETS": "proto",
     "AnomalyNCD": "discovery",
     "BaseSet": "data.base_set",
     "InputError": "errors",
     "Maps": "data.maps",
     "Masks": "data.masks",
     "Parts": "data.parts",
+    "ProtoAnomalyNCD": "discovery",
     "Verdicts": "result",
     "made_part": "data.made_parts",
     "make_parts": "data.made_parts",

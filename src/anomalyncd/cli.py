@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -70,6 +70,9 @@ def discover(
     normals: NormalsFolder = None,
     normal_maps: NormalMapsFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/PARTS]")] = None,
+    method: Annotated[
+        Literal["anomalyncd", "proto"], typer.Option(help="The estimator.")
+    ] = "anomalyncd",
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
     backbone: Backbone = None,
     weights: WeightsFile = None,
@@ -78,14 +81,14 @@ def discover(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
 ) -> None:
     """Discover the kinds of defects among PARTS; an interrupted run goes on where it stopped."""
-    from anomalyncd.discovery import AnomalyNCD
+    from anomalyncd.discovery import ESTIMATORS
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
     given |= {"normals": normals, "normal_maps": normal_maps}
     options = {"backbone": backbone} if backbone else {}
-    estimator = AnomalyNCD(
+    estimator = ESTIMATORS[method](
         classes, weights=weights, preset=preset, random_state=seed, device=device, **options
     )
     run = out or Path("runs") / _name(parts)

@@ -53,11 +53,11 @@ def maps(
     from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
     from anomalyncd.report.inspection_page import write_inspection
     from anomalyncd.runtime import PRECISIONS, check_seed, resolve_device
-    from anomalyncd.settings import resolve_settings
+    from anomalyncd.settings import PRESETS, resolve_settings
 
     if not inspect and (maps or normal_maps or ignore):
         raise InputError("--maps, --normal-maps and --ignore are for --inspect; give it as well")
-    settings = resolve_settings(preset)
+    settings = resolve_settings(preset, PRESETS)
     check_seed(seed)
     check_backbone(backbone or DEFAULT_BACKBONE, weights)
     chosen = resolve_device(device)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,11 @@ from anomalyncd.preconditions import (
     require_n_classes,
     require_same_kind,
 )
+from anomalyncd.proto import PROTO_PRESETS
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
-from anomalyncd.settings import Settings, resolve_settings
+from anomalyncd.settings import PRESETS, Settings, resolve_settings
 from anomalyncd.steps import (
     Workplace,
     find_regions,
@@ -69,6 +70,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
+
+    presets: ClassVar[dict[str, Settings]] = PRESETS
+    """What the name of a preset stands for."""
 
     labels_: NDArray[np.int64]
     verdicts_: Verdicts
@@ -135,7 +139,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: Something given cannot be used; nothing long has started then.
         """
         n_classes = require_n_classes(self.n_classes)
-        settings = resolve_settings(self.preset).resolved(with_base=base is not None)
+        settings = self.settings().resolved(with_base=base is not None)
         self._check_parameters()
         self.stages_ = Stages()
         with self.stages_("check"):
@@ -191,7 +195,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: Something given cannot be used.
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
-        settings = resolve_settings(self.preset).central_views_only()
+        settings = self.settings().central_views_only()
         inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
         require_same_kind(inputs, self.range_, self.detector_)
         with _work_folder(folder) as work:
@@ -224,11 +228,15 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         bank = require_memory_bank(self.detector_)
-        settings = resolve_settings(self.preset).detector
+        settings = self.settings().detector
         self.detector_ = extend_memory_bank(
             self.model_.encoder.vit, bank, check_normals(normals), settings, self.random_state
         )
         return self
+
+    def settings(self) -> Settings:
+        """What the preset means for this estimator."""
+        return resolve_settings(self.preset, self.presets)
 
     def _check_parameters(self) -> None:
         """Raises for what can be told at once, before a single image is opened."""
@@ -257,9 +265,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: The folder holds something else.
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
-        settings = resolve_settings(self.preset)
+        settings = self.settings()
         write_model(
             Path(folder),
+            type(self).__name__,
             self.get_params(),
             settings,
             self.model_,
@@ -274,26 +283,66 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Reads what `save` wrote; the backbone's weights are looked up as they were for `fit`.
 
+        A model comes back as the estimator that it was saved from: `AnomalyNCD.load` reads those of
+        `ProtoAnomalyNCD` too.
+
         Args:
             folder: The model.
             weights: File of the backbone's weights, where it lies elsewhere than for `fit`.
             device: Where to predict, if not on the device that `fit` was given.
 
         Raises:
-            InputError: The folder is no model, is damaged, or does not go with the backbone.
+            InputError: The folder is no model, is damaged, is one of another estimator, or does not
+                go with the backbone.
         """
         stored = read_model(Path(folder))
         try:
-            loaded = cls(**stored.parameters)
+            estimator = cls._saved_as(stored.estimator, folder)
+            # A preset keeps its name only as long as it means the same.
+            preset = stored.parameters["preset"]
+            named = preset if estimator.presets.get(preset) == stored.settings else stored.settings
+            loaded = estimator(**stored.parameters | {"preset": named})
             loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
             loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
-        except (TypeError, AttributeError, IndexError, RuntimeError) as error:
+        except (TypeError, KeyError, AttributeError, IndexError, RuntimeError) as error:
             raise InputError(
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error
         loaded.range_, loaded.detector_ = stored.score_range, stored.detector
         loaded.normality_ = stored.normality
         return loaded
+
+    @classmethod
+    def _saved_as(cls, name: str, folder: str | Path) -> type[Self]:
+        """The estimator of a saved model: this one or one that is derived from it."""
+        known = {one.__name__: one for one in (cls, *cls.__subclasses__())}
+        if name not in known:
+            raise InputError(
+                f"model '{folder}' is one of {name}, not of {cls.__name__}; use {name}.load"
+            )
+        return known[name]
+
+
+class ProtoAnomalyNCD(AnomalyNCD):
+    """Discovers kinds of defects by prototypes that several starts agree on.
+
+    Our reconstruction of ProtoAnomalyNCD, whose full text and code were not to be had: soft
+    guidance, prototypes on a hypersphere that start at k-means centres, adaptive pseudo-labels,
+    separation. It shares all else with `AnomalyNCD` and differs in its presets, see
+    `PROTO_PRESETS`.
+
+    Examples:
+        >>> model = ProtoAnomalyNCD(n_classes=4).fit("bottle/")  # doctest: +SKIP
+
+    Args:
+        n_classes: As all arguments and attributes, see `AnomalyNCD`.
+    """
+
+    presets = PROTO_PRESETS
+
+
+ESTIMATORS: dict[str, type[AnomalyNCD]] = {"anomalyncd": AnomalyNCD, "proto": ProtoAnomalyNCD}
+"""By the names that the command line has for them."""
 
 
 @contextmanager

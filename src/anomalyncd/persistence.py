@@ -20,11 +20,11 @@ from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
 from anomalyncd.regions.calibration import Calibration
 from anomalyncd.regions.score_range import ScoreRange
-from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.settings import Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
 
-FORMAT = 2
+FORMAT = 3
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
@@ -37,8 +37,10 @@ _NORMALITY_PARTS = ("features", "scores", "centres")
 class StoredModel:
     """What a model's folder holds, but for the frozen blocks, which come with the backbone."""
 
+    estimator: str
+    """Name of its class."""
     parameters: dict[str, Any]
-    """Of the estimator's constructor."""
+    """Of the estimator's constructor; the preset by the name that it had, None without one."""
     settings: Settings
     """What its preset meant when it was saved."""
     n_classes: int
@@ -76,6 +78,7 @@ class StoredModel:
 
 def write_model(
     folder: Path,
+    estimator: str,
     parameters: dict[str, Any],
     settings: Settings,
     model: RegionClassifier,
@@ -87,9 +90,11 @@ def write_model(
 
     Args:
         folder: A new or empty folder, or one that holds a model, which is replaced.
+        estimator: Name of its class.
         parameters: Of the estimator's constructor.
         settings: What its preset means.
-        model: Reduced to its best head; its projection, which serves training alone, is left out.
+        model: Reduced to one set of prototypes; its projection, which serves training alone, is
+            left out.
         score_range: Of the maps, if there were any.
         detector: What made the maps, if they were made here.
         normality: What makes new regions normal, if it was learnt.
@@ -113,6 +118,7 @@ def write_model(
         description = {
             "format": FORMAT,
             "anomalyncd": version("anomalyncd"),
+            "estimator": estimator,
             "parameters": parameters | {"preset": preset if isinstance(preset, str) else None},
             "settings": asdict(settings),
             "n_classes": model.prototypes.prototypes.shape[1],
@@ -150,10 +156,6 @@ def read_model(folder: Path) -> StoredModel:
 
 
 def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredModel:
-    settings = _settings(description["settings"])
-    # A preset keeps its name only as long as it means the same.
-    preset = description["parameters"]["preset"]
-    named = preset if PRESETS.get(preset) == settings else settings
     bounds, detector = description["score_range"], description["detector"]
     names = [name for name in tensors if name.startswith(_DETECTOR)]
     of_detector = {name.removeprefix(_DETECTOR): tensors.pop(name) for name in names}
@@ -166,8 +168,9 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
             float(description["normality"]["threshold"]),
         )
     return StoredModel(
-        description["parameters"] | {"preset": named},
-        settings,
+        description["estimator"],
+        description["parameters"],
+        _settings(description["settings"]),
         description["n_classes"],
         tensors,
         description["backbone"],

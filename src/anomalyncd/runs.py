@@ -21,7 +21,6 @@ from anomalyncd.errors import InputError
 from anomalyncd.finished_run import FORMAT, RECORD
 from anomalyncd.logs import logged_to
 from anomalyncd.result import Verdicts
-from anomalyncd.settings import resolve_settings
 from anomalyncd.training.checkpoint import FOLDER as CHECKPOINT
 from anomalyncd.training.trunk_cache import MAPPED
 
@@ -226,8 +225,9 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         },
         "maps": _origin_of_maps(estimator),
         "score_range": asdict(estimator.range_) if estimator.range_ else None,
+        "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
-        "settings": asdict(resolve_settings(estimator.preset)),
+        "settings": asdict(estimator.settings()),
         "n_parts": len(estimator.verdicts_.images),
         "n_regions": len(estimator.verdicts_.regions),
         "stages": {

@@ -175,7 +175,10 @@ class TrainingSettings:
     """What makes a region normal: a score below 0.5 as published, or a low score of the region and
     of those that look like it."""
     n_heads: int = 4
-    """Independent sets of prototypes; the one with the lowest loss is used."""
+    """Independent sets of prototypes."""
+    head_choice: Literal["lowest_loss", "consensus"] = "lowest_loss"
+    """Which prototypes are used in the end: those of the head with the lowest loss, as published,
+    or the mean over all heads, each class matched with its like."""
     epochs: int = 0
     """Passes over the regions; 0 keeps the start and reads no augmented views."""
     epochs_with_base: int = 20
@@ -188,12 +191,38 @@ class TrainingSettings:
     """Of SGD."""
     weight_decay: float = 5e-5
     """On matrices alone."""
+    trained: Literal["block", "prototypes"] = "block"
+    """What learns beside the projection: the read-out block and the prototypes, or these alone."""
+    teacher_temperature: tuple[float, float] = (0.07, 0.04)
+    """Divides the cosines of soft pseudo-labels: at first, and in the last fifth of the epochs."""
+    hard_share: float = 0.0
+    """Share of a batch, the most confident, whose pseudo-labels become hard; reached half way."""
     entropy_weight: float = 4.0
     """Weight of the mean-entropy term."""
+    entropy_prior: Literal["uniform", "start"] = "uniform"
+    """Shares of the classes that this term draws the mean prediction to: equal ones as published,
+    or those that the classes have at the start."""
+    separation_weight: float = 0.0
+    """Weight of the term that keeps prototypes apart (ProtoGCD)."""
     base_share: float = 0.3
     """Weight of the labelled losses where there is a base set."""
     contrast: bool = True
     """Whether the contrastive losses take part."""
+
+    def __post_init__(self) -> None:
+        within = 0 <= self.hard_share <= 1
+        _require(within, "hard_share", self.hard_share, "use 0..1")
+        positive = all(one > 0 for one in self.teacher_temperature)
+        _require(positive, "teacher_temperature", self.teacher_temperature, "use more than 0")
+        for name in ("entropy_weight", "separation_weight"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "use 0 (off) or more")
+        for name, known in (
+            ("head_choice", ("lowest_loss", "consensus")),
+            ("trained", ("block", "prototypes")),
+            ("entropy_prior", ("uniform", "start")),
+        ):
+            value = getattr(self, name)
+            _require(value in known, name, value, f"use {' or '.join(known)}")
 
 
 @dataclass(frozen=True)
@@ -245,10 +274,10 @@ PRESETS = {
 """`paper`: every rule as published, with whatever backbone is given; `default`: our own choice."""
 
 
-def resolve_settings(preset: str | Settings) -> Settings:
-    """Settings by the name of a preset; settings are returned as they are."""
+def resolve_settings(preset: str | Settings, presets: dict[str, Settings]) -> Settings:
+    """Settings by the name of a preset, of an estimator's; settings are returned as they are."""
     if isinstance(preset, Settings):
         return preset
-    if preset not in PRESETS:
-        raise InputError(f"preset {preset!r} is not known; use one of {', '.join(PRESETS)}")
-    return PRESETS[preset]
+    if preset not in presets:
+        raise InputError(f"preset {preset!r} is not known; use one of {', '.join(presets)}")
+    return presets[preset]

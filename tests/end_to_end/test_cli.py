@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import anomalyncd
-from anomalyncd import AnomalyNCD
+from anomalyncd import AnomalyNCD, ProtoAnomalyNCD
 from anomalyncd.data import made_parts
 from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
@@ -44,6 +44,20 @@ def test_discover_predict_and_evaluate_as_the_api_does(
     scores = json.loads(succeed("evaluate", run, "--json"))
     assert scores["images"]["n"] == 12
     assert f"{scores['images']['nmi']:.3f}" in succeed("evaluate", run)
+
+
+def test_method_names_the_estimator(
+    options: list[str], tiny: Path, parts_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    told = ("--classes", 3, "--out", run, "--method", "proto")
+    succeed("discover", parts_folder, *told, *options)
+    assert json.loads((run / "run.json").read_text())["estimator"] == "ProtoAnomalyNCD"
+    model = ProtoAnomalyNCD(3, backbone="tiny", weights=tiny).fit(parts_folder)
+    assert np.array_equal(np.load(run / "probabilities.npy"), model.verdicts_.probabilities)
+    succeed("predict", run, parts_folder)
+    predicted = read_table(run / "predictions" / parts_folder.name)
+    assert list(predicted["class"]) == list(model.predict(parts_folder))
 
 
 def test_maps_command_makes_the_maps_of_discover(

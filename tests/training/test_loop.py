@@ -124,6 +124,43 @@ def test_training_changes_what_is_trainable_and_nothing_else(
     assert not model.training
 
 
+def test_prototypes_alone_may_learn(encoder: RegionEncoder, tmp_path: Path) -> None:
+    novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 6))
+    model = _model(encoder, n_classes=3)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    train(model, novel, None, 0, replace(SETTINGS, trained="prototypes", contrast=False), seed=0)
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"prototypes.prototypes"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hard_share": 1.0},
+        {"separation_weight": 0.5},
+        {"teacher_temperature": (0.02, 0.02)},
+        {"entropy_weight": 0.0},
+        {"entropy_prior": "start"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_loss_of_the_prototypes_can_be_switched(
+    change: dict[str, object], encoder: RegionEncoder, tmp_path: Path
+) -> None:
+    novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 6))
+    start = {name: tensor.clone() for name, tensor in _model(encoder, 3).state_dict().items()}
+    shares = torch.tensor([[0.8, 0.1, 0.1]] * SETTINGS.n_heads)
+    ends = []
+    for settings in (SETTINGS, replace(SETTINGS, **change)):
+        model = _model(encoder, 3)
+        model.load_state_dict(start)
+        prior = shares if settings.entropy_prior == "start" else None
+        train(model, novel, None, 0, settings, seed=0, prior=prior)
+        ends.append(model.prototypes.prototypes.detach().clone())
+    assert not torch.allclose(*ends, atol=1e-7)
+
+
 def test_same_seed_same_training(encoder: RegionEncoder, tmp_path: Path) -> None:
     novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 6))
     start = {name: tensor.clone() for name, tensor in _model(encoder, 3).state_dict().items()}

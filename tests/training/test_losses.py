@@ -17,8 +17,10 @@ from anomalyncd.training.losses import (
     base_cross_entropy,
     corrected_pseudo_labels,
     distillation,
+    hard_share,
     info_nce,
     mean_entropy_gap,
+    separation,
     supervised_contrast,
     teacher_temperature,
 )
@@ -101,6 +103,33 @@ def test_published_weights_of_low_scores_pull_to_the_first_novel_class() -> None
     torch.testing.assert_close(labels[2:5, N_BASE:], novel[2:5])
 
 
+@settings(max_examples=30, deadline=None)
+@given(n_epochs=st.integers(1, 200), last=st.floats(0, 1))
+def test_hard_labels_spread_over_the_first_half(n_epochs: int, last: float) -> None:
+    shares = [hard_share(epoch, n_epochs, last) for epoch in range(n_epochs)]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[math.ceil(n_epochs / 2) :] == [last] * (n_epochs // 2)
+
+
+def test_the_surest_labels_are_hard_and_pulled_to_normal_afterwards() -> None:
+    cosines = torch.tensor([[0.9, 0.1, 0.2], [0.4, 0.45, 0.3], [0.0, 0.2, 0.6], [0.5, 0.4, 0.1]])
+    logits = torch.cat([torch.full((4, 2), 0.95), cosines], dim=1)  # base classes lead in vain
+    normal = torch.tensor([0.0, 0.0, 0.25, 0.0])
+    labels = corrected_pseudo_labels(logits, 0.05, 2, normal, hard=0.5)
+    soft = functional.softmax(cosines / 0.05, dim=-1)
+    expected = torch.stack(
+        [torch.tensor([1.0, 0, 0]), soft[1], torch.tensor([0.25, 0, 0.75]), soft[3]]
+    )
+    torch.testing.assert_close(labels[:, 2:], expected)
+    assert not labels[:, :2].any()
+    all_hard = corrected_pseudo_labels(logits, 0.05, 2, torch.zeros(4), hard=1.0)
+    assert all_hard.argmax(1).tolist() == [2, 3, 4, 2]
+    assert all_hard.max(1).values.tolist() == [1.0] * 4
+    both = corrected_pseudo_labels(torch.stack([logits, logits.flip(0)]), 0.05, 2, normal, 0.5)
+    torch.testing.assert_close(both[0], labels)
+
+
 def test_distillation_asks_each_view_for_the_label_of_the_other() -> None:
     logits = _cosines(4, 3)
     labels = torch.eye(3)[[0, 1, 2, 2]]
@@ -134,6 +163,31 @@ def test_mean_entropy_gap_is_zero_for_balanced_and_log_c_for_collapsed_predictio
     assert mean_entropy_gap(balanced).item() == pytest.approx(0, abs=1e-6)
     collapsed = 20 * torch.eye(5)[[2, 2, 2]]
     assert mean_entropy_gap(collapsed).item() == pytest.approx(math.log(5), abs=1e-6)
+
+
+def test_entropy_against_a_prior_is_a_divergence_from_it() -> None:
+    shares = torch.tensor([0.6, 0.3, 0.1])
+    at_prior = STUDENT_TEMPERATURE * shares.log().repeat(4, 1)
+    assert mean_entropy_gap(at_prior, shares).item() == pytest.approx(0, abs=1e-6)
+    balanced = torch.zeros(2, 3)
+    by_hand = sum(math.log((1 / 3) / share) / 3 for share in (0.6, 0.3, 0.1))
+    assert mean_entropy_gap(balanced, shares).item() == pytest.approx(by_hand, abs=1e-6)
+    logits = _cosines(5, 3)
+    uniform = mean_entropy_gap(logits, torch.full((3,), 1 / 3))
+    torch.testing.assert_close(uniform, mean_entropy_gap(logits))
+
+
+def test_separation_by_hand() -> None:
+    # Cosines 0 and 0.8 with the others, 0 and 0.6, 0.8 and 0.6, each over a temperature of 0.1.
+    prototypes = torch.tensor([[2.0, 0], [0, 1], [0.8, 0.6]])
+    pairs = [(0, 8), (0, 6), (8, 6)]
+    by_hand = sum(math.log((math.exp(a) + math.exp(b)) / 2) for a, b in pairs) / 3
+    assert separation(prototypes).item() == pytest.approx(by_hand, rel=1e-6)
+    assert separation(torch.stack([prototypes] * 2)).item() == pytest.approx(by_hand, rel=1e-6)
+    prototypes.requires_grad_()
+    (gradient,) = torch.autograd.grad(separation(prototypes), prototypes)
+    with torch.no_grad():
+        assert separation(prototypes - 0.01 * gradient) < separation(prototypes)
 
 
 def test_info_nce_prefers_views_that_agree() -> None:

@@ -1,5 +1,7 @@
 """The model that is trained: descriptor, prototypes and projection on top of the trunk."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,14 +53,13 @@ class RegionClassifier(nn.Module):
         features: Tensor = self.descriptor(self.encoder.read(trunk))
         return features
 
-    def trainable(self) -> list[nn.Parameter]:
-        """The read-out block, the final LayerNorm and the heads; the trunk stays frozen."""
-        block = self.encoder.vit.blocks[self.encoder.readout]
-        modules = (block, self.encoder.vit.norm, self.prototypes, self.projection)
+    def trainable(self, what: Literal["block", "prototypes"] = "block") -> list[nn.Parameter]:
+        """The heads, and for `block` the read-out block and the final LayerNorm as well."""
+        modules: list[nn.Module] = [self.prototypes, self.projection]
+        if what == "block":
+            modules += [self.encoder.vit.blocks[self.encoder.readout], self.encoder.vit.norm]
         return [parameter for module in modules for parameter in module.parameters()]
 
-    def keep_best_head(self, head: int, n_base: int) -> None:
-        """Drops all heads but one, and its prototypes of base classes."""
-        self.prototypes.prototypes = nn.Parameter(
-            self.prototypes.prototypes.detach()[head : head + 1, n_base:].clone()
-        )
+    def reduce_to(self, prototypes: Tensor) -> None:
+        """Puts one set of prototypes, (K, D), in the place of all heads."""
+        self.prototypes.prototypes = nn.Parameter(prototypes.detach().clone()[None])

@@ -6,10 +6,12 @@ import numpy as np
 import scipy.special
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.settings import Settings
+from anomalyncd.settings import Settings, TrainingSettings
 from anomalyncd.training.classifier import RegionClassifier
+from anomalyncd.training.consensus import consensus
 from anomalyncd.training.loop import Samples, train
 from anomalyncd.training.losses import STUDENT_TEMPERATURE
 from anomalyncd.training.normality import Normality, fit_normality, published_weights
@@ -71,13 +73,17 @@ def discover_classes(
         _start_from_kmeans(model, cache, normal, n_classes, base, seed)
     novel = Samples(cache, torch.from_numpy(normal))
     known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
-    loss = train(model, novel, known, n_base, settings.training, seed)
-    model.keep_best_head(int(loss.argmin()), n_base)
+    prior = None
+    if settings.training.entropy_prior == "start":
+        shares = class_shares(_cosines(model, describe_all(model, cache)), normal, n_base)
+        prior = shares.to(encoder.vit.cls_token.device)
+    loss = train(model, novel, known, n_base, settings.training, seed, prior)
+    _reduce(model, cache, n_base, loss, settings.training)
     features = describe_all(model, cache)
     if not neighbours:
-        return Discovered(model, None, features, _softmax(_cosines(model, features)))
+        return Discovered(model, None, features, _softmax(_cosines(model, features)[0]))
     normality, normal = fit_normality(features, scores, seed)
-    cosines = _cosines(model, features)
+    cosines = _cosines(model, features)[0]
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovered(model, normality, features, probabilities)
 
@@ -90,7 +96,7 @@ def classify(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Descriptors (R, D) and class probabilities (R, K) of new regions with scores (R,)."""
     features = describe_all(model, cache)
-    cosines = _cosines(model, features)
+    cosines = _cosines(model, features)[0]
     if normality is None:
         return features, _softmax(cosines)
     normal = normality.weights(features, scores)
@@ -131,6 +137,40 @@ def _start_from_kmeans(
             model.prototypes.prototypes.data[:, label] = torch.nn.functional.normalize(mean, dim=0)
 
 
+def class_shares(cosines: NDArray[np.float32], normal: NDArray[np.float32], n_base: int) -> Tensor:
+    """How common each class is at the start, (heads, C), as if each had one region more.
+
+    Args:
+        cosines: With the prototypes of each head, (heads, R, C).
+        normal: How surely each region is normal, (R,).
+        n_base: Number of base classes, which no novel region has.
+    """
+    n_heads, n_regions, n_classes = cosines.shape
+    counts = np.ones((n_heads, n_classes))
+    counts[:, n_base] += normal.sum()
+    for head, nearest in enumerate(cosines[:, :, n_base + 1 :].argmax(2)):
+        others = np.bincount(nearest, 1 - normal, n_classes - n_base - 1)
+        counts[head, n_base + 1 :] += others
+    return torch.from_numpy(counts / (n_regions + n_classes)).float()
+
+
+def _reduce(
+    model: RegionClassifier,
+    cache: TrunkCache,
+    n_base: int,
+    loss: Tensor,
+    settings: TrainingSettings,
+) -> None:
+    """Leaves one set of prototypes, those of novel classes."""
+    novel = model.prototypes.prototypes.detach()[:, n_base:]
+    if settings.head_choice == "lowest_loss":
+        model.reduce_to(novel[int(loss.argmin())])
+        return
+    cosines = _cosines(model, describe_all(model, cache))[:, :, n_base:]
+    unit = torch.nn.functional.normalize(novel, dim=-1)
+    model.reduce_to(consensus(unit, _softmax(cosines)))
+
+
 def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float32]:
     """Descriptors of the central views of all regions, (R, D), unit length."""
     device = model.prototypes.prototypes.device
@@ -140,15 +180,15 @@ def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float
 
 
 def _cosines(model: RegionClassifier, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """With the prototypes of a reduced model, (R, K), of descriptors (R, D)."""
+    """With each head's prototypes, (heads, R, C), of descriptors (R, D)."""
     with torch.inference_mode():
         logits = model.prototypes(torch.from_numpy(features).to(model.prototypes.prototypes.device))
-    cosines: NDArray[np.float32] = logits[0].cpu().numpy()
+    cosines: NDArray[np.float32] = logits.cpu().numpy()
     return cosines
 
 
 def _softmax(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
     probabilities: NDArray[np.float32] = scipy.special.softmax(
-        cosines / STUDENT_TEMPERATURE, axis=1
+        cosines / STUDENT_TEMPERATURE, axis=-1
     )
     return probabilities

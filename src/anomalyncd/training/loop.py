@@ -43,6 +43,7 @@ def train(
     n_base_classes: int,
     settings: TrainingSettings,
     seed: int,
+    prior: Tensor | None = None,
 ) -> Tensor:
     """Trains the read-out block and the heads; the model is changed in place.
 
@@ -53,6 +54,7 @@ def train(
         n_base_classes: Classes of `base`, which own the first prototypes.
         settings: Epochs, rates and weights.
         seed: Of the order of samples and the choice of views.
+        prior: Shares of the classes for the entropy term, (heads, C); None for equal ones.
 
     Returns:
         Clustering loss of each head in the last epoch, (heads,); what the best head is chosen by.
@@ -69,7 +71,7 @@ def train(
             novel_batch = _batch(novel, novel_rows, generator, device)
             base_batch = _batch(base, base_rows, generator, device) if base else None
             loss, clustering = batch_loss(
-                model, novel_batch, base_batch, n_base_classes, epoch, settings
+                model, novel_batch, base_batch, n_base_classes, epoch, settings, prior
             )
             optimiser.zero_grad()
             loss.backward()
@@ -88,6 +90,7 @@ def batch_loss(
     n_base_classes: int,
     epoch: int,
     settings: TrainingSettings,
+    prior: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss of one step (AnomalyNCD, eq. 9), and the clustering loss of each head.
 
@@ -96,29 +99,21 @@ def batch_loss(
         novel: Unlabelled regions and how surely each is normal.
         base: Labelled regions with classes, or None, which leaves only the unlabelled losses.
         n_base_classes: Classes of `base`.
-        epoch: Sets the teacher's temperature.
+        epoch: Sets the pseudo-labels' temperature and how many of them are hard.
         settings: Epochs and weights.
+        prior: Shares of the classes for the entropy term, (heads, C); None for equal ones.
 
     Returns:
         Scalar with a gradient; (heads,) without.
     """
     share = settings.base_share if base else 0.0
     features = model.describe(novel.trunk)
-    logits = model.prototypes(features)
-    labels = losses.corrected_pseudo_labels(
-        logits,
-        losses.teacher_temperature(epoch, settings.epochs),
-        n_base_classes,
-        novel.targets.repeat(2),
-    )
-    per_head = torch.stack(
-        [
-            losses.distillation(head, label)
-            + settings.entropy_weight * losses.mean_entropy_gap(head)
-            for head, label in zip(logits, labels, strict=True)
-        ]
+    per_head = _clustering(
+        model.prototypes(features), novel.targets.repeat(2), n_base_classes, epoch, settings, prior
     )
     loss = (1 - share) * per_head.mean()
+    if settings.separation_weight:
+        loss += settings.separation_weight * losses.separation(model.prototypes.prototypes)
     projections = [model.projection(features)] if settings.contrast else []
     if base:
         base_features = model.describe(base.trunk)
@@ -131,13 +126,40 @@ def batch_loss(
     return loss, per_head.detach()
 
 
+def _clustering(
+    logits: Tensor,
+    normal: Tensor,
+    n_base_classes: int,
+    epoch: int,
+    settings: TrainingSettings,
+    prior: Tensor | None,
+) -> Tensor:
+    """Self-labelling and mean entropy of each head, (heads,), of logits (heads, 2B, C)."""
+    labels = losses.corrected_pseudo_labels(
+        logits,
+        losses.teacher_temperature(epoch, settings.epochs, *settings.teacher_temperature),
+        n_base_classes,
+        normal,
+        losses.hard_share(epoch, settings.epochs, settings.hard_share),
+    )
+    priors = [None] * len(logits) if prior is None else prior
+    return torch.stack(
+        [
+            losses.distillation(head, label)
+            + settings.entropy_weight * losses.mean_entropy_gap(head, shares)
+            for head, label, shares in zip(logits, labels, priors, strict=True)
+        ]
+    )
+
+
 def _join_views(projections: list[Tensor]) -> Tensor:
     halves = [part.chunk(2) for part in projections]
     return torch.cat([half[view] for view in (0, 1) for half in halves])
 
 
 def _optimiser(model: RegionClassifier, settings: TrainingSettings) -> torch.optim.SGD:
-    parameters = model.trainable()
+    parameters = model.trainable(settings.trained)
+    model.requires_grad_(False)
     for parameter in parameters:
         parameter.requires_grad_(True)
     groups = [

@@ -1,4 +1,5 @@
-"""The losses of self-labelling with pseudo-label correction (AnomalyNCD, section 3.3)."""
+"""The losses of self-labelling with pseudo-label correction (AnomalyNCD, section 3.3), and those of
+prototypes on a hypersphere (ProtoGCD, as our reconstruction of ProtoAnomalyNCD uses them)."""
 
 import math
 
@@ -24,21 +25,44 @@ def teacher_temperature(
     return first + (last - first) * step / 9
 
 
+def hard_share(epoch: int, n_epochs: int, last: float) -> float:
+    """Share of a batch with hard pseudo-labels: rises evenly over the first half of the epochs.
+
+    Args:
+        epoch: Current epoch, from 0.
+        n_epochs: Number of epochs in all.
+        last: Share from half way on.
+    """
+    return last * min(1.0, 2 * epoch / n_epochs)
+
+
 def corrected_pseudo_labels(
-    logits: Tensor, temperature: float, n_base: int, normal: Tensor
+    logits: Tensor, temperature: float, n_base: int, normal: Tensor, hard: float = 0.0
 ) -> Tensor:
     """Sharpened teacher distributions over the novel classes, pulled to "normal".
+
+    Adaptive pseudo-labels (ProtoGCD): where the likeliest class leads the second by the largest
+    ratio, the distribution gives way to that class alone, before the pull.
 
     Args:
         logits: (..., B, C), base classes first; the first novel class is the normal one.
         temperature: Teacher temperature.
         n_base: Number of base classes; a novel sample gives them no weight.
         normal: Weight of "normal" in each sample's label, (B,), 0..1.
+        hard: Share of the samples that get a hard label, 0..1.
 
     Returns:
         Detached distributions, (..., B, C).
     """
-    novel = functional.softmax(logits.detach()[..., n_base:] / temperature, dim=-1)
+    cosines = logits.detach()[..., n_base:]
+    novel = functional.softmax(cosines / temperature, dim=-1)
+    n_hard = round(hard * novel.shape[-2])
+    if n_hard and novel.shape[-1] > 1:
+        first, second = cosines.topk(2, dim=-1).values.unbind(-1)
+        sure = (first - second).topk(n_hard, dim=-1).indices[..., None]
+        picked = functional.one_hot(cosines.argmax(-1), novel.shape[-1]).to(novel)
+        hardened = torch.zeros_like(novel[..., :1]).scatter(-2, sure, 1.0)
+        novel = torch.where(hardened > 0, picked, novel)
     labels = functional.pad((1 - normal)[:, None] * novel, (n_base, 0))
     labels[..., n_base] += normal
     return labels
@@ -59,18 +83,41 @@ def distillation(logits: Tensor, labels: Tensor) -> Tensor:
     return -(other * log_probability).sum(-1).mean()
 
 
-def mean_entropy_gap(logits: Tensor) -> Tensor:
+def mean_entropy_gap(logits: Tensor, prior: Tensor | None = None) -> Tensor:
     """How far the mean prediction is from uniform: log C minus its entropy.
+
+    With a prior it is the Kullback-Leibler divergence from the prior, which for equal shares is the
+    same number.
 
     Args:
         logits: (..., B, C).
+        prior: Shares of the classes, (..., C), none of them 0; None for equal ones.
 
     Returns:
         Scalar, mean over leading dimensions.
     """
     mean = functional.softmax(logits / STUDENT_TEMPERATURE, dim=-1).mean(-2)
-    entropy = -(mean * mean.clamp(min=1e-12).log()).sum(-1)
-    return (math.log(logits.shape[-1]) - entropy).mean()
+    negentropy = (mean * mean.clamp(min=1e-12).log()).sum(-1)
+    if prior is None:
+        return (math.log(logits.shape[-1]) + negentropy).mean()
+    return (negentropy - (mean * prior.log()).sum(-1)).mean()
+
+
+def separation(prototypes: Tensor) -> Tensor:
+    """How close prototypes stand to each other (ProtoGCD): low where they are apart.
+
+    Args:
+        prototypes: (..., C, D), of any length, at least two.
+
+    Returns:
+        Scalar, mean over leading dimensions and prototypes.
+    """
+    unit = functional.normalize(prototypes, dim=-1)
+    cosines = unit @ unit.mT
+    n_classes = cosines.shape[-1]
+    itself = torch.eye(n_classes, dtype=torch.bool, device=cosines.device)
+    others = (cosines / STUDENT_TEMPERATURE).masked_fill(itself, -math.inf)
+    return (others.logsumexp(-1) - math.log(n_classes - 1)).mean()
 
 
 def info_nce(projections: Tensor, temperature: float = 1.0) -> Tensor:
