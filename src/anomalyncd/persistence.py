@@ -24,7 +24,7 @@ from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
 
-FORMAT = 2
+FORMAT = 3
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
@@ -44,7 +44,8 @@ class StoredModel:
     n_classes: int
     """Number of classes."""
     tensors: dict[str, Tensor]
-    """What was trained: read-out block, final LayerNorm, prototypes, descriptor centre."""
+    """What was trained: read-out block, its guidance where that is learned, final LayerNorm,
+    prototypes, descriptor centre."""
     backbone_digest: str
     """Of the frozen blocks."""
     score_range: ScoreRange | None

@@ -52,9 +52,11 @@ class RegionClassifier(nn.Module):
         return features
 
     def trainable(self) -> list[nn.Parameter]:
-        """The read-out block, the final LayerNorm and the heads; the trunk stays frozen."""
+        """The read-out block, its guidance where that is learned, the final LayerNorm and the
+        heads; the trunk stays frozen."""
         block = self.encoder.vit.blocks[self.encoder.readout]
-        modules = (block, self.encoder.vit.norm, self.prototypes, self.projection)
+        read_out = (block, self.encoder.guidance, self.encoder.vit.norm)
+        modules = (*read_out, self.prototypes, self.projection)
         return [parameter for module in modules for parameter in module.parameters()]
 
     def keep_best_head(self, head: int, n_base: int) -> None:
