@@ -20,6 +20,7 @@ import torch
 
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import load_backbone
+from anomalyncd.regions.reading import Crop
 from anomalyncd.runtime import PRECISIONS
 from anomalyncd.settings import PRESETS
 from anomalyncd.training.classifier import RegionClassifier
@@ -28,12 +29,12 @@ from anomalyncd.training.trunk_cache import fill_cache
 from anomalyncd.training.views import View, central_view
 
 
-def random_crops(n_regions: int, side: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def random_crops(n_regions: int, side: int) -> list[Crop]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n_regions, side, side, 3), np.uint8)
     masks = np.zeros((n_regions, side, side), np.float32)
     masks[:, side // 3 : side // 2, side // 3 : side // 2] = 1
-    return list(zip(images, masks, strict=True))
+    return [Crop(image, mask) for image, mask in zip(images, masks, strict=True)]
 
 
 def step(model: RegionClassifier, batch: Batch, settings) -> float:
@@ -51,7 +52,7 @@ def plain_epoch(
     for rows in torch.arange(len(scores)).split(settings.training.batch_size):
         both = rows.repeat(2)
         trunk = model.encoder.trunk(views.images[both].to(dtype), views.masks[both])
-        trunk = type(trunk)(trunk.tokens.float(), trunk.bias, trunk.frozen)
+        trunk = type(trunk)(trunk.tokens.float(), trunk.shares, trunk.frozen)
         losses.append(step(model, Batch(trunk, scores[rows]), settings))
     return losses
 
@@ -91,8 +92,8 @@ def main() -> None:
         start = time.perf_counter()
         cache = fill_cache(encoder, crops, len(crops), settings.views, 0, Path(folder))
         filling = time.perf_counter() - start
-    images = torch.from_numpy(np.stack([image for image, _ in crops])).permute(0, 3, 1, 2) / 255
-    masks = torch.from_numpy(np.stack([mask for _, mask in crops]))[:, None]
+    images = torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2) / 255
+    masks = torch.from_numpy(np.stack([crop.mask for crop in crops]))[:, None]
     views = central_view(View(images, masks), settings.views)
     cached_epoch(model, cache, scores, settings)  # warms up
     timings: dict[str, list[float]] = {"plain": [], "cached": []}

@@ -18,7 +18,7 @@ from svg_sheet import BLUE, INK, MUTED, ORANGE, RULE, WIDTH, Sheet
 
 from anomalyncd import AnomalyNCD, Parts, make_parts
 from anomalyncd.merging import merging_temperature
-from anomalyncd.model.guidance import Guidance
+from anomalyncd.model.guidance import Guidance, region_shares
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import binarise, threshold_at
 from anomalyncd.regions.score_range import rescale
@@ -203,7 +203,7 @@ def vectors(run: Run) -> Sheet:
     patches = SETTINGS.views.size // 14
     masks = torch.from_numpy(mask.astype(np.float32))[None, None]
     mask = mask > 0.5
-    bias = Guidance(SETTINGS.encoder.guidance)(masks, (patches, patches), 0)
+    bias = Guidance(SETTINGS.encoder)(region_shares(masks, (patches, patches)), 0)
     weight = bias.exp().view(patches, patches).numpy()
     side = CELL[0]
     for column, (title, pixels) in enumerate(

@@ -62,7 +62,7 @@ def crops(count: int) -> list[Crop]:
         marked = damage(kind, seed)
         top, left = (min(int(one.min()), 32) for one in marked.nonzero())
         window = slice(top, top + side), slice(left, left + side)
-        cut.append((picture(kind, seed)[window], marked[window].astype(np.float32)))
+        cut.append(Crop(picture(kind, seed)[window], marked[window].astype(np.float32)))
     return cut
 
 

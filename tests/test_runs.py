@@ -35,6 +35,7 @@ def test_run_folder_holds_everything(
     run = tmp_path / "run"
     discover_run(estimator, parts_folder, run)
     assert _contents(run) == [
+        "attention.npy",
         "classes.csv",
         "counts.npy",
         "features.npy",

@@ -68,6 +68,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         labels_: Class of each part, (N,), int; 0 is the normal class.
         verdicts_: Tables of parts, regions and classes, see `Verdicts`.
         normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
+        attention_: Where the CLS token looks on each region of `verdicts_`, without and with
+            guidance, (R, 2, rows, columns), 0..1; None where it is not guided.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
 
@@ -77,6 +79,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     labels_: NDArray[np.int64]
     verdicts_: Verdicts
     normal_scores_: NDArray[np.float32]
+    attention_: NDArray[np.float16] | None
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
@@ -155,6 +158,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.range_, self.detector_ = scored.bounds, scored.detector
         self.normal_scores_ = scored.normal_scores
         self.model_, self.normality_ = discovered.model, discovered.normality
+        self.attention_ = discovered.attention
         self.verdicts_ = verdicts(
             inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
         )
@@ -204,7 +208,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             if maps is None and self.detector_ is not None and inputs.masks is None:
                 maps = make_maps(place, self.detector_, inputs.parts, inputs.ignored)
             found = find_regions(place, inputs, maps, self.range_)
-            cache = read_regions(place, inputs.parts, found)
+            cache = read_regions(place, inputs.parts, found, maps=maps, bounds=self.range_)
             features, probabilities = classify(
                 self.model_, self.normality_, cache, found.regions.score
             )

@@ -59,6 +59,9 @@ class FinishedRun:
     """(N, n_thresholds): MEBin's region counts; (N, 0) where masks were given."""
     normal_scores: NDArray[np.float32]
     """(M,): scores of the normal images, on the scale of `images.score`; M = 0 without any."""
+    attention: NDArray[np.float16] | None
+    """(R, 2, rows, columns): where the CLS token looks, without and with guidance; None where it is
+    not guided."""
     record: dict[str, Any]
     """`run.json`."""
 
@@ -93,6 +96,7 @@ def read_run(folder: str | Path) -> FinishedRun:
         _array(folder / "features.npy", 2),
         _array(folder / "counts.npy", 2),
         _array(folder / "normal_scores.npy", 1),
+        _array(folder / "attention.npy", 4) if (folder / "attention.npy").is_file() else None,
         _record(folder),
     )
     if not _belongs_together(run):
@@ -111,9 +115,16 @@ def _record(folder: Path) -> dict[str, Any]:
         )
     try:
         numbers = [record["settings"]["mebin"]["min_interval_length"]]
+        views = record["settings"]["views"]
+        numbers += [views["load_size"], views["size"]]
+        factor = record.get("guidance_factor") or {"before": {}}
+        for kind in factor["before"]:
+            numbers += [factor["before"][kind], factor["after"][kind]]
         for stage in record["stages"].values():
             numbers += [stage["seconds"], stage["peak_memory_mb"]]
         whole = known and all(type(one) in (int, float) for one in numbers)
+        whole = whole and 0 < views["size"] <= views["load_size"]
+        whole = whole and "rules" in record["settings"]["regions"]
         whole = whole and all(isinstance(one, str) for one in record["inputs"].values())
     except (KeyError, TypeError, AttributeError):
         whole = False
@@ -132,6 +143,7 @@ def _belongs_together(run: FinishedRun) -> bool:
     return (
         len(run.features) == len(run.regions)
         and len(run.counts) == len(run.images)
+        and (run.attention is None or run.attention.shape[:2] == (len(run.regions), 2))
         and list(classes) == list(range(n_classes))
         and bool(
             run.images["class"].isin(classes).all() and run.regions["class"].isin(classes).all()

@@ -46,7 +46,8 @@ class StoredModel:
     n_classes: int
     """Number of classes."""
     tensors: dict[str, Tensor]
-    """What was trained: read-out block, final LayerNorm, prototypes, descriptor centre."""
+    """What was trained: read-out block, its guidance where that is learned, final LayerNorm,
+    prototypes, descriptor centre."""
     backbone_digest: str
     """Of the frozen blocks."""
     score_range: ScoreRange | None

@@ -20,6 +20,7 @@ from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
 from anomalyncd.finished_run import FORMAT, RECORD
 from anomalyncd.logs import logged_to
+from anomalyncd.model.guidance import KINDS
 from anomalyncd.result import Verdicts
 from anomalyncd.training.checkpoint import FOLDER as CHECKPOINT
 from anomalyncd.training.trunk_cache import MAPPED
@@ -30,7 +31,7 @@ _WORK = frozenset({"maps", "normals", _LOG, *_SCRATCH})
 _PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
-    | {"normal_scores.npy", "report.html", "operating.json"}
+    | {"attention.npy", "normal_scores.npy", "report.html", "operating.json"}
     | {"masks", "model", "predictions", RECORD}
 )
 
@@ -85,6 +86,8 @@ def write_run(
         _write_array(new / "probabilities.npy", estimator.verdicts_.probabilities)
         _write_array(new / "counts.npy", estimator.verdicts_.counts)
         _write_array(new / "normal_scores.npy", estimator.normal_scores_)
+        if estimator.attention_ is not None:
+            _write_array(new / "attention.npy", estimator.attention_)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
         (folder / RECORD).unlink(missing_ok=True)
@@ -228,6 +231,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "settings": asdict(estimator.settings()),
+        "guidance_factor": _learnt_factor(estimator),
         "n_parts": len(estimator.verdicts_.images),
         "n_regions": len(estimator.verdicts_.regions),
         "stages": {
@@ -244,6 +248,15 @@ def _origin_of_maps(estimator: AnomalyNCD) -> str:
     if estimator.detector_ is not None:
         return estimator.detector_.kind
     return "given" if estimator.range_ is not None else "marked"
+
+
+def _learnt_factor(estimator: AnomalyNCD) -> dict[str, dict[str, float]] | None:
+    """The region guidance factor before and after training; None where it is not learned."""
+    encoder = estimator.model_.encoder
+    if encoder.settings.guidance != "learned":
+        return None
+    before = dict(zip(KINDS, encoder.settings.guidance_factor, strict=True))
+    return {"before": before, "after": encoder.guidance.learnt_factor}
 
 
 def _preset_name(estimator: AnomalyNCD) -> str | None:

@@ -135,8 +135,17 @@ class DetectorSettings:
 class EncoderSettings:
     """How a region becomes a vector (AnomalyNCD, section 3.2)."""
 
-    guidance: Literal["hard", "soft", "none"] = "soft"
-    """How the mask leads the CLS token: `hard` as published, `soft` in proportion to coverage."""
+    guidance: Literal["hard", "soft", "learned", "none"] = "soft"
+    """How the mask leads attention: `hard` as published, `soft` in proportion to coverage,
+    `learned` like `soft` with a factor that training adapts in the read-out block."""
+    guidance_factor: tuple[float, float, float] = (1.0, 0.1, 0.01)
+    """How much attention a patch of anomaly, of product and of background is due, before affinity
+    is weighed in (`soft`, `learned`). Without object masks there is no background."""
+    guided_rows: Literal["cls", "patches", "all"] = "cls"
+    """Whose attention is led: that of the CLS token as published, of the patches, or of both."""
+    guided_by: Literal["mask", "map"] = "mask"
+    """What covers a patch: the mask of the anomaly, or its map, rescaled to 0..1. Where masks are
+    given there is no map, and the mask is taken."""
     n_guided: int = 9
     """Guided blocks, counted from the last block of the backbone."""
     readout: int = 10
@@ -147,6 +156,16 @@ class EncoderSettings:
     """Earlier blocks whose mean patch token under the mask joins the vector."""
     centred: bool = True
     """Whether the mean over all regions is taken from each part of the vector."""
+
+    def __post_init__(self) -> None:
+        modes, rows = ("hard", "soft", "learned", "none"), ("cls", "patches", "all")
+        _require(self.guidance in modes, "guidance", self.guidance, f"use one of {modes}")
+        _require(self.guided_rows in rows, "guided_rows", self.guided_rows, f"use one of {rows}")
+        _require(self.guided_by in ("mask", "map"), "guided_by", self.guided_by, "use mask or map")
+        factor = self.guidance_factor
+        positive = len(factor) == 3 and all(0 < one < float("inf") for one in factor)
+        _require(positive, "guidance_factor", factor, "use three numbers above 0")
+        _require(self.n_guided >= 0, "n_guided", self.n_guided, "use 0 or more")
 
 
 @dataclass(frozen=True)

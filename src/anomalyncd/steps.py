@@ -1,6 +1,7 @@
 """The steps of a discovery, in the order of the data; each takes what the one before it made."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from anomalyncd.runtime import Stages
 from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
-from anomalyncd.training.discoverer import Discovered, discover_classes
+from anomalyncd.training.discoverer import Discovered, attend_all, discover_classes
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
@@ -117,13 +118,38 @@ def find_regions(
     return regions_of_maps(maps, inputs.sizes, bounds, settings.mebin, settings.regions)
 
 
-def read_regions(place: Workplace, parts: Parts, found: Found) -> TrunkCache:
-    """What the frozen blocks say of each region."""
-    settings = place.settings
-    crops = read_crops(parts, found, settings.views.load_size, settings.regions.rules)
+def read_regions(
+    place: Workplace,
+    parts: Parts,
+    found: Found,
+    objects: Masks | None = None,
+    maps: Maps | None = None,
+    bounds: ScoreRange | None = None,
+) -> TrunkCache:
+    """What the frozen blocks say of each region.
+
+    Args:
+        place: Encoder and settings.
+        parts: The images.
+        found: Their regions.
+        objects: Where the product is on each part; None takes whole pictures for product.
+        maps: One a part, which lead attention if the settings say so; None leaves that to masks.
+        bounds: The range of their scores.
+    """
+    settings, scores = place.settings, None
+    if settings.encoder.guided_by == "map" and maps is not None and bounds is not None:
+        scores = partial(_rescaled, maps, bounds)
+    reach = place.encoder.vit.config.patch_size
+    crops = read_crops(
+        parts, found, settings.views.load_size, settings.regions.rules, objects, reach, scores
+    )
     return fill_cache(
         place.encoder, crops, len(found.regions), settings.views, place.seed, place.folder
     )
+
+
+def _rescaled(maps: Maps, bounds: ScoreRange, index: int) -> NDArray[np.float32]:
+    return rescale(maps[index], bounds)
 
 
 def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Found, TrunkCache]:
@@ -142,7 +168,7 @@ def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Fou
     with place.stages("regions"):
         found = find_regions(place, inputs, scored.maps, scored.bounds)
     with place.stages("read"):
-        cache = read_regions(place, inputs.parts, found)
+        cache = read_regions(place, inputs.parts, found, maps=scored.maps, bounds=scored.bounds)
         if checkpoint is not None:
             checkpoint.save(found, cache)
     return found, cache
@@ -166,4 +192,21 @@ def learn(
         discovered = discover_classes(
             place.encoder, cache, found.regions.score, n_classes, known, place.settings, place.seed
         )
-    return found, discovered
+        _report_factor(place)
+        attention = attend_all(place.encoder, cache)
+    return found, replace(discovered, attention=attention)
+
+
+def _report_factor(place: Workplace) -> None:
+    """Says what training made of the region guidance factor, where it may."""
+    settings = place.settings
+    if settings.encoder.guidance != "learned":
+        return
+    if not settings.training.epochs:
+        LOG.warning("guidance='learned' learns nothing in 0 epochs; set epochs, or use soft")
+        return
+    pairs = zip(
+        place.encoder.guidance.learnt_factor.items(), settings.encoder.guidance_factor, strict=True
+    )
+    learnt = ", ".join(f"{kind} {before:.4g} -> {now:.4g}" for (kind, now), before in pairs)
+    LOG.info("region guidance factor before -> after training: %s", learnt)

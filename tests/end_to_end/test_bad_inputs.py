@@ -1080,6 +1080,7 @@ FUZZED = {
     "run/regions.csv": "report run",
     "run/classes.csv": "report run",
     "run/features.npy": "report run",
+    "run/attention.npy": "report run",
     "run/counts.npy": "report run",
     "run/operating.json": "report run",
 }

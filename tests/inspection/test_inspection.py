@@ -12,7 +12,7 @@ from anomalyncd.inspection.doubts import doubts
 from anomalyncd.inspection.inspection import Inspection, inspect_maps
 from anomalyncd.inspection.words import facts
 from anomalyncd.report.inspection_page import sheet
-from anomalyncd.settings import MebinSettings, resolve_settings
+from anomalyncd.settings import PRESETS, MebinSettings
 
 SIDE, N_PARTS, N_GOOD = 160, 20, 8
 
@@ -37,7 +37,7 @@ def inspected(
     pictures = [np.zeros((SIDE, SIDE, 3), np.uint8)] * len(maps)
     normals = None if normal_maps is None else pictures[: len(normal_maps)]
     inputs = check_inputs(pictures, maps, normals=normals, normal_maps=normal_maps)
-    return inspect_maps(inputs, resolve_settings(preset))
+    return inspect_maps(inputs, PRESETS[preset])
 
 
 def test_sound_maps_leave_no_doubt() -> None:

@@ -8,7 +8,7 @@ import pytest
 from anomalyncd.data.inputs import Inputs, check_inputs
 from anomalyncd.inspection.inspection import inspect_maps
 from anomalyncd.report.inspection_page import write_inspection
-from anomalyncd.settings import resolve_settings
+from anomalyncd.settings import PRESETS
 from conftest import SIZE, damage, picture
 from pages import Page, asks_nobody_for_anything, can_be_read_aloud
 
@@ -26,7 +26,7 @@ def inputs() -> Inputs:
 
 
 def test_page_shows_each_part_beside_its_map(inputs: Inputs, tmp_path: Path) -> None:
-    seen = inspect_maps(inputs, resolve_settings("default"))
+    seen = inspect_maps(inputs, PRESETS["default"])
     path = write_inspection(seen, inputs.parts, tmp_path / "new")
     text = path.read_text(encoding="utf-8")
     assert asks_nobody_for_anything(text)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -28,10 +29,10 @@ def _fill(encoder: RegionEncoder, folder: Path, seed: int = 0, **views: float) -
 
 def _trunks(encoder: RegionEncoder, seed: int) -> list[Trunk]:
     """The trunk run anew on the views that the seed stands for, view by view."""
-    images, masks = zip(*crops(N_REGIONS), strict=True)
+    cut = crops(N_REGIONS)
     whole = View(
-        torch.cat([to_tensor(image[None]) for image in images]),
-        torch.stack([torch.from_numpy(mask)[None] for mask in masks]),
+        torch.cat([to_tensor(crop.image[None]) for crop in cut]),
+        torch.stack([torch.from_numpy(crop.mask)[None] for crop in cut]),
     )
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
@@ -42,7 +43,7 @@ def _trunks(encoder: RegionEncoder, seed: int) -> list[Trunk]:
 
 
 def _parts(cache: TrunkCache) -> tuple[Tensor, Tensor, Tensor]:
-    return cache.tokens, cache.bias, cache.frozen
+    return cache.tokens, cache.shares, cache.frozen
 
 
 def _equal(first: TrunkCache, second: TrunkCache) -> bool:
@@ -74,7 +75,7 @@ def test_cached_step_is_the_uncached_step(
     views = torch.ones_like(regions)
     cached = cache.batch(regions.repeat(2), torch.cat([views, 2 * views]), CPU)
     _, first, second = _trunks(encoder, seed=7)
-    pairs = [(first.tokens, second.tokens), (first.bias, second.bias)]
+    pairs = [(first.tokens, second.tokens), (first.shares, second.shares)]
     pairs.append((first.frozen, second.frozen))
     fresh = Trunk(*(torch.cat(pair).float() for pair in pairs))
     loss, gradients = _step(model, cached)
@@ -92,7 +93,7 @@ def test_central_views_come_in_order(encoder: RegionEncoder, tmp_path: Path) -> 
     tokens = torch.cat([trunk.tokens for trunk in trunks])
     assert tokens.dtype == torch.float32
     torch.testing.assert_close(tokens, fresh.tokens, atol=0.02, rtol=0.01)
-    torch.testing.assert_close(torch.cat([t.bias for t in trunks]), fresh.bias)
+    torch.testing.assert_close(torch.cat([t.shares for t in trunks]), fresh.shares)
     torch.testing.assert_close(torch.cat([t.frozen for t in trunks]), fresh.frozen)
 
 
@@ -123,7 +124,8 @@ def test_shapes(encoder: RegionEncoder, tmp_path: Path, n_views: int) -> None:
     n_tokens = 1 + (VIEWS.size // 8) ** 2
     assert (len(cache), cache.n_views) == (N_REGIONS, n_views)
     assert cache.tokens.shape == (N_REGIONS, 1 + n_views, n_tokens, 16)
-    assert cache.bias.shape == cache.tokens.shape[:3]
+    side = VIEWS.size // 8
+    assert cache.shares.shape == (N_REGIONS, 1 + n_views, 3, side, side)
     assert cache.frozen.shape == (N_REGIONS, 1 + n_views, sum(encoder.widths[1:]))
 
 
@@ -136,6 +138,32 @@ def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_pa
     expected = tokens[:2].repeat(BATCH // 2 + 1, 1, 1, 1)
     torch.testing.assert_close(tokens, expected, atol=0.02, rtol=0.01)
     assert (tokens[0] - tokens[1]).abs().max() > 0.1
+
+
+def test_views_move_everything_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.rand(3, 1, VIEWS.load_size, VIEWS.load_size, generator=generator)
+    whole = View(layer.repeat(1, 3, 1, 1), layer, layer.clone(), 1 - layer)
+    plain = replace(VIEWS, colour=0.0)
+    for view in (central_view(whole, plain), augmented_view(whole, plain)):
+        assert view.images.shape[-1] == view.masks.shape[-1] == VIEWS.size
+        assert torch.equal(view.objects, view.masks)
+        assert torch.equal(view.maps, 1 - view.masks)
+    assert not torch.equal(view.masks, central_view(whole, plain).masks)
+
+
+def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Path) -> None:
+    plain = _fill(encoder, tmp_path)
+    assert plain.shares[:, :, 2].max() == 0
+    left = np.zeros((VIEWS.load_size, VIEWS.load_size), np.float32)
+    left[:, : VIEWS.load_size // 2] = 1
+    cut = [replace(one, object_mask=left, anomaly_map=one.mask / 2) for one in crops(N_REGIONS)]
+    cache = fill_cache(encoder, cut, N_REGIONS, VIEWS, 0, tmp_path)
+    torch.testing.assert_close(cache.shares[:, :, 0], plain.shares[:, :, 0] / 2)
+    torch.testing.assert_close(cache.shares.sum(2), torch.ones_like(cache.shares[:, :, 0]))
+    half = VIEWS.size // 8 // 2
+    assert cache.shares[:, 0, 2, :, :half].max() == 0
+    assert cache.shares[:, 0, 2, :, half:].mean() > 0.5
 
 
 def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anomalyncd.errors import InputError
-from anomalyncd.model.guidance import Guidance
-from anomalyncd.model.vit import Block, VisionTransformer
+from anomalyncd.model.guidance import Guidance, region_shares
+from anomalyncd.model.vit import CLS_ROW, Block, VisionTransformer
 from anomalyncd.settings import EncoderSettings
 
 
@@ -19,12 +19,12 @@ class Trunk:
 
     Attributes:
         tokens: Tokens that enter the read-out block, (B, T, D).
-        bias: Additive bias of the CLS token's attention row, (B, T); zeros where unguided.
+        shares: What each patch shows, (B, 3, rows, columns), see `region_shares`.
         frozen: Parts of the descriptor that no training changes, (B, F), joined.
     """
 
     tokens: Tensor
-    bias: Tensor
+    shares: Tensor
     frozen: Tensor
 
 
@@ -43,12 +43,23 @@ class RegionEncoder(nn.Module):
             raise InputError(f"readout={settings.readout} is no block; the backbone has {depth}")
         self.vit = vit
         self.settings = settings
-        self.guidance = Guidance(settings.guidance)
+        self.guidance = Guidance(settings)
         self.readout = range(depth)[settings.readout]
         for index in (*settings.extra_cls, *settings.region_means):
             if not 0 <= index < self.readout:
                 raise InputError(f"block {index} does not lie before the readout {self.readout}")
         self.first_guided = max(0, depth - settings.n_guided)
+        if settings.guidance == "learned" and not self.leads_readout:
+            raise InputError(
+                "guidance='learned' adapts the read-out block, which is not guided; raise n_guided "
+                "and set guided_rows to cls or all"
+            )
+
+    @property
+    def leads_readout(self) -> bool:
+        """Whether guidance changes where the CLS token looks when it is read."""
+        led = self.settings.guidance != "none" and self.settings.guided_rows != "patches"
+        return led and self.readout >= self.first_guided
 
     def set_trunk_precision(self, dtype: torch.dtype) -> Self:
         """Runs the frozen blocks in `dtype`; what is trained stays float32."""
@@ -63,35 +74,68 @@ class RegionEncoder(nn.Module):
         n_parts = 1 + len(self.settings.extra_cls) + len(self.settings.region_means)
         return (self.vit.config.width,) * n_parts
 
-    def trunk(self, images: Tensor, masks: Tensor) -> Trunk:
+    def trunk(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        objects: Tensor | None = None,
+        maps: Tensor | None = None,
+    ) -> Trunk:
         """Runs the frozen blocks.
 
         Args:
             images: (B, 3, H, W), normalised, H and W multiples of the patch size.
             masks: (B, 1, H, W), 0..1, 1 on the anomaly.
+            objects: (B, 1, H, W), 0..1, 1 on the product; None takes all of it for product.
+            maps: (B, 1, H, W), 0..1: what leads attention in place of the masks; None leaves that
+                to the masks.
         """
-        size = self.vit.config.patch_size
+        size, n_prefix = self.vit.config.patch_size, self.vit.n_prefix
         grid = (images.shape[-2] // size, images.shape[-1] // size)
-        bias = self.guidance(masks, grid, self.vit.n_prefix)
+        shares = region_shares(masks if maps is None else maps, grid, objects)
+        bias = self.guidance(shares, n_prefix)
+        rows = {"cls": CLS_ROW, "patches": slice(n_prefix, None), "all": slice(None)}
+        guided = rows[self.settings.guided_rows]
         tokens = self.vit.embed(images)
         weights = functional.adaptive_avg_pool2d(masks, grid).flatten(1)
         frozen = []
         for index in range(self.readout):
-            tokens = self.vit.blocks[index](tokens, bias if index >= self.first_guided else None)
+            led = bias if index >= self.first_guided else None
+            tokens = self.vit.blocks[index](tokens, led, guided)
             if index in self.settings.extra_cls:
                 frozen.append(functional.layer_norm(tokens[:, 0], tokens.shape[-1:]))
             if index in self.settings.region_means:
-                frozen.append(_weighted_mean(tokens[:, self.vit.n_prefix :], weights))
-        if bias is None or self.readout < self.first_guided:
-            bias = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
+                frozen.append(_weighted_mean(tokens[:, n_prefix:], weights))
         joined = torch.cat(frozen, dim=1) if frozen else tokens.new_zeros(len(tokens), 0)
-        return Trunk(tokens, bias, joined.float())
+        return Trunk(tokens, shares, joined.float())
 
     def read(self, trunk: Trunk) -> Tensor:
         """All parts of the descriptor, (B, sum of `widths`): the trainable CLS token first."""
-        block = cast(Block, self.vit.blocks[self.readout])
-        cls = block.cls_row(trunk.tokens, trunk.bias)
+        cls = self._readout_block.cls_row(trunk.tokens, self._readout_bias(trunk))
         return torch.cat([self.vit.norm(cls), trunk.frozen], dim=1)
+
+    def attention(self, trunk: Trunk) -> Tensor:
+        """Where the CLS token looks when it is read: (B, 2, rows, columns), 0..1.
+
+        First without guidance of this block (those before it stay guided), then with it; the mean
+        over the heads. What it pays to the tokens before the first patch is left out.
+        """
+        pair = [
+            self._readout_block.cls_weights(trunk.tokens, bias).mean(1)[:, self.vit.n_prefix :]
+            for bias in (None, self._readout_bias(trunk))
+        ]
+        maps: Tensor = torch.stack(pair, dim=1).unflatten(2, trunk.shares.shape[-2:])
+        return maps
+
+    @property
+    def _readout_block(self) -> Block:
+        return cast(Block, self.vit.blocks[self.readout])
+
+    def _readout_bias(self, trunk: Trunk) -> Tensor | None:
+        if not self.leads_readout:
+            return None
+        bias: Tensor = self.guidance(trunk.shares, self.vit.n_prefix, trained=True)
+        return bias
 
     def forward(self, images: Tensor, masks: Tensor) -> Tensor:
         """All parts of the descriptor of each crop; see `trunk` and `read`."""

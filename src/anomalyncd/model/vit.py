@@ -29,8 +29,12 @@ class VitConfig:
     """Whether each residual branch is scaled channel by channel (DINOv2)."""
 
 
+CLS_ROW = slice(0, 1)
+"""The row of the CLS token in the attention matrix."""
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention whose CLS row may carry an additive bias."""
+    """Multi-head self-attention some rows of which may carry an additive bias."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -42,14 +46,15 @@ class Attention(nn.Module):
         batch, length, _ = tokens.shape
         return tokens.view(batch, length, n_parts, self.n_heads, -1).permute(2, 0, 3, 1, 4).unbind()
 
-    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Attends from every token; `bias` (B, T) is added to the CLS token's row alone."""
+    def forward(self, tokens: Tensor, bias: Tensor | None = None, rows: slice = CLS_ROW) -> Tensor:
+        """Attends from every token; `bias` (B, T) is added to some rows alone."""
         query, key, value = self._split(self.qkv(tokens), 3)
         out = functional.scaled_dot_product_attention(query, key, value)
         if bias is not None:
             # One masked row is cheaper than handing a (T, T) mask to the fused kernel.
-            row = _biased_row(query[:, :, :1], key, value, bias)
-            out = torch.cat([row, out[:, :, 1:]], dim=2)
+            start, stop, _ = rows.indices(tokens.shape[1])
+            biased = _biased_rows(query[:, :, rows], key, value, bias)
+            out = torch.cat([out[:, :, :start], biased, out[:, :, stop:]], dim=2)
         joined: Tensor = self.proj(out.transpose(1, 2).flatten(2))
         return joined
 
@@ -63,21 +68,35 @@ class Attention(nn.Module):
         batch, _, width = tokens.shape
         heads = self.n_heads
         plain = functional.layer_norm(tokens, (width,), eps=norm.eps)
-        w_query, w_key, w_value = self.qkv.weight.view(3, heads, width // heads, width)
-        b_query, _, b_value = self.qkv.bias.view(3, heads, width // heads)
+        weights = self._cls_weights(plain, norm, bias)
+        w_value = self.qkv.weight.view(3, heads, width // heads, width)[2]
+        b_value = self.qkv.bias.view(3, heads, width // heads)[2]
+        mean = (weights @ plain) * norm.weight + norm.bias
+        value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
+        row: Tensor = self.proj(value.reshape(batch, 1, width))
+        return row
+
+    def cls_weights(self, tokens: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
+        """How much attention the CLS token pays to each token, (B, heads, T); sums to 1."""
+        plain = functional.layer_norm(tokens, tokens.shape[-1:], eps=norm.eps)
+        return self._cls_weights(plain, norm, bias)
+
+    def _cls_weights(self, plain: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
+        """Of tokens without the affine part of their norm."""
+        width, heads = plain.shape[-1], self.n_heads
+        w_query, w_key, _ = self.qkv.weight.view(3, heads, width // heads, width)
+        b_query = self.qkv.bias.view(3, heads, width // heads)[0]
         cls = plain[:, 0] * norm.weight + norm.bias
         query = torch.einsum("bd,hkd->bhk", cls, w_query) + b_query
         probe = torch.einsum("bhk,hkd->bhd", query, w_key * norm.weight)
         affinity = (probe * (width // heads) ** -0.5) @ plain.transpose(1, 2)
         if bias is not None:
             affinity = affinity + bias[:, None].to(affinity.dtype)
-        mean = (affinity.softmax(-1) @ plain) * norm.weight + norm.bias
-        value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
-        row: Tensor = self.proj(value.reshape(batch, 1, width))
-        return row
+        weights: Tensor = affinity.softmax(-1)
+        return weights
 
 
-def _biased_row(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+def _biased_rows(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     mask = bias[:, None, None].to(query.dtype)
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
@@ -118,8 +137,8 @@ class Block(nn.Module):
         self.mlp = Mlp(config.width)
         self.ls2 = LayerScale(config.width) if config.layer_scale else nn.Identity()
 
-    def forward(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        mixed: Tensor = tokens + self.ls1(self.attn(self.norm1(tokens), bias))
+    def forward(self, tokens: Tensor, bias: Tensor | None = None, rows: slice = CLS_ROW) -> Tensor:
+        mixed: Tensor = tokens + self.ls1(self.attn(self.norm1(tokens), bias, rows))
         out: Tensor = mixed + self.ls2(self.mlp(self.norm2(mixed)))
         return out
 
@@ -128,6 +147,11 @@ class Block(nn.Module):
         mixed: Tensor = tokens[:, :1] + self.ls1(self.attn.cls_row(tokens, self.norm1, bias))
         out: Tensor = mixed + self.ls2(self.mlp(self.norm2(mixed)))
         return out[:, 0]
+
+    def cls_weights(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """How much attention the CLS token pays to each token, (B, heads, T); sums to 1."""
+        weights: Tensor = self.attn.cls_weights(tokens, self.norm1, bias)
+        return weights
 
 
 class PatchEmbedding(nn.Module):

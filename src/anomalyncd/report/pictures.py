@@ -33,7 +33,7 @@ def region_pictures(run: FinishedRun, rows: list[int]) -> dict[int, str]:
     """
     chosen = run.regions.loc[sorted(set(rows))]
     pictures = {}
-    for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
+    for _, group, image, mask in opened(run, chosen, "Drawing regions"):
         for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
             cut = crop(image, box.to_numpy(), "reflect")
             pictures[int(str(row))] = coded(
@@ -55,14 +55,21 @@ def part_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
     chosen = run.images[run.images["name"].isin(names)]
     return {
         name: coded(outlined(image, mask, PART_SIDE / max(image.shape[:2])))
-        for name, _, image, mask in _opened(run, chosen, "Drawing parts")
+        for name, _, image, mask in opened(run, chosen, "Drawing parts")
     }
 
 
-def _opened(
+def opened(
     run: FinishedRun, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Name, rows, photograph and mask of each part in a table."""
+    """Name, rows, photograph and mask of each part in a table.
+
+    Args:
+        run: The run.
+        table: Rows of `run.regions` or `run.images`; a part whose photograph cannot be read any
+            more is left out.
+        what: Said of the progress.
+    """
     groups = table.groupby("name", sort=False)
     for _, group in track(groups, what, groups.ngroups):
         name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])

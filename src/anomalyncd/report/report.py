@@ -15,6 +15,7 @@ from anomalyncd.evaluation.operating import curve_of_run, read_point
 from anomalyncd.finished_run import FinishedRun, read_run
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
+from anomalyncd.report.attention import attention_pictures
 from anomalyncd.report.contents import (
     class_cards,
     composite_parts,
@@ -31,6 +32,8 @@ from anomalyncd.report.trends import pareto_charts, trend_chart
 REPORT = "report.html"
 _MOST_POINTS = 2000
 _N_COMPOSITE = 24
+_N_ATTENTION = 6
+"""Regions of each class whose attention is shown."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -75,6 +78,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "n_composite": len(composite),
         "regions": regions,
         "parts": parts,
+        "attention": attention_pictures(run, [r for c in cards for r in c.typical[:_N_ATTENTION]]),
         "colour": plots.colour,
         "sizes_plot": _sizes_plot(run),
         "projection": _projection(run, names),

@@ -49,8 +49,8 @@ class Checkpoint:
                 found = _found(arrays)
             parts = load_file(folder / _TOKENS)
             if "tokens" not in parts:
-                shape = (*parts["bias"].shape, int(parts.pop("width")))
-                parts["tokens"] = mapped_tokens(self.work, shape, new=False)
+                shape = parts.pop("shape").tolist()
+                parts["tokens"] = mapped_tokens(self.work, tuple(shape), new=False)
         except (InputError, OSError, ValueError, KeyError, SafetensorError, BadZipFile):
             return None
         return found, TrunkCache(**parts)
@@ -66,9 +66,9 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         with write_atomically(folder / _FOUND) as temporary:
             np.savez(temporary, **_arrays(found))
-        parts = {"bias": cache.bias, "frozen": cache.frozen}
+        parts = {"shares": cache.shares, "frozen": cache.frozen}
         if (self.work / MAPPED).is_file():
-            parts["width"] = torch.tensor(cache.tokens.shape[-1])
+            parts["shape"] = torch.tensor(cache.tokens.shape)
         else:
             parts["tokens"] = cache.tokens
         with write_atomically(folder / _TOKENS) as temporary:

@@ -54,10 +54,12 @@ class RegionClassifier(nn.Module):
         return features
 
     def trainable(self, what: Literal["block", "prototypes"] = "block") -> list[nn.Parameter]:
-        """The heads, and for `block` the read-out block and the final LayerNorm as well."""
+        """The heads, and for `block` the read-out block, its guidance where that is learned, and
+        the final LayerNorm as well."""
         modules: list[nn.Module] = [self.prototypes, self.projection]
         if what == "block":
-            modules += [self.encoder.vit.blocks[self.encoder.readout], self.encoder.vit.norm]
+            block = self.encoder.vit.blocks[self.encoder.readout]
+            modules += [block, self.encoder.guidance, self.encoder.vit.norm]
         return [parameter for module in modules for parameter in module.parameters()]
 
     def reduce_to(self, prototypes: Tensor) -> None:

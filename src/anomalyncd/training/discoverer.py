@@ -41,6 +41,8 @@ class Discovered:
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
     """(R, K): its class probabilities."""
+    attention: NDArray[np.float16] | None = None
+    """(R, 2, rows, columns), see `attend_all`; None where it was not asked for."""
 
 
 def discover_classes(
@@ -177,6 +179,21 @@ def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float
     with torch.inference_mode():
         parts = [model.describe(trunk).cpu() for trunk in cache.central(device)]
     return torch.cat(parts).numpy()
+
+
+def attend_all(encoder: RegionEncoder, cache: TrunkCache) -> NDArray[np.float16] | None:
+    """Where the CLS token looks on the central view of each region.
+
+    Returns:
+        (R, 2, rows, columns), 0..1, without and with guidance, see `RegionEncoder.attention`; None
+        where it is not guided.
+    """
+    if not encoder.leads_readout:
+        return None
+    with torch.inference_mode():
+        batches = cache.central(encoder.vit.cls_token.device)
+        attention = [encoder.attention(trunk).half().cpu() for trunk in batches]
+    return torch.cat(attention).numpy()
 
 
 def _cosines(model: RegionClassifier, features: NDArray[np.float32]) -> NDArray[np.float32]:

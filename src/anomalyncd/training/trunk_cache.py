@@ -13,7 +13,7 @@ from torch import Tensor
 from anomalyncd.model.pixels import to_tensor
 from anomalyncd.model.region_encoder import RegionEncoder, Trunk
 from anomalyncd.progress import track
-from anomalyncd.regions.reading import Crop
+from anomalyncd.regions.reading import Crop, Levels
 from anomalyncd.settings import ViewSettings
 from anomalyncd.training.views import View, augmented_view, central_view
 
@@ -28,8 +28,8 @@ class TrunkCache:
 
     tokens: Tensor
     """(R, 1 + n_views, T, D), bfloat16: what enters the read-out block."""
-    bias: Tensor
-    """(R, 1 + n_views, T), float32: attention bias of the CLS row."""
+    shares: Tensor
+    """(R, 1 + n_views, 3, rows, columns), float32: what each patch shows, see `region_shares`."""
     frozen: Tensor
     """(R, 1 + n_views, F), float32: parts of the descriptor that are never trained."""
 
@@ -49,9 +49,8 @@ class TrunkCache:
             views: Which view of each, (B,); 0 is the central one.
             device: Where to.
         """
-        picked = (part[regions, views].float() for part in (self.tokens, self.bias, self.frozen))
-        tokens, bias, frozen = (part.to(device) for part in picked)
-        return Trunk(tokens, bias, frozen)
+        picked = (part[regions, views].float() for part in (self.tokens, self.shares, self.frozen))
+        return Trunk(*(part.to(device) for part in picked))
 
     def central(self, device: torch.device, size: int = 64) -> Iterator[Trunk]:
         """The central views of all regions, in order, in batches."""
@@ -71,8 +70,7 @@ def fill_cache(
 
     Args:
         encoder: On its device and in its precision.
-        crops: For each region an image (L, L, 3), uint8, and its coverage (L, L), 0..1, of side
-            L = `settings.load_size`.
+        crops: That of each region, of side L = `settings.load_size`.
         n_regions: How many crops will come; at least one.
         settings: Sizes, number of views and strength of augmentation.
         seed: Of the augmentation.
@@ -81,22 +79,30 @@ def fill_cache(
     Returns:
         The cache.
     """
-    weight = encoder.vit.patch_embed.proj.weight
     cache: TrunkCache | None = None
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(seed)
         for start, crop in track(_batches(crops), "Reading regions", -(-n_regions // BATCH)):
             rows = slice(start, start + len(crop.images))
             for index, view in enumerate(_views(crop, settings)):
-                images = view.images.to(weight.device, weight.dtype)
-                trunk = encoder.trunk(images, view.masks.to(weight.device))
+                trunk = _run_trunk(encoder, view)
                 cache = cache or _allocate(trunk, n_regions, settings, folder)
                 cache.tokens[rows, index] = trunk.tokens.to("cpu", torch.bfloat16)
-                cache.bias[rows, index] = trunk.bias.float().cpu()
+                cache.shares[rows, index] = trunk.shares.cpu()
                 cache.frozen[rows, index] = trunk.frozen.cpu()
     if cache is None:
         raise ValueError("no region to read")
     return cache
+
+
+def _run_trunk(encoder: RegionEncoder, view: View) -> Trunk:
+    weight = encoder.vit.patch_embed.proj.weight
+    return encoder.trunk(
+        view.images.to(weight.device, weight.dtype),
+        view.masks.to(weight.device),
+        None if view.objects is None else view.objects.to(weight.device),
+        None if view.maps is None else view.maps.to(weight.device),
+    )
 
 
 def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
@@ -126,16 +132,21 @@ def _views(crop: View, settings: ViewSettings) -> Iterator[View]:
 def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, View]]:
     stream, start = iter(crops), 0
     while chunk := list(islice(stream, BATCH)):
-        images = np.stack([image for image, _ in chunk])
-        masks = np.stack([mask for _, mask in chunk])
         yield (
             start,
             View(
-                to_tensor(images),
-                torch.from_numpy(masks)[:, None],
+                to_tensor(np.stack([crop.image for crop in chunk])),
+                torch.from_numpy(np.stack([crop.mask for crop in chunk]))[:, None],
+                _stacked([crop.object_mask for crop in chunk]),
+                _stacked([crop.anomaly_map for crop in chunk]),
             ),
         )
         start += len(chunk)
+
+
+def _stacked(layers: list[Levels | None]) -> Tensor | None:
+    held = [layer for layer in layers if layer is not None]
+    return torch.from_numpy(np.stack(held))[:, None] if held else None
 
 
 def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path) -> TrunkCache:
@@ -146,6 +157,5 @@ def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path
         tokens = mapped_tokens(folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
-    return TrunkCache(
-        tokens, torch.empty(*rows, trunk.bias.shape[1]), torch.empty(*rows, trunk.frozen.shape[1])
-    )
+    shares, frozen = (torch.empty(*rows, *one.shape[1:]) for one in (trunk.shares, trunk.frozen))
+    return TrunkCache(tokens, shares, frozen)

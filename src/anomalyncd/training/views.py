@@ -1,6 +1,7 @@
-"""Augmented views of a region: geometry on image and mask alike, colour on the image alone."""
+"""Augmented views of a region: geometry on image and masks alike, colour on the image alone."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import kornia.augmentation as augmentation
 import torch
@@ -17,10 +18,14 @@ class View:
     Attributes:
         images: (B, 3, S, S), normalised where they enter the backbone.
         masks: (B, 1, S, S), 0..1, 1 on the anomaly.
+        objects: (B, 1, S, S), 0..1, 1 on the product; None where all of it is.
+        maps: (B, 1, S, S), 0..1: what leads attention in place of the masks, or None.
     """
 
     images: Tensor
     masks: Tensor
+    objects: Tensor | None = None
+    maps: Tensor | None = None
 
 
 def central_view(crop: View, settings: ViewSettings) -> View:
@@ -32,7 +37,8 @@ def central_view(crop: View, settings: ViewSettings) -> View:
     """
     start = (settings.load_size - settings.size) // 2
     window = slice(start, start + settings.size)
-    return View(normalise(crop.images[..., window, window]), crop.masks[..., window, window])
+    view = _moved(crop, lambda layers: layers[..., window, window])
+    return replace(view, images=normalise(view.images))
 
 
 def augmented_view(crop: View, settings: ViewSettings) -> View:
@@ -42,9 +48,19 @@ def augmented_view(crop: View, settings: ViewSettings) -> View:
         crop: Whole crops, S = `settings.load_size`, colours 0..1.
         settings: Sizes and strength.
     """
-    both = torch.cat([crop.images, crop.masks], dim=1)
-    both = torch.stack([_random_pose(one, settings.size) for one in both])
-    return View(normalise(_colours(settings.colour)(both[:, :3])), both[:, 3:])
+    view = _moved(
+        crop, lambda layers: torch.stack([_random_pose(one, settings.size) for one in layers])
+    )
+    return replace(view, images=normalise(_colours(settings.colour)(view.images)))
+
+
+def _moved(crop: View, move: Callable[[Tensor], Tensor]) -> View:
+    """The same geometry for everything that a view holds; `move` maps (B, C, S, S) to another S."""
+    layers = {field.name: getattr(crop, field.name) for field in fields(View)}
+    held = {name: layer for name, layer in layers.items() if layer is not None}
+    moved = move(torch.cat(list(held.values()), dim=1))
+    split = moved.split([layer.shape[1] for layer in held.values()], dim=1)
+    return View(**dict(zip(held, split, strict=True)))
 
 
 def _random_pose(crop: Tensor, size: int) -> Tensor:
