@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.result import Verdicts as Verdicts
 
-_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "")
+_STAGES = ("Detector", "Mebin", "Region", "Object", "Encoder", "View", "Training", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
     "AnomalyNCD": "discovery",
