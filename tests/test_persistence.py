@@ -154,7 +154,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks the file model\.safetensors"):
         AnomalyNCD.load(folder)
     tensors.write_bytes(whole)
-    for damaged in ("{", "[]", '{"format": 2}'):
+    for damaged in ("{", "[]", '{"format": 3}'):
         text.write_text(damaged, encoding="utf-8")
         with pytest.raises(InputError, match="is damaged"):
             AnomalyNCD.load(folder)

@@ -116,8 +116,10 @@ class GroundedSam:
             text_threshold=settings.text_threshold,
             target_sizes=[(picture.height, picture.width)],
         )[0]
-        named = torch.tensor([bool(words) for words in found["text_labels"]], dtype=torch.bool)
-        scores, boxes = found["scores"].cpu()[named], found["boxes"].cpu()[named]
+        scores, boxes = found["scores"].cpu(), found["boxes"].cpu()
+        # Without a box there is one label nevertheless, an empty one.
+        named = [bool(words) for words in found["text_labels"][: len(scores)]]
+        scores, boxes = scores[named], boxes[named]
         surest = scores.argsort(descending=True)[: settings.max_objects]
         inside: Tensor = boxes[surest].clamp(min=0)
         inside = inside.minimum(torch.tensor([picture.width, picture.height] * 2))
@@ -140,7 +142,14 @@ class GroundedSam:
 
 
 def _model(kind: Any, source: str, device: torch.device) -> Any:
-    return _loaded(kind, source, use_safetensors=True).to(device).eval().requires_grad_(False)
+    model = _loaded(kind, source, use_safetensors=True)
+    # Of another model, transformers would load what fits and draw the rest at random.
+    wanted, found = kind.config_class.model_type, model.config.model_type
+    if found != wanted:
+        raise InputError(
+            f"model '{source}' is of the type '{found}'; give one of the type '{wanted}'"
+        )
+    return model.to(device).eval().requires_grad_(False)
 
 
 def _loaded(kind: Any, source: str, **options: Any) -> Any:

@@ -87,13 +87,11 @@ def objects_line(run: FinishedRun) -> str:
     }[found["source"]]
     shares, n_whole = found["shares"], found["n_whole"]
     if shares:
-        low, middle, high = (100 * share for share in shares)
-        source += (
-            f" It covers {low:.0f} % to {high:.0f} % of a picture, half of them {middle:.0f} %"
-        )
-        source += " or more."
+        low, middle, high = (f"{100 * share:.0f} %" for share in shares)
+        source += f" It covers {low} to {high} of a picture (median {middle})."
     if n_whole:
-        source += f" In {n_whole} of {found['n_pictures']} pictures nothing was found; all of them counts."
+        source += f" Nothing was found in {n_whole} of {found['n_pictures']} pictures,"
+        source += " each of which counts as a whole."
     return source
 
 
