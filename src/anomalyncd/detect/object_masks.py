@@ -16,7 +16,7 @@ from anomalyncd.data.fingerprint import fingerprint
 from anomalyncd.data.made_files import keep_only_files_of
 from anomalyncd.data.masks import Masks, encode_mask
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.grounded_sam import GroundedSam, prompt_for
+from anomalyncd.detect.grounded_sam import GroundedSam
 from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.detect.view import whole_reader
 from anomalyncd.model.pixels import area_sides
@@ -150,7 +150,8 @@ def _finder(
 
         return along_component
     model = GroundedSam(settings.objects, vit.cls_token.device)
-    prompt = prior.prompt or prompt_for(settings.objects, None)
+    prompt = prior.prompt
+    assert prompt is not None
     return lambda index: model.find(parts.image(index), prompt)
 
 
