@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anomalyncd.proto import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.result import Verdicts as Verdicts
 
-_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "")
+_STAGES = ("Detector", "Mebin", "Region", "Object", "Encoder", "View", "Training", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
     "PROTO_PRESETS": "proto",

@@ -22,6 +22,7 @@ from anomalyncd.cli_options import (
     MasksFolder,
     NormalMapsFolder,
     NormalsFolder,
+    ObjectsPath,
     PartsFolder,
     RunFolder,
     Seed,
@@ -63,6 +64,7 @@ def discover(
     masks: MasksFolder = None,
     boxes: BoxesFile = None,
     ignore: IgnorePath = None,
+    objects: ObjectsPath = None,
     base: Annotated[
         Path | None,
         typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
@@ -86,7 +88,7 @@ def discover(
     from anomalyncd.runs import discover_run
 
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
-    given |= {"normals": normals, "normal_maps": normal_maps}
+    given |= {"normals": normals, "normal_maps": normal_maps, "objects": objects}
     options = {"backbone": backbone} if backbone else {}
     estimator = ESTIMATORS[method](
         classes, weights=weights, preset=preset, random_state=seed, device=device, **options
@@ -99,6 +101,8 @@ def discover(
     except KeyboardInterrupt as interrupt:
         complain(f"interrupted; the run is finished, 'anomalyncd report {run}' writes its page")
         raise typer.Exit(130) from interrupt
+    if estimator.objects_:
+        say(f"product: {estimator.objects_}")
     print_classes(estimator.verdicts_.classes)
     say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {page}")
 
@@ -111,6 +115,7 @@ def predict(
     masks: MasksFolder = None,
     boxes: BoxesFile = None,
     ignore: IgnorePath = None,
+    objects: ObjectsPath = None,
     out: Annotated[
         Path | None, typer.Option(help="Results.  [default: RUN/predictions/PARTS]")
     ] = None,
@@ -126,7 +131,7 @@ def predict(
     prepare_prediction(folder, parts)
     point = read_point(run)
     estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
-    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "objects": objects}
     verdicts = estimator.inspect(parts, folder=folder, **given)
     write_prediction(verdicts, folder, point.threshold if point else None)
     print_classes(verdicts.classes)

@@ -38,6 +38,7 @@ def check(
     masks: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     boxes: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     ignore: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
+    objects: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     base: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     normals: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
     normal_maps: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
@@ -49,7 +50,7 @@ def check(
 
     if sheet is not None:
         check_sheet(sheet)
-    marks = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
+    marks = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "objects": objects}
     found = check_data(parts, base=base, normals=normals, normal_maps=normal_maps, **marks)
     print_facts(found.facts)
     if sheet is not None and found.parts is not None:

@@ -31,6 +31,12 @@ IgnorePath: TypeAlias = Annotated[
         "boxes; not kept with the run, so predict needs it again."
     ),
 ]
+ObjectsPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the product is: one mask for all parts, a folder of masks, or a table of boxes."
+    ),
+]
 NormalsFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Photographs of normal parts, or a manifest's rows with split 'train'."),

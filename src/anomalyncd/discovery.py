@@ -16,6 +16,8 @@ from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs,
 from anomalyncd.data.maps import MapsLike
 from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.memory_bank import extend_memory_bank
+from anomalyncd.detect.object_masks import ObjectSummary
+from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
 from anomalyncd.logs import LOG
@@ -26,6 +28,7 @@ from anomalyncd.preconditions import (
     require_enough_parts,
     require_memory_bank,
     require_n_classes,
+    require_objects,
     require_same_kind,
 )
 from anomalyncd.proto import PROTO_PRESETS
@@ -35,7 +38,9 @@ from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
 from anomalyncd.settings import PRESETS, Settings, resolve_settings
 from anomalyncd.steps import (
     Workplace,
+    find_objects,
     find_regions,
+    fit_objects,
     learn,
     make_maps,
     read_regions,
@@ -70,6 +75,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
         attention_: Where the CLS token looks on each region of `verdicts_`, without and with
             guidance, (R, 2, rows, columns), 0..1; None where it is not guided.
+        objects_: What was taken for the product; None where that was not asked.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
 
@@ -80,11 +86,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     verdicts_: Verdicts
     normal_scores_: NDArray[np.float32]
     attention_: NDArray[np.float16] | None
+    objects_: ObjectSummary | None
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
     range_: ScoreRange | None
     detector_: Detector | None
+    object_prior_: ObjectPrior | None
 
     def __init__(
         self,
@@ -117,6 +125,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         normal_maps: MapsLike | None = None,
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
+        objects: MasksLike | None = None,
         folder: str | Path | None = None,
     ) -> Self:
         """Discovers classes.
@@ -135,6 +144,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             boxes: Marked defects as a table of boxes, see `read_boxes`.
             ignore: Where nothing counts: a mask for all parts, a folder of masks, or a table of
                 boxes; not kept, so `predict` has to be given it again.
+            objects: Where the product is: a mask for all parts, a folder of masks, or a table of
+                boxes; it goes before `Settings.objects`, and `predict` needs it as well.
             folder: Where maps, regions and tokens are kept, so that an interrupted run goes on;
                 None forgets them.
 
@@ -146,15 +157,19 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self._check_parameters()
         self.stages_ = Stages()
         with self.stages_("check"):
-            inputs = check_inputs(parts, maps, masks, base, normals, normal_maps, boxes, ignore)
+            inputs = check_inputs(
+                parts, maps, masks, base, normals, normal_maps, boxes, ignore, objects
+            )
             require_enough_parts(len(inputs.parts), n_classes)
             encoder = self._encoder(settings)
         LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
         with _work_folder(folder) as work:
             keep = folder is not None
             place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
+            located = fit_objects(place, inputs)
             scored = score_parts(place, inputs)
-            found, discovered = learn(place, inputs, scored, n_classes)
+            found, discovered = learn(place, inputs, scored, located.masks, n_classes)
+        self.object_prior_, self.objects_ = located.prior, located.summary
         self.range_, self.detector_ = scored.bounds, scored.detector
         self.normal_scores_ = scored.normal_scores
         self.model_, self.normality_ = discovered.model, discovered.normality
@@ -182,6 +197,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         masks: MasksLike | None = None,
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
+        objects: MasksLike | None = None,
         folder: str | Path | None = None,
     ) -> Verdicts:
         """Tables of new parts and their regions, in the classes that were discovered.
@@ -192,6 +208,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             masks: Marked defects in place of maps.
             boxes: Marked defects as a table of boxes.
             ignore: Where nothing counts, as for `fit`.
+            objects: Where the product is, needed where `fit` was given it.
             folder: Where maps are kept; None forgets them.
 
         Raises:
@@ -200,15 +217,17 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         settings = self.settings().central_views_only()
-        inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore)
+        inputs = check_inputs(parts, maps, masks, boxes=boxes, ignore=ignore, objects=objects)
         require_same_kind(inputs, self.range_, self.detector_)
+        require_objects(inputs, self.object_prior_)
         with _work_folder(folder) as work:
             place = Workplace(self.model_.encoder, settings, self.random_state, work, Stages())
+            located = find_objects(place, inputs, self.object_prior_)
             maps = inputs.maps
             if maps is None and self.detector_ is not None and inputs.masks is None:
                 maps = make_maps(place, self.detector_, inputs.parts, inputs.ignored)
             found = find_regions(place, inputs, maps, self.range_)
-            cache = read_regions(place, inputs.parts, found, maps=maps, bounds=self.range_)
+            cache = read_regions(place, inputs.parts, found, located.masks, maps, self.range_)
             features, probabilities = classify(
                 self.model_, self.normality_, cache, found.regions.score
             )
@@ -279,6 +298,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.range_,
             self.detector_,
             self.normality_,
+            self.object_prior_,
         )
 
     @classmethod
@@ -313,7 +333,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error
         loaded.range_, loaded.detector_ = stored.score_range, stored.detector
-        loaded.normality_ = stored.normality
+        loaded.normality_, loaded.object_prior_ = stored.normality, stored.object_prior
         return loaded
 
     @classmethod

@@ -12,6 +12,7 @@ from anomalyncd.data.json_files import read_json
 from anomalyncd.data.manifest import is_own_column
 from anomalyncd.data.map_files import load_numbers
 from anomalyncd.data.masks import read_mask
+from anomalyncd.detect.object_masks import FOLDER as OBJECTS
 from anomalyncd.errors import InputError
 
 RECORD = "run.json"
@@ -72,6 +73,14 @@ class FinishedRun:
             InputError: The file is missing or damaged.
         """
         return read_mask(self.folder / "masks" / f"{name}.png")
+
+    def object_mask(self, name: str) -> NDArray[np.bool_]:
+        """What was taken for the product on a part, (h, w), with the area of 512 x 512 pixels.
+
+        Raises:
+            InputError: The file is missing or damaged, or whole pictures were taken for product.
+        """
+        return read_mask(self.folder / OBJECTS / f"{name}.png")
 
 
 def read_run(folder: str | Path) -> FinishedRun:

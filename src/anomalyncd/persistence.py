@@ -14,7 +14,15 @@ from torch import Tensor
 from anomalyncd.data.files import replace_folder
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.detect.detector import Detector
-from anomalyncd.detect.state import described, restored, tensors_of
+from anomalyncd.detect.object_prior import ObjectPrior
+from anomalyncd.detect.state import (
+    described,
+    described_prior,
+    restored,
+    restored_prior,
+    tensors_of,
+    tensors_of_prior,
+)
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
@@ -30,6 +38,7 @@ FORMAT = 3
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
 _DETECTOR = "detector."
 _NORMALITY = "normality."
+_OBJECTS = "objects."
 _NORMALITY_PARTS = ("features", "scores", "centres")
 
 
@@ -56,6 +65,8 @@ class StoredModel:
     """What makes their maps."""
     normality: Normality | None
     """What makes new regions normal."""
+    object_prior: ObjectPrior | None
+    """What tells the product from the background."""
 
     def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
         """Puts what was trained on top of a backbone.
@@ -86,6 +97,7 @@ def write_model(
     score_range: ScoreRange | None,
     detector: Detector | None,
     normality: Normality | None,
+    object_prior: ObjectPrior | None,
 ) -> None:
     """Writes a model, whole or not at all.
 
@@ -99,6 +111,7 @@ def write_model(
         score_range: Of the maps, if there were any.
         detector: What made the maps, if they were made here.
         normality: What makes new regions normal, if it was learnt.
+        object_prior: What tells the product from the background, if that was asked.
 
     Raises:
         InputError: The folder holds something else.
@@ -110,6 +123,9 @@ def write_model(
     if normality is not None:
         for part in _NORMALITY_PARTS:
             tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
+    if object_prior is not None:
+        of_objects = tensors_of_prior(object_prior)
+        tensors |= {f"{_OBJECTS}{name}": one for name, one in of_objects.items()}
     with replace_folder(folder) as new:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         content = save(whole)
@@ -127,6 +143,7 @@ def write_model(
             "score_range": asdict(score_range) if score_range else None,
             "detector": described(detector) if detector else None,
             "normality": {"threshold": normality.threshold} if normality else None,
+            "objects": described_prior(object_prior) if object_prior else None,
             "tensors": hashlib.sha256(content).hexdigest(),
         }
         write_json(new / _DESCRIPTION, description)
@@ -158,8 +175,8 @@ def read_model(folder: Path) -> StoredModel:
 
 def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredModel:
     bounds, detector = description["score_range"], description["detector"]
-    names = [name for name in tensors if name.startswith(_DETECTOR)]
-    of_detector = {name.removeprefix(_DETECTOR): tensors.pop(name) for name in names}
+    objects = description["objects"]
+    of_detector, of_objects = _taken(tensors, _DETECTOR), _taken(tensors, _OBJECTS)
     normality = None
     if description["normality"] is not None:
         normality = Normality(
@@ -178,7 +195,14 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         _score_range(**bounds) if bounds else None,
         restored(of_detector, detector) if detector else None,
         normality,
+        restored_prior(of_objects, objects) if objects else None,
     )
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Takes the tensors of a prefix out, without it."""
+    names = [name for name in tensors if name.startswith(prefix)]
+    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
 def _score_range(

@@ -3,6 +3,7 @@
 from anomalyncd.data.inputs import Inputs
 from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.memory_bank import MemoryBank
+from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.errors import InputError
 from anomalyncd.regions.score_range import ScoreRange
 
@@ -55,6 +56,29 @@ def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detec
         raise InputError("the model was made from given maps; give the maps of the new parts")
     if inputs.maps is not None and detector is not None:
         raise InputError("the model makes its own maps; those of another detector do not fit it")
+
+
+def require_objects(inputs: Inputs, prior: ObjectPrior | None) -> None:
+    """Raises unless the product is told from the background on new parts as it was for a model.
+
+    Args:
+        inputs: The new parts.
+        prior: The model's; None where whole pictures are product.
+
+    Raises:
+        InputError: Says what to give, or to leave out.
+    """
+    source = "none" if prior is None else prior.source
+    if source == "given" and inputs.objects is None:
+        raise InputError(
+            "the model was made with masks of the product; give those of the new parts "
+            "(on the command line --objects)"
+        )
+    if source == "none" and inputs.objects is not None:
+        raise InputError(
+            "the model takes whole pictures for product; leave the masks of the product out "
+            "(on the command line --objects)"
+        )
 
 
 def require_memory_bank(detector: Detector | None) -> MemoryBank:

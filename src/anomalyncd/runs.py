@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from anomalyncd.data.files import refuse_file
 from anomalyncd.data.inputs import PartsLike
 from anomalyncd.data.json_files import write_json
+from anomalyncd.detect.object_masks import FOLDER as OBJECTS
 from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
 from anomalyncd.finished_run import FORMAT, RECORD
@@ -27,7 +28,7 @@ from anomalyncd.training.trunk_cache import MAPPED
 
 _LOG = "run.log"
 _SCRATCH = (MAPPED, "base", CHECKPOINT)
-_WORK = frozenset({"maps", "normals", _LOG, *_SCRATCH})
+_WORK = frozenset({"maps", "normals", OBJECTS, _LOG, *_SCRATCH})
 _PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
@@ -227,6 +228,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
             if given is not None
         },
         "maps": _origin_of_maps(estimator),
+        "objects": asdict(estimator.objects_) if estimator.objects_ else None,
         "score_range": asdict(estimator.range_) if estimator.range_ else None,
         "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},

@@ -132,6 +132,45 @@ class DetectorSettings:
 
 
 @dataclass(frozen=True)
+class ObjectSettings:
+    """Which pixels of a picture show the product, and which the background."""
+
+    source: Literal["auto", "backbone", "grounded-sam", "none"] = "auto"
+    """What tells them apart where no masks are given: `backbone` splits its tokens and needs a
+    plain background; `auto` does the same and takes whole pictures, as for textures, where there
+    is no such background; `grounded-sam` asks Grounding DINO and SAM; `none` takes whole
+    pictures."""
+    prompt: str | None = None
+    """What the product is, in English, such as "metal nut"; several things apart by full stops.
+    None takes the name of the folder of the parts (`grounded-sam`)."""
+    box_threshold: float = 0.3
+    """How sure a box must be (`grounded-sam`)."""
+    text_threshold: float = 0.25
+    """How sure a word of the prompt must be that it names a box (`grounded-sam`)."""
+    mask_threshold: float = 0.0
+    """Logit above which a pixel of a box is product (`grounded-sam`)."""
+    max_objects: int = 5
+    """Most objects a picture; the surest boxes are taken, or the largest pieces."""
+    least_share: float = 0.02
+    """Share of a picture below which what was found cannot be the product; then all of the
+    picture counts."""
+    box_model: str = "IDEA-Research/grounding-dino-tiny"
+    """Grounding DINO: its name on the Hugging Face hub, or a folder (`grounded-sam`)."""
+    mask_model: str = "facebook/sam-vit-base"
+    """SAM: its name on the Hugging Face hub, or a folder (`grounded-sam`)."""
+
+    def __post_init__(self) -> None:
+        sources = ("auto", "backbone", "grounded-sam", "none")
+        _require(self.source in sources, "source", self.source, f"use one of {', '.join(sources)}")
+        for name in ("box_threshold", "text_threshold", "least_share"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, name, value, "use 0 or more and less than 1")
+        _require(self.max_objects >= 1, "max_objects", self.max_objects, "use 1 or more")
+        said = self.prompt is None or any(letter.isalnum() for letter in self.prompt)
+        _require(said, "prompt", self.prompt, "use a word or two, or None")
+
+
+@dataclass(frozen=True)
 class EncoderSettings:
     """How a region becomes a vector (AnomalyNCD, section 3.2)."""
 
@@ -254,6 +293,8 @@ class Settings:
     """From maps to masks."""
     regions: RegionSettings = field(default_factory=RegionSettings)
     """From masks to regions."""
+    objects: ObjectSettings = field(default_factory=lambda: ObjectSettings(source="none"))
+    """Which pixels are product; off unless it is asked for."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     """From regions to vectors."""
     views: ViewSettings = field(default_factory=ViewSettings)

@@ -14,6 +14,13 @@ from anomalyncd.data.parts import Parts
 from anomalyncd.detect.anomaly_maps import write_anomaly_maps
 from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.fitting import fit_detector
+from anomalyncd.detect.object_masks import (
+    FOLDER,
+    ObjectSummary,
+    summarise,
+    write_object_masks,
+)
+from anomalyncd.detect.object_prior import ObjectPrior, fit_object_prior
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.regions.finding import Found, regions_of_maps, regions_of_masks
@@ -57,6 +64,42 @@ class Scored:
     """What made the maps; None where they were given."""
     normal_scores: NDArray[np.float32]
     """(M,): highest score of each normal image, 0..1 within the range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Objects:
+    """Where the product is on each part; all None where that was not asked."""
+
+    prior: ObjectPrior | None = None
+    """How it was found."""
+    masks: Masks | None = None
+    """One a part; None takes whole pictures for product."""
+    summary: ObjectSummary | None = None
+    """What came of it."""
+
+
+def fit_objects(place: Workplace, inputs: Inputs) -> Objects:
+    """Learns to tell the product from the background, and finds it on each part."""
+    prior, vit, settings = None, place.encoder.vit, place.settings
+    if inputs.objects is None and settings.objects.source == "none":
+        return Objects()
+    with place.stages("objects"):
+        if inputs.objects is None:
+            prior = fit_object_prior(vit, inputs.parts, settings, place.seed)
+        return find_objects(place, inputs, prior)
+
+
+def find_objects(place: Workplace, inputs: Inputs, prior: ObjectPrior | None) -> Objects:
+    """The product on each part, in `place.folder / "objects"`; masks that are given go first."""
+    if inputs.objects is not None:
+        prior = ObjectPrior("given", "masks were given")
+    if prior is None:
+        return Objects()
+    vit, folder = place.encoder.vit, place.folder / FOLDER
+    masks = write_object_masks(vit, inputs.parts, prior, inputs.objects, place.settings, folder)
+    summary = summarise(prior, masks)
+    LOG.info("product: %s", summary)
+    return Objects(prior, masks, summary)
 
 
 def score_parts(place: Workplace, inputs: Inputs) -> Scored:
@@ -152,12 +195,14 @@ def _rescaled(maps: Maps, bounds: ScoreRange, index: int) -> NDArray[np.float32]
     return rescale(maps[index], bounds)
 
 
-def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Found, TrunkCache]:
+def find_and_read(
+    place: Workplace, inputs: Inputs, scored: Scored, objects: Masks | None = None
+) -> tuple[Found, TrunkCache]:
     """Regions and their tokens; those of an interrupted run where there is one."""
     checkpoint = None
     if place.keep:
         key = made_from(
-            inputs, scored.maps, scored.bounds, place.encoder, place.settings, place.seed
+            inputs, scored.maps, scored.bounds, objects, place.encoder, place.settings, place.seed
         )
         checkpoint = Checkpoint(place.folder, key)
         kept = checkpoint.load()
@@ -168,20 +213,20 @@ def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Fou
     with place.stages("regions"):
         found = find_regions(place, inputs, scored.maps, scored.bounds)
     with place.stages("read"):
-        cache = read_regions(place, inputs.parts, found, maps=scored.maps, bounds=scored.bounds)
+        cache = read_regions(place, inputs.parts, found, objects, scored.maps, scored.bounds)
         if checkpoint is not None:
             checkpoint.save(found, cache)
     return found, cache
 
 
 def learn(
-    place: Workplace, inputs: Inputs, scored: Scored, n_classes: int
+    place: Workplace, inputs: Inputs, scored: Scored, objects: Masks | None, n_classes: int
 ) -> tuple[Found, Discovered]:
     """Finds the classes of all regions.
 
     Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
     """
-    found, cache = find_and_read(place, inputs, scored)
+    found, cache = find_and_read(place, inputs, scored, objects)
     known = None
     if inputs.base is not None:
         with place.stages("base"):

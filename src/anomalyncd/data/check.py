@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -17,8 +18,8 @@ from anomalyncd.data.inputs import (
     BaseLike,
     MasksLike,
     PartsLike,
-    open_ignored,
     open_masks,
+    open_places,
     refuse_combination,
 )
 from anomalyncd.data.manifest import LABEL, MAP, MASK, Manifest
@@ -72,6 +73,7 @@ def check_data(
     masks: MasksLike | None = None,
     boxes: str | Path | None = None,
     ignore: MasksLike | None = None,
+    objects: MasksLike | None = None,
     base: BaseLike | None = None,
     normals: PartsLike | None = None,
     normal_maps: MapsLike | None = None,
@@ -84,6 +86,7 @@ def check_data(
         masks: Marked defects.
         boxes: Marked defects as boxes.
         ignore: Where nothing counts.
+        objects: Where the product is.
         base: Labelled defects of other products.
         normals: Normal parts.
         normal_maps: Their maps.
@@ -97,7 +100,8 @@ def check_data(
         sizes = _read_images(found, found.parts, "parts")
         _describe_classes(found, found.parts, parts)
         _check_maps(found, found.parts, sizes, maps)
-        _check_marks(found, found.parts, sizes, masks, boxes, ignore)
+        _check_marks(found, found.parts, sizes, masks, boxes)
+        _check_places(found, found.parts, sizes, {"ignored": ignore, "objects": objects})
     if base is not None:
         _check_base(found, base)
     plain = None if normals is None else found.attempt(lambda: as_parts(normals, "train"))
@@ -205,18 +209,24 @@ def _check_marks(
     sizes: _Sizes,
     masks: MasksLike | None,
     boxes: str | Path | None,
-    ignore: MasksLike | None,
 ) -> None:
     opened: dict[str, Masks | None] = {}
     if masks is not None:
         opened["masks"] = found.masks = found.attempt(lambda: open_masks(masks, parts))
     if boxes is not None:
         opened["boxes"] = found.masks = found.attempt(lambda: Masks.from_boxes(boxes, parts))
-    if ignore is not None:
-        opened["ignored"] = found.attempt(lambda: open_ignored(ignore, parts))
     for what, marks in opened.items():
         if marks is not None:
             _check_shares(found, parts, sizes, what, marks)
+
+
+def _check_places(
+    found: Findings, parts: Parts, sizes: _Sizes, places: dict[str, MasksLike | None]
+) -> None:
+    for what, given in places.items():
+        opened = None if given is None else found.attempt(partial(open_places, given, parts))
+        if opened is not None:
+            _check_shares(found, parts, sizes, what, opened, of_any_shape=True)
 
 
 def _check_shares(
@@ -225,6 +235,7 @@ def _check_shares(
     sizes: _Sizes,
     what: str,
     marks: Masks,
+    of_any_shape: bool = False,
 ) -> None:
     def read(index: int) -> float:
         size = sizes[index]
@@ -232,7 +243,7 @@ def _check_shares(
         if size is None or marks.sources[index] is None:
             return 0.0
         mask = marks[index]
-        if what != "ignored":
+        if not of_any_shape:
             check_map(mask.shape, parts.names[index], size)
         return float(mask.mean())
 

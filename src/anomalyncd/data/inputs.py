@@ -45,6 +45,8 @@ class Inputs:
     """Places on the parts where nothing counts; given maps and masks know of them already."""
     ignored_on_normals: Masks | None = None
     """The same on the normal parts, where it holds for all parts."""
+    objects: Masks | None = None
+    """Where the product is on each part."""
 
 
 def check_inputs(
@@ -56,6 +58,7 @@ def check_inputs(
     normal_maps: MapsLike | None = None,
     boxes: str | Path | None = None,
     ignore: MasksLike | None = None,
+    objects: MasksLike | None = None,
 ) -> Inputs:
     """Opens and checks all inputs; see `AnomalyNCD.fit` for what each of them is.
 
@@ -69,7 +72,9 @@ def check_inputs(
     scored = not marked and (maps is not None or _names_maps(opened))
     inputs = Inputs(opened, check_parts(opened))
     if ignore is not None:
-        inputs = replace(inputs, ignored=_checked_ignored(ignore, opened))
+        inputs = replace(inputs, ignored=_checked_places(ignore, opened))
+    if objects is not None:
+        inputs = replace(inputs, objects=_checked_places(objects, opened))
     if marked:
         inputs = replace(inputs, masks=_checked_masks(masks, boxes, inputs))
     if scored:
@@ -103,21 +108,21 @@ def open_masks(masks: MasksLike, parts: Parts) -> Masks:
     return (Masks.from_manifest if is_table(masks) else Masks.from_folder)(masks, parts)
 
 
-def open_ignored(ignore: MasksLike, parts: Parts) -> Masks:
-    """Returns where nothing counts: a mask for all parts, a folder of masks, or boxes.
+def open_places(places: MasksLike, parts: Parts) -> Masks:
+    """Returns places on the parts: a mask for all parts, a folder of masks, or boxes.
 
     Args:
-        ignore: A mask picture, a folder as for masks, a table as for boxes, or `Masks`.
+        places: A mask picture, a folder as for masks, a table as for boxes, or `Masks`.
         parts: The parts.
 
     Raises:
         InputError: See `read_mask`, `Masks.from_folder` and `Masks.from_boxes`.
     """
-    if isinstance(ignore, Masks):
-        return ignore
-    if is_table(ignore):
-        return Masks.from_boxes(ignore, parts)
-    path = Path(ignore).expanduser()
+    if isinstance(places, Masks):
+        return places
+    if is_table(places):
+        return Masks.from_boxes(places, parts)
+    path = Path(places).expanduser()
     if path.is_dir():
         return Masks.from_folder(path, parts)
     read_mask(path)
@@ -167,10 +172,10 @@ def refuse_combination(
         )
 
 
-def _checked_ignored(ignore: MasksLike, parts: Parts) -> Masks:
-    opened = open_ignored(ignore, parts)
+def _checked_places(places: MasksLike, parts: Parts) -> Masks:
+    opened = open_places(places, parts)
     files = sorted({source for source in opened.sources if isinstance(source, Path)})
-    read_each(lambda i: read_mask(files[i]).any(), len(files), "Checking places to ignore")
+    read_each(lambda i: read_mask(files[i]).any(), len(files), "Checking masks")
     return opened
 
 

@@ -161,6 +161,19 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(values > (0 if indices else highest / 2))
 
 
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
+    """Codes one mask losslessly as a PNG file of one bit a pixel.
+
+    Args:
+        mask: (H, W), bool.
+
+    Returns:
+        The contents of the file; True is white.
+    """
+    _, code = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
+    return code.tobytes()
+
+
 def _by_owner(files: Mapping[str, Path], names: set[str]) -> dict[str, Path]:
     owned: dict[str, Path] = {}
     for stem, path in files.items():

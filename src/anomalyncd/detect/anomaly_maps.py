@@ -10,21 +10,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anomalyncd.data.files import files_by_name
 from anomalyncd.data.fingerprint import fingerprint
-from anomalyncd.data.json_files import read_json, write_json
+from anomalyncd.data.made_files import keep_only_files_of
 from anomalyncd.data.map_files import write_map
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.state import described, tensors_of
 from anomalyncd.detect.view import Seen, Viewer, whole_map
-from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
-
-_ORIGIN = "made_from.json"
 
 
 def write_anomaly_maps(
@@ -45,7 +41,8 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
-    _keep_only_maps_of(_origin(parts, detector, settings), folder)
+    origin = _origin(parts, detector, settings)
+    keep_only_files_of(origin, folder, frozenset({".npy"}), "map")
     viewer = Viewer(vit, detector.view, settings)
     paths = tuple(folder / f"{name}.npy" for name in parts.names)
     for index, path in enumerate(track(paths, "Scoring parts")):
@@ -65,21 +62,6 @@ def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dic
         "detector": compared.hexdigest(),
         "parts": fingerprint((*parts.names, *parts.sources)),
     }
-
-
-def _keep_only_maps_of(origin: dict[str, Any], folder: Path) -> None:
-    record = folder / _ORIGIN
-    if record.is_file() and read_json(record, "maps") == origin:
-        return
-    present = files_by_name(folder, frozenset({".npy"}), "map") if folder.is_dir() else {}
-    if present and not record.is_file():
-        raise InputError(
-            f"'{next(iter(present.values()))}' was not made here and would be taken for a map "
-            "that was; give a folder without maps"
-        )
-    for path in present.values():
-        path.unlink()
-    write_json(record, origin)
 
 
 def anomaly_map(

@@ -14,6 +14,8 @@ _LEAST_SEPARATION = 0.8
 _MOST_ON_BORDER = 0.1
 _COVERS = (0.02, 0.8)
 _N_BINS = 256
+_SPECK = 0.1
+"""Pieces smaller than this share of the largest are no product."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +38,57 @@ class Product:
         Returns:
             (rows, columns), bool; nowhere where no patch looks like it.
         """
-        product = (_along(patches, self.mean, self.direction) > self.threshold).astype(np.uint8)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(product, connectivity=8)
-        if count == 1:
-            return product.astype(bool)
-        largest = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-        outside = cv2.connectedComponents(
-            np.pad(~largest, 1, constant_values=True).astype(np.uint8), connectivity=4
-        )[1]
-        filled: NDArray[np.bool_] = (outside != outside[0, 0])[1:-1, 1:-1]
-        return filled
+        product = _along(patches, self.mean, self.direction) > self.threshold
+        return largest_pieces(product, 1)
+
+    def smooth_mask(
+        self, patches: Tensor, size: tuple[int, int], max_pieces: int
+    ) -> NDArray[np.bool_]:
+        """Where the product is, with an outline that is finer than patches.
+
+        How far each patch lies along the component is interpolated before it is compared with the
+        threshold. Gaps narrower than half a patch are closed.
+
+        Args:
+            patches: Tokens (D, rows, columns).
+            size: Height and width of the mask, px.
+            max_pieces: Most connected pieces; see `largest_pieces`.
+
+        Returns:
+            (height, width), bool.
+        """
+        along = _along(patches, self.mean, self.direction)
+        height, width = size
+        fine = cv2.resize(along, (width, height), interpolation=cv2.INTER_CUBIC) > self.threshold
+        half = max(1, round(height / along.shape[0] / 2))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (half, half))
+        closed = cv2.morphologyEx(fine.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+        return largest_pieces(closed.astype(bool), max_pieces)
+
+
+def largest_pieces(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
+    """The largest connected pieces of a mask, holes filled, without specks.
+
+    Args:
+        mask: (rows, columns), bool.
+        most: How many pieces; one that is less than a tenth of the largest is left out.
+
+    Returns:
+        (rows, columns), bool.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
+    if count == 1:
+        return mask
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    order = np.argsort(-areas, kind="stable")[:most]
+    kept = np.isin(labels, 1 + order[areas[order] >= _SPECK * areas.max()])
+    outside = cv2.connectedComponents(
+        np.pad(~kept, 1, constant_values=True).astype(np.uint8), connectivity=4
+    )[1]
+    filled: NDArray[np.bool_] = (outside != outside[0, 0])[1:-1, 1:-1]
+    return filled
 
 
 def find_product(pictures: list[Tensor]) -> Product | None:

@@ -1,4 +1,4 @@
-"""A detector as tensors and plain values, to be saved and to be told from others."""
+"""Detectors and object priors as tensors and plain values, to be saved and told from others."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.framing import Framing
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.detect.product import Product
 from anomalyncd.detect.view import View
 
@@ -78,6 +79,42 @@ def restored(tensors: dict[str, Tensor], description: dict[str, Any]) -> Detecto
         first, last = said["closest"]
         return MutualScoring(view, compared, tuple(said["lengths"]), names, (first, last))
     raise ValueError(f"no detector is called {kind!r}")
+
+
+def tensors_of_prior(prior: ObjectPrior) -> dict[str, Tensor]:
+    """All tensors of an object prior by name."""
+    product = prior.product
+    return {} if product is None else {"mean": product.mean, "direction": product.direction}
+
+
+def described_prior(prior: ObjectPrior) -> dict[str, Any]:
+    """All else that an object prior holds, as JSON can say it."""
+    threshold = None if prior.product is None else prior.product.threshold
+    return {
+        "source": prior.source,
+        "reason": prior.reason,
+        "prompt": prior.prompt,
+        "threshold": threshold,
+    }
+
+
+def restored_prior(tensors: dict[str, Tensor], description: dict[str, Any]) -> ObjectPrior:
+    """The object prior that was saved.
+
+    Args:
+        tensors: See `tensors_of_prior`.
+        description: See `described_prior`.
+
+    Raises:
+        KeyError, TypeError, ValueError: They do not belong together.
+    """
+    said = dict(description)
+    threshold, product = said.pop("threshold"), None
+    if threshold is not None:
+        product = Product(tensors["mean"], tensors["direction"], float(threshold))
+    if (product is not None) != (said["source"] == "backbone"):
+        raise ValueError("an object prior without what it has learnt")
+    return ObjectPrior(product=product, **said)
 
 
 def _numbered(prefix: str, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class Viewer:
     def __init__(self, vit: VisionTransformer, view: View, settings: DetectorSettings) -> None:
         self.view = view
         self._reader = TokenReader(vit, Reading(view.resolution, settings.layers))
-        self._locator = _locator(vit, settings)
+        self._locator = whole_reader(vit, settings)
 
     def look(self, parts: Parts, index: int) -> Seen:
         """Reads one part.
@@ -88,7 +88,7 @@ def fit_view(
     Returns:
         The view, and the pictures through it.
     """
-    locator = _locator(vit, settings)
+    locator = whole_reader(vit, settings)
     wholes = [locator.read(parts, i) for i in track(range(len(parts)), "Looking for the product")]
     framing = None
     if settings.frame == "product":
@@ -157,6 +157,11 @@ def stacked(pictures: list[Seen]) -> tuple[Tensor, ...]:
     )
 
 
-def _locator(vit: VisionTransformer, settings: DetectorSettings) -> TokenReader:
-    """Reads whole pictures, to find the product."""
+def whole_reader(vit: VisionTransformer, settings: DetectorSettings) -> TokenReader:
+    """Reads whole pictures; the tokens of the last layer tell the product from the background.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        settings: Resolution and layers.
+    """
     return TokenReader(vit, Reading(chosen_resolution(settings, framed=False), settings.layers))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.data.inputs import MasksLike, open_ignored, open_masks
+from anomalyncd.data.inputs import MasksLike, open_masks, open_places
 from anomalyncd.data.manifest import MAP, MASK, Manifest
 from anomalyncd.data.maps import Maps, as_maps, check_map
 from anomalyncd.data.masks import Masks
@@ -109,7 +109,7 @@ def ignored_in_run(run: FinishedRun, parts: Parts) -> Masks | None:
         InputError: What was given then is not there any more.
     """
     ignore = run.record["inputs"].get("ignore")
-    return None if ignore is None else open_ignored(ignore, parts)
+    return None if ignore is None else open_places(ignore, parts)
 
 
 def _maps(run: FinishedRun, parts: Parts) -> Maps | None:

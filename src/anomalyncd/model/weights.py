@@ -145,14 +145,14 @@ def _from_environment(name: str) -> Path | None:
 
 
 def _from_hub(name: str) -> Path | None:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
     repository = f"timm/{name}"
     kept = try_to_load_from_cache(repository, _HUB_FILE)
     if isinstance(kept, str):
         return Path(kept)
-    if not _answers(constants.ENDPOINT):
+    if not hub_answers():
         return None
     try:
         return Path(hf_hub_download(repository, _HUB_FILE))
@@ -160,12 +160,14 @@ def _from_hub(name: str) -> Path | None:
         return None
 
 
-def _answers(address: str) -> bool:
-    """Whether a server answers at once; the hub's own client would retry for half a minute."""
+def hub_answers() -> bool:
+    """Whether the Hugging Face hub answers at once; its own client would retry half a minute."""
+    from huggingface_hub import constants
+
     if os.environ.get("HF_HUB_OFFLINE"):
         return False
     try:
-        urllib.request.urlopen(address, timeout=5).close()
+        urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
     except OSError:
         return False
     return True

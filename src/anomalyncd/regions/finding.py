@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.data.maps import Maps
-from anomalyncd.data.masks import Masks
+from anomalyncd.data.masks import Masks, encode_mask
 from anomalyncd.progress import track
-from anomalyncd.regions.masks import CodedMasks, encode_mask
+from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.mebin import Binarised, binarise_all
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import Regions, find_regions, regions_from_mask

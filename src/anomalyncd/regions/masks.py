@@ -11,25 +11,12 @@ from numpy.typing import NDArray
 from anomalyncd.data.files import write_atomically
 
 
-def encode_mask(mask: NDArray[np.bool_]) -> bytes:
-    """Codes one mask losslessly as a PNG file of one bit a pixel.
-
-    Args:
-        mask: (H, W), bool.
-
-    Returns:
-        The contents of the file; True is white.
-    """
-    _, code = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
-    return code.tobytes()
-
-
 @dataclass(frozen=True)
 class CodedMasks:
     """One mask a part at the size of its anomaly map, decoded when asked for."""
 
     codes: tuple[bytes, ...]
-    """A PNG file each, see `encode_mask`."""
+    """A PNG file each, see `anomalyncd.data.masks.encode_mask`."""
 
     def __len__(self) -> int:
         return len(self.codes)

@@ -1,5 +1,6 @@
 """What the report says, as plain values that the template lays out."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.finished_run import FinishedRun
 
-N_TYPICAL, N_UNCERTAIN, N_PARTS = 12, 6, 12
+N_TYPICAL, N_UNCERTAIN, N_PARTS, N_PRODUCTS = 12, 6, 12, 16
 _GRID = 24
 
 
@@ -70,6 +72,27 @@ def maps_line(run: FinishedRun) -> str:
         "memory bank": "Each part was compared with photographs of normal parts.",
         "mutual scoring": "The parts were compared with each other to find what is anomalous.",
     }.get(run.record.get("maps", ""), "")
+
+
+def objects_line(run: FinishedRun) -> str:
+    """What was taken for the product, in one sentence; "" where that was not asked."""
+    found = run.record.get("objects")
+    if not found:
+        return ""
+    source = {
+        "given": "Masks of the product were given.",
+        "backbone": "The backbone told the product from a plain background.",
+        "grounded-sam": f"Grounding DINO and SAM were {found['reason']}.",
+        "none": "No plain background was found, as for textures; whole pictures count as product.",
+    }[found["source"]]
+    shares, n_whole = found["shares"], found["n_whole"]
+    if shares:
+        low, middle, high = (f"{100 * share:.0f} %" for share in shares)
+        source += f" It covers {low} to {high} of a picture (median {middle})."
+    if n_whole:
+        source += f" Nothing was found in {n_whole} of {found['n_pictures']} pictures,"
+        source += " each of which counts as a whole."
+    return source
 
 
 def detection_line(detection: MapEvaluation | None) -> str:
@@ -191,6 +214,24 @@ def normal_parts(run: FinishedRun) -> list[str]:
     normal = run.images[run.images["normal"]].sort_values("score", kind="stable")
     chosen = np.unique(np.linspace(0, len(normal) - 1, N_PARTS).round().astype(int))
     return list(normal["name"].iloc[chosen]) if len(normal) else []
+
+
+def product_parts(run: FinishedRun) -> dict[str, float]:
+    """Parts, from the one with the least product in its picture to the one with the most.
+
+    Returns:
+        Names and shares of the picture, 0..1; empty where whole pictures were taken.
+    """
+    if not (run.record.get("objects") or {}).get("n_pictures"):
+        return {}
+    shares = {}
+    for name in run.images["name"]:
+        # What lay in the work folder may have been deleted since.
+        with suppress(InputError):
+            shares[str(name)] = float(run.object_mask(name).mean())
+    order = sorted(shares, key=lambda name: shares[name])
+    chosen = np.unique(np.linspace(0, len(order) - 1, N_PRODUCTS).round().astype(int))
+    return {order[index]: shares[order[index]] for index in chosen} if order else {}
 
 
 def composite_parts(run: FinishedRun) -> dict[str, list[str]]:

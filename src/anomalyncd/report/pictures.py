@@ -18,6 +18,8 @@ from anomalyncd.regions.table import resize_mask
 
 REGION_SIDE, PART_SIDE = 144, 240
 _QUALITY = 78
+_DIMMED, _TINT = 3, np.array([50, 0, 60], np.uint8)
+"""Background is darkened by this factor, and tinted."""
 _OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
 
 
@@ -59,6 +61,25 @@ def part_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
     }
 
 
+def product_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
+    """Pictures of whole parts, all that is not product dimmed.
+
+    Args:
+        run: The run.
+        names: Names of parts whose object masks are there.
+
+    Returns:
+        Name to data URI; a part whose photograph cannot be read any more is left out.
+    """
+    chosen = run.images[run.images["name"].isin(names)]
+    pictures = {}
+    for name, _, image in _photographs(chosen, "Drawing products"):
+        mask = resize_mask(run.object_mask(name), image.shape[:2])
+        shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
+        pictures[name] = coded(outlined(shown, mask, PART_SIDE / max(image.shape[:2])))
+    return pictures
+
+
 def opened(
     run: FinishedRun, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -70,6 +91,14 @@ def opened(
             more is left out.
         what: Said of the progress.
     """
+    for name, group, image in _photographs(table, what):
+        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
+
+
+def _photographs(
+    table: pd.DataFrame, what: str
+) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
+    """Name, rows and photograph of each part in a table."""
     groups = table.groupby("name", sort=False)
     for _, group in track(groups, what, groups.ngroups):
         name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
@@ -77,7 +106,7 @@ def opened(
             image = read_image(path)
         except InputError:
             continue  # Parts may have been moved or come from memory; the page says so.
-        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
+        yield name, group, image
 
 
 def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:

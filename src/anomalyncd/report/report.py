@@ -22,11 +22,13 @@ from anomalyncd.report.contents import (
     detection_line,
     maps_line,
     normal_parts,
+    objects_line,
+    product_parts,
     summary,
     title,
 )
 from anomalyncd.report.page import write_page
-from anomalyncd.report.pictures import part_pictures, region_pictures
+from anomalyncd.report.pictures import part_pictures, product_pictures, region_pictures
 from anomalyncd.report.trends import pareto_charts, trend_chart
 
 REPORT = "report.html"
@@ -63,12 +65,16 @@ def contents(run: FinishedRun) -> dict[str, Any]:
     shown = list(composite)[:_N_COMPOSITE]
     names = list(run.classes["class_name"])
     regions, parts = region_pictures(run, rows), part_pictures(run, [*normal, *shown])
+    products = product_parts(run)
     return {
         "run": run,
         "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(parts)),
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
+        "objects_line": objects_line(run),
+        "products": products,
+        "product_pictures": product_pictures(run, list(products)),
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,

@@ -16,6 +16,7 @@ from anomalyncd.data.fingerprint import fingerprint
 from anomalyncd.data.inputs import Inputs
 from anomalyncd.data.json_files import read_json, write_json
 from anomalyncd.data.maps import Maps
+from anomalyncd.data.masks import Masks
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import digest
@@ -80,6 +81,7 @@ def made_from(
     inputs: Inputs,
     maps: Maps | None,
     bounds: ScoreRange | None,
+    objects: Masks | None,
     encoder: RegionEncoder,
     settings: Settings,
     seed: int,
@@ -92,6 +94,7 @@ def made_from(
         "marked": fingerprint(marked.sources if marked else ()),
         "ignored": fingerprint(inputs.ignored.sources if inputs.ignored else ()),
         "range": asdict(bounds) if bounds else None,
+        "objects": fingerprint(objects.sources if objects else ()),
         "settings": tuple(asdict(stage) for stage in stages),
         "backbone": digest(encoder.vit.state_dict()),
         "precision": str(encoder.vit.patch_embed.proj.weight.dtype),
