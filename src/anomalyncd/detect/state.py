@@ -16,8 +16,8 @@ from anomalyncd.detect.view import View
 _COMPARED, _MEAN = "compared.", "mean."
 _FRAMED, _UNMASKED = "product.", "unmasked."
 _POSITIONS = "positions"
-_TENSORS = ("view", "tensors", "same_place", "_relatives")
-"""Attributes that are no plain values."""
+_NOT_PLAIN = ("view", "tensors", "same_place", "_relatives")
+"""Attributes of detectors that are no plain values."""
 
 
 def tensors_of(detector: Detector) -> dict[str, Tensor]:
@@ -44,7 +44,7 @@ def described(detector: Detector) -> dict[str, Any]:
         "framing": None,
         "unmasked": None if view.product is None else view.product.threshold,
         "same_place": None if place is None else place.within,
-        **{name: one for name, one in vars(detector).items() if name not in _TENSORS},
+        **{name: one for name, one in vars(detector).items() if name not in _NOT_PLAIN},
     }
     if view.framing is not None:
         description["framing"] = {
