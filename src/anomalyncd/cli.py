@@ -16,6 +16,7 @@ from anomalyncd.cli_maps import maps
 from anomalyncd.cli_options import (
     Backbone,
     BoxesFile,
+    Detail,
     Device,
     IgnorePath,
     MapsFolder,
@@ -27,6 +28,7 @@ from anomalyncd.cli_options import (
     RunFolder,
     Seed,
     WeightsFile,
+    with_detail,
 )
 from anomalyncd.cli_runs import cache, compare, operate, report
 from anomalyncd.cli_tools import demo, weights
@@ -76,6 +78,7 @@ def discover(
         Literal["anomalyncd", "proto"], typer.Option(help="The estimator.")
     ] = "anomalyncd",
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    detail: Detail = None,
     backbone: Backbone = None,
     weights: WeightsFile = None,
     seed: Seed = 0,
@@ -87,11 +90,13 @@ def discover(
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
+    presets = ESTIMATORS[method].presets
+    settings = with_detail(preset, detail, presets, maps or masks or boxes)
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
     given |= {"normals": normals, "normal_maps": normal_maps, "objects": objects}
     options = {"backbone": backbone} if backbone else {}
     estimator = ESTIMATORS[method](
-        classes, weights=weights, preset=preset, random_state=seed, device=device, **options
+        classes, weights=weights, preset=settings, random_state=seed, device=device, **options
     )
     run = out or Path("runs") / _name(parts)
     started = time.perf_counter()

@@ -9,6 +9,7 @@ import typer
 
 from anomalyncd.cli_options import (
     Backbone,
+    Detail,
     Device,
     IgnorePath,
     MapsFolder,
@@ -17,6 +18,7 @@ from anomalyncd.cli_options import (
     PartsFolder,
     Seed,
     WeightsFile,
+    with_detail,
 )
 from anomalyncd.console import print_inspection, say
 from anomalyncd.errors import InputError
@@ -40,6 +42,15 @@ def maps(
     backbone: Backbone = None,
     weights: WeightsFile = None,
     preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    detail: Detail = None,
+    full_size: Annotated[
+        bool,
+        typer.Option(
+            "--full-size",
+            help="Maps as large as the photographs; discover takes those of about 256 x 256 px, "
+            "since regions are found by rules in pixels of the map.",
+        ),
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
@@ -57,7 +68,11 @@ def maps(
 
     if not inspect and (maps or normal_maps or ignore):
         raise InputError("--maps, --normal-maps and --ignore are for --inspect; give it as well")
-    settings = resolve_settings(preset, PRESETS)
+    if inspect and full_size:
+        raise InputError("--inspect shows what discover finds in small maps; leave --full-size out")
+    settings = resolve_settings(with_detail(preset, detail, PRESETS, maps), PRESETS)
+    if full_size:
+        settings = replace(settings, detector=replace(settings.detector, map_size=None))
     check_seed(seed)
     check_backbone(backbone or DEFAULT_BACKBONE, weights)
     chosen = resolve_device(device)

@@ -1,9 +1,13 @@
 """Arguments and options that several commands share."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
 import typer
+
+from anomalyncd.errors import InputError
+from anomalyncd.settings import Settings, resolve_settings
 
 PartsFolder: TypeAlias = Annotated[
     Path,
@@ -50,9 +54,38 @@ Backbone: TypeAlias = Annotated[
 WeightsFile: TypeAlias = Annotated[
     Path | None, typer.Option(help="The backbone's weights, a safetensors file.")
 ]
+Detail: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        help="Side in px at which parts are looked at for maps: 448, 672, ... show small defects; "
+        "time grows with its square, or faster.  [default: 336 to 672, by their size]"
+    ),
+]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")]
 RunFolder: TypeAlias = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
 ]
 MadeProduct: TypeAlias = Annotated[Literal["plates", "bolts"], typer.Option(help="What to make.")]
+
+
+def with_detail(
+    preset: str, detail: int | None, presets: dict[str, Settings], given: Path | None = None
+) -> str | Settings:
+    """The preset, with the resolution of the built-in detector that the user asks for.
+
+    Args:
+        preset: Its name; returned as it is where no detail is asked for.
+        detail: See `DetectorSettings.resolution`.
+        presets: What the names of presets stand for.
+        given: What stands in place of the built-in maps, so that there is nothing to look at.
+
+    Raises:
+        InputError: The preset or the detail cannot be used, or would change nothing.
+    """
+    if detail is None:
+        return preset
+    if given is not None:
+        raise InputError(f"--detail is for maps that are made here; leave it out, or '{given}'")
+    settings = resolve_settings(preset, presets)
+    return replace(settings, detector=replace(settings.detector, resolution=detail))

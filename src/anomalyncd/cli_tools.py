@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from anomalyncd.cli_options import MadeProduct
+from anomalyncd.cli_options import Detail, MadeProduct, with_detail
 from anomalyncd.console import print_detection, print_frame, print_scores, say
 from anomalyncd.errors import InputError
 
@@ -27,6 +27,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the parts and the run.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Seed of the discovery; the parts stay.")] = 0,
     product: MadeProduct = "plates",
+    detail: Detail = None,
 ) -> None:
     """Make photographs of plates or bolts with six kinds of defects, and discover them."""
     from anomalyncd.data.made_parts import make_parts
@@ -40,13 +41,14 @@ def demo(
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
+    settings = with_detail("default", detail, AnomalyNCD.presets)
     folder, run, kinds = out / "parts", out / "run", PRODUCTS[product].kinds
     n_classes = len(kinds) + 1
     if not (folder / "parts.csv").is_file():
         make_parts(folder, product=product)
     if not (folder / "test" / kinds[0]).is_dir():
         raise InputError(f"'{folder}' holds another product than {product}; name another --out")
-    estimator = AnomalyNCD(n_classes, random_state=seed)
+    estimator = AnomalyNCD(n_classes, preset=settings, random_state=seed)
     discover_run(estimator, folder, run, overwrite=True)
     page = write_report(run)
     evaluation = evaluate_run(run)

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from anomalyncd.cache import cache_limit
 from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs, check_normals
 from anomalyncd.data.maps import MapsLike
+from anomalyncd.detect.bank_filling import extend_memory_bank
 from anomalyncd.detect.detector import Detector
-from anomalyncd.detect.memory_bank import extend_memory_bank
 from anomalyncd.detect.object_masks import ObjectSummary
 from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.errors import InputError

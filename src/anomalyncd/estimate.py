@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from anomalyncd.data.inputs import Inputs
-from anomalyncd.detect.view import chosen_resolution
+from anomalyncd.detect.resolution import chosen_resolution
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.settings import Settings
 
@@ -55,13 +55,19 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     n_tokens = (settings.views.size // encoder.vit.config.patch_size) ** 2 + 1
     width = encoder.vit.config.width
     work = (n_regions + n_base) * views * _forward(encoder, n_tokens, encoder.readout)
-    references = 0.0
+    references = maps = 0.0
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.
-        side = chosen_resolution(settings.detector, framed=False)
-        n_patches = (side // encoder.vit.config.patch_size) ** 2
+        patch_size, area = encoder.vit.config.patch_size, float(inputs.sizes.prod(axis=1).mean())
+        side = chosen_resolution(settings.detector, area, patch_size, framed=False)
+        n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
         work += n_parts * _map_work(encoder, settings, n_patches, compared)
+        if inputs.normals is not None:
+            n_rotated = len(inputs.normals) * (settings.detector.rotations - 1)
+            work += n_rotated * _map_work(encoder, settings, n_patches, 0)
+        n_pixels = area if settings.detector.map_size is None else settings.detector.map_size**2
+        maps = 2 * n_pixels * n_parts
         references = compared * width * 2
     if settings.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
@@ -69,7 +75,6 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, settings.views.memory_limit_gb * 1e9)
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_parts
-    maps = 2 * settings.detector.map_size**2 * n_parts if references else 0
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return Estimate(
         seconds,

@@ -88,17 +88,25 @@ class DetectorSettings:
 
     resolution: int | None = None
     """What is looked at enters the backbone with the area of a square of this side in pixels: more
-    detail takes more time. None takes 504 for a product that is cut out, since the rest of the
-    picture is saved, and 336 for whole pictures."""
+    detail takes more time. None lets a patch of the backbone cover about 24 px of the photographs,
+    within 336 to 672 for whole pictures, and within 504 to 672 for a product that is cut out,
+    since the rest of the picture is saved. Up to 512 x 512 px, photographs get 336 or 504."""
     frame: Literal["product", "whole"] = "product"
     """What is looked at: the product, cut out and turned into one pose where a plain background
     shows it, or always the `whole` picture."""
+    background: Literal["kept", "masked"] = "kept"
+    """`masked`: where a plain background shows the product, patches that show none of it score 0
+    and vouch for no other; for products with defects of their own, not for missing pieces."""
     layers: tuple[int, ...] = (5, 8)
     """Blocks, counted from 0, whose patch tokens are compared; the last one finds the product."""
     neighbourhoods: tuple[int, ...] = (1,)
     """Sides, in patches, of the squares over which tokens are averaged."""
     common: float = 2.0
     """Weight of what all patches have in common, as a multiple of how far they differ."""
+    same_place: float | None = None
+    """A patch is compared with those up to this far from its own place alone, as a share of the
+    height and width of what is looked at; for parts that are always photographed alike. None
+    compares with all."""
     n_references: int = 40
     """Parts that every part is compared with (mutual scoring)."""
     closest: tuple[float, float] = (0.05, 0.2)
@@ -108,10 +116,22 @@ class DetectorSettings:
     """Normal patches that are kept (memory bank)."""
     n_candidates: int = 100_000
     """Normal patches that they are chosen from (memory bank)."""
+    reweight: int = 0
+    """The nearest relatives of a normal patch that say how rare it is: what resembles a rare one
+    scores higher (memory bank; PatchCore, eq. 7, where it is 9). 0 switches it off."""
+    rotations: int = 1
+    """Poses in which each normal image is read: 1, 2 (upside down as well), 4 (quarter turns) or 8
+    (eighths of a turn); for few normal images of parts that lie in any pose (memory bank;
+    AnomalyDINO). Products that are turned into one pose anyway are read once."""
+    rerank: tuple[int, ...] = ()
+    """Numbers of parts, itself among them, over which the highest score of a part is averaged, by
+    the likeness of their CLS tokens; (1, 2, 3) as published (MuSc, RsCIN), () switches it off. It
+    works among the parts that are scored together; a single part keeps its score."""
     smoothing: float = 0.5
     """Standard deviation, in patches, of the Gaussian that smooths a map."""
-    map_size: int = 256
-    """Maps have the area of a square of this side in pixels, so that erosion means the same."""
+    map_size: int | None = 256
+    """Maps have the area of a square of this side in pixels, so that MEBin's erosion, in pixels of
+    the map, means the same for all photographs. None makes them as large as these."""
 
     def __post_init__(self) -> None:
         layers, sides = self.layers, self.neighbourhoods
@@ -129,6 +149,17 @@ class DetectorSettings:
         _require(self.frame in ("product", "whole"), "frame", self.frame, "use product or whole")
         enough = self.resolution is None or self.resolution >= 56
         _require(enough, "resolution", self.resolution, "use None, or 56 or more")
+        known = self.background in ("kept", "masked")
+        _require(known, "background", self.background, "use kept or masked")
+        within = self.same_place is None or 0 < self.same_place <= 1
+        _require(within, "same_place", self.same_place, "use None, or a share, 0..1")
+        several = self.reweight == 0 or self.reweight >= 2
+        _require(several, "reweight", self.reweight, "use 0 (off), or 2 or more")
+        _require(self.rotations in (1, 2, 4, 8), "rotations", self.rotations, "use 1, 2, 4 or 8")
+        positive = all(count >= 1 for count in self.rerank)
+        _require(positive, "rerank", self.rerank, "use numbers such as (1, 2, 3), or () for off")
+        enough = self.map_size is None or self.map_size >= 1
+        _require(enough, "map_size", self.map_size, "use 1 or more, or None")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.memory_bank import MemoryBank, extend_memory_bank, fit_memory_bank
-from anomalyncd.detect.view import Viewer
+from anomalyncd.detect.bank_filling import extend_memory_bank, fit_memory_bank
+from anomalyncd.detect.memory_bank import MemoryBank
+from anomalyncd.detect.viewer import Viewer
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer
 from conftest import QUICK, picture

@@ -8,12 +8,14 @@ import torch
 
 from anomalyncd.cache import LIMIT_VARIABLE
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.anomaly_maps import anomaly_map, write_anomaly_maps
+from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+from anomalyncd.detect.drawing import anomaly_map
 from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
-from anomalyncd.detect.view import View, Viewer
+from anomalyncd.detect.view import View
+from anomalyncd.detect.viewer import Viewer
 from anomalyncd.errors import InputError
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.settings import DetectorSettings

@@ -3,38 +3,23 @@
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from anomalyncd import AnomalyNCD
 from anomalyncd.data.made_parts import made_part
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.anomaly_maps import anomaly_map, write_anomaly_maps
+from anomalyncd.detect.anomaly_maps import write_anomaly_maps
+from anomalyncd.detect.drawing import anomaly_map
 from anomalyncd.detect.fitting import fit_detector
-from anomalyncd.detect.view import Viewer
+from anomalyncd.detect.viewer import Viewer
 from anomalyncd.model.region_encoder import RegionEncoder
 from conftest import QUICK
+from hammers import hammer
 
 BOLTS = Parts.from_list(
     [made_part(("rust",) * (i % 2), i, (128, 128), "bolts")[0] for i in range(8)]
 )
-
-
-def hammer(angle: float, damaged: bool, seed: int) -> np.ndarray:
-    """A bright hammer on dark ground, RGB, its head towards an angle; damaged, a spot on it."""
-    rng = np.random.default_rng(seed)
-    pixels = rng.normal(60, 3, (128, 160, 3)).astype(np.float32)
-    towards = np.array([np.cos(angle), np.sin(angle)])
-    middle = np.array([80, 64]) + rng.integers(-8, 8, 2)
-    end, head, spot = (tuple(np.rint(middle + one * towards).astype(int)) for one in (-34, 34, -16))
-    cv2.line(pixels, [int(v) for v in end], [int(v) for v in head], (220, 220, 220), 14)
-    cv2.circle(pixels, [int(v) for v in head], 15, (220, 220, 220), -1)
-    if damaged:
-        cv2.circle(pixels, [int(v) for v in spot], 5, (140, 140, 140), -1)
-    return pixels.clip(0, 255).astype(np.uint8)
-
-
 HAMMERS = Parts.from_list([hammer(2 * np.pi * i / 12, i % 4 == 0, i) for i in range(12)])
 
 
@@ -80,3 +65,29 @@ def test_whole_pictures_are_looked_at_where_that_is_asked_for(encoder: RegionEnc
     seen = Viewer(encoder.vit, detector.view, whole).look(HAMMERS, 1)
     assert seen.frame is None
     assert anomaly_map(seen, detector, whole, HAMMERS.names[1]).shape == (57, 72)
+
+
+@pytest.mark.parametrize("with_normals", [False, True])
+def test_saved_model_keeps_every_option(tiny: Path, tmp_path: Path, with_normals: bool) -> None:
+    detector = replace(
+        QUICK.detector,
+        same_place=0.3,
+        reweight=3,
+        rotations=2,
+        rerank=(1, 2),
+        background="masked",
+        map_size=None,
+    )
+    chosen = replace(QUICK, detector=detector)
+    model = AnomalyNCD(2, backbone="tiny", weights=tiny, precision="fp32", preset=chosen)
+    normals = HAMMERS.select([9, 10, 11]) if with_normals else None
+    model.fit(HAMMERS.select(range(8)), normals=normals).save(tmp_path / "model")
+    loaded = AnomalyNCD.load(tmp_path / "model")
+    assert loaded.preset == chosen
+    if with_normals:
+        model.add_normals(HAMMERS.select([8]))
+        loaded.add_normals(HAMMERS.select([8]))
+    new = [hammer(angle, True, 60) for angle in (0.5, 2.0, 4.0)]
+    before, after = model.inspect(new), loaded.inspect(new)
+    assert np.array_equal(before.probabilities, after.probabilities)
+    assert np.array_equal(before.images["score"], after.images["score"])

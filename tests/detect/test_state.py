@@ -1,6 +1,7 @@
 """A detector that was saved scores as before, whatever it looks at."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.framing import Framing
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.detect.nearest import SamePlace
 from anomalyncd.detect.product import Product
 from anomalyncd.detect.state import described, restored, tensors_of
 from anomalyncd.detect.view import View
@@ -20,6 +22,10 @@ from token_maps import SIZE, club, tokens_of
 
 def random(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def unit(*shape: int) -> Tensor:
+    return torch.nn.functional.normalize(random(*shape), dim=1)
 
 
 FRAMING = Framing(Product(random(8), random(8), 0.25), (0.3, 0.7), True)
@@ -33,9 +39,12 @@ def detectors() -> list[Detector]:
         means = tuple(random(4, index + 1).mean(1) for index in range(N_KINDS))
         constants = tuple(0.1 + index / 3 for index in range(N_KINDS))
         view = View(280, framing, FeatureSpace(means, constants, (1, 3)))
-        compared = tuple(random(6, 5, 1 + i)[..., 0].to(torch.bfloat16) for i in range(N_KINDS))
-        made.append(MemoryBank(view, compared, tuple("aabbcc")))
-        made.append(MutualScoring(view, compared, (2, 2, 2), tuple("abc"), (0.05, 0.2)))
+        compared = tuple(unit(6, 5, 1 + i)[..., 0].to(torch.bfloat16) for i in range(N_KINDS))
+        for place in (None, SamePlace(random(6, 2).abs() / 2, 0.1)):
+            made.append(MemoryBank(view, compared, tuple("aabbcc"), place))
+            made.append(MutualScoring(view, compared, (2, 2, 2), tuple("abc"), (0.05, 0.2), place))
+        masked = replace(view, product=Product(random(9), random(9), 0.5))
+        made.append(MemoryBank(masked, compared, tuple("aabbcc"), None, 3))
     return made
 
 
@@ -48,10 +57,15 @@ def test_nothing_is_lost_through_json(detector: Detector) -> None:
     tensors, kept = tensors_of(detector), tensors_of(again)
     assert tensors.keys() == kept.keys()
     assert all(torch.equal(tensors[name], kept[name]) for name in tensors)
-    features = [random(5, 3, 2 + index)[..., :2] for index in range(N_KINDS)]
+    features = [unit(1, 5, 3, 2 + index)[0, ..., :2] for index in range(N_KINDS)]
     for name in ("a", "new"):
         scores = detector.patch_scores(features, name)
         assert torch.equal(again.patch_scores(features, name), scores)
+    assert (again.same_place is None) == (detector.same_place is None)
+    if detector.view.product is not None:
+        assert again.view.product is not None
+        patches = random(9, 4, 5)
+        assert np.array_equal(again.view.product.mask(patches), detector.view.product.mask(patches))
     if detector.view.framing is not None:
         assert again.view.framing is not None
         patches = tokens_of(club(0.8))
@@ -78,6 +92,9 @@ def test_what_does_not_belong_together_is_refused(detector: Detector) -> None:
     if detector.view.framing is not None:
         with pytest.raises(KeyError):
             restored({k: v for k, v in tensors.items() if k != "product.mean"}, description)
+    if detector.same_place is not None:
+        with pytest.raises(KeyError):
+            restored({k: v for k, v in tensors.items() if k != "positions"}, description)
 
 
 def test_order_survives_ten_and_more() -> None:

@@ -15,7 +15,7 @@ from anomalyncd import AnomalyNCD, ProtoAnomalyNCD
 from anomalyncd.data import made_parts
 from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
-from conftest import call, damage, picture, succeed
+from conftest import QUICK, SIZE, call, damage, picture, succeed
 
 
 def test_discover_predict_and_evaluate_as_the_api_does(
@@ -72,6 +72,31 @@ def test_maps_command_makes_the_maps_of_discover(
     succeed("discover", parts_folder, "--classes", 2, *given, *options)
     one, other = (tmp_path / name / "probabilities.npy" for name in ("run", "given"))
     assert np.array_equal(np.load(one), np.load(other))
+
+
+def test_detail_is_the_resolution_of_the_detector(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    detail = ("--detail", 64, *options)
+    succeed("maps", parts_folder, "--out", tmp_path / "maps", *detail)
+    run = tmp_path / "run"
+    succeed("discover", parts_folder, "--classes", 2, "--out", run, *detail)
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert record["settings"]["detector"]["resolution"] == 64
+    # Nothing else of the preset changes.
+    assert record["settings"]["detector"]["map_size"] == QUICK.detector.map_size
+    for path in (tmp_path / "maps").rglob("*.npy"):
+        twin = run / "maps" / path.relative_to(tmp_path / "maps")
+        assert np.array_equal(np.load(path), np.load(twin))
+
+
+def test_maps_as_large_as_the_photographs(
+    options: list[str], parts_folder: Path, tmp_path: Path
+) -> None:
+    succeed("maps", parts_folder, "--out", tmp_path, "--full-size", *options)
+    written = [np.load(path) for path in tmp_path.rglob("*.npy")]
+    assert [one.shape for one in written] == [SIZE] * 12
+    assert {one.dtype for one in written} == {np.dtype(np.float16)}
 
 
 def test_inspection_finds_the_regions_of_discover(
@@ -132,6 +157,9 @@ def test_default_run_folder_and_overwriting(
         (["discover", "PARTS", "--classes", "99"], "12 parts cannot be sorted into 99 classes"),
         (["discover", "PARTS", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),
         (["maps", "PARTS", "--out", "o", "--maps", "m"], "are for --inspect; give it as well"),
+        (["maps", "PARTS", "--out", "o", "--inspect", "--full-size"], "leave --full-size out"),
+        (["maps", "PARTS", "--out", "o", "--detail", "20"], "resolution=20 cannot be used"),
+        (["discover", "PARTS", "--maps", "m", "--detail", "448"], "leave it out, or 'm'"),
         (["predict", "nowhere", "PARTS"], "does not exist"),
         (["evaluate", "nowhere"], "holds no images.csv"),
         (["weights", "resnet"], "backbone 'resnet' is not known"),
@@ -202,8 +230,10 @@ def test_demo_scores_itself_next_to_the_baseline(
     monkeypatch.setattr(
         "anomalyncd.model.weights.load_backbone", lambda: load_backbone("tiny", tiny)
     )
-    for _ in range(2):
-        said = succeed("demo", "--out", tmp_path / "demo")
+    for detail in ((), ("--detail", 64)):
+        said = succeed("demo", "--out", tmp_path / "demo", *detail)
+        model = json.loads((tmp_path / "demo/run/model/model.json").read_text(encoding="utf-8"))
+        assert model["detector"]["resolution"] == (64 if detail else 96)
     assert "k-means on whole images" in said
     assert (tmp_path / "demo" / "run" / "run.json").is_file()
     refused = call("demo", "--out", tmp_path / "demo", "--product", "bolts")

@@ -1,7 +1,7 @@
 """A rectangle of an image, upright or turned, that is looked at in place of the whole."""
 
-from dataclasses import dataclass
-from math import cos, sin
+from dataclasses import dataclass, replace
+from math import cos, pi, sin
 
 import cv2
 import numpy as np
@@ -18,6 +18,24 @@ class Frame:
     """Height and width."""
     angle: float = 0.0
     """By which its x axis is turned from that of the image towards y, in radians."""
+    mirrored: bool = False
+    """Whether the image goes on beyond its borders as in a mirror, or as its outermost pixels."""
+
+    def rotated(self, eighths: int) -> "Frame":
+        """The same place in another pose, mirrored beyond the borders of the image.
+
+        Args:
+            eighths: Eighths of a full turn. Quarter turns show the very same pixels: height and
+                width change places.
+        """
+        height, width = self.size
+        lying = eighths % 4 == 2
+        return replace(
+            self,
+            size=(width, height) if lying else self.size,
+            angle=self.angle + eighths * pi / 4,
+            mirrored=True,
+        )
 
     def to_image(self) -> NDArray[np.float64]:
         """(2, 3): takes x and y within the frame to those of the image."""
@@ -27,13 +45,12 @@ class Frame:
         return np.column_stack([axes, shift])
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of an image (H, W, 3) within the frame; its border is continued outwards."""
+        """The part of an image (H, W, 3) within the frame; see `mirrored` for what lies beyond."""
         height, width = self.size
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         matrix = between_centres(self.to_image())
-        cut = cv2.warpAffine(
-            image, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        border = cv2.BORDER_REFLECT if self.mirrored else cv2.BORDER_REPLICATE
+        cut = cv2.warpAffine(image, matrix, (width, height), flags=flags, borderMode=border)
         return np.asarray(cut, np.uint8)
 
 

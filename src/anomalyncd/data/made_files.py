@@ -12,7 +12,7 @@ _RECORD = "made_from.json"
 
 def keep_only_files_of(
     origin: dict[str, Any], folder: Path, suffixes: frozenset[str], what: str
-) -> None:
+) -> bool:
     """Deletes the files of a folder that were made from something else than what is given.
 
     Args:
@@ -21,12 +21,15 @@ def keep_only_files_of(
         suffixes: Of the files.
         what: What a file is, for messages: "map", "mask".
 
+    Returns:
+        Whether those that are there were made from just this.
+
     Raises:
         InputError: The folder holds such files that were not made here.
     """
     record = folder / _RECORD
     if record.is_file() and read_json(record, f"{what}s") == origin:
-        return
+        return True
     present = files_by_name(folder, suffixes, what) if folder.is_dir() else {}
     if present and not record.is_file():
         raise InputError(
@@ -36,3 +39,4 @@ def keep_only_files_of(
     for path in present.values():
         path.unlink()
     write_json(record, origin)
+    return False

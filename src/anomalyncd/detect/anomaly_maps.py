@@ -1,26 +1,30 @@
 """Anomaly maps of parts, written by any of the built-in detectors."""
 
 import hashlib
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from anomalyncd.data.fingerprint import fingerprint
 from anomalyncd.data.made_files import keep_only_files_of
-from anomalyncd.data.map_files import write_map
+from anomalyncd.data.map_files import read_map, write_map
 from anomalyncd.data.maps import Maps
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.detector import Detector
+from anomalyncd.detect.drawing import anomaly_map
+from anomalyncd.detect.reranking import reranked
 from anomalyncd.detect.state import described, tensors_of
-from anomalyncd.detect.view import Seen, Viewer, whole_map
+from anomalyncd.detect.viewer import Viewer
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
+
+# Hidden, so that no part can be named so, and what is in there counts as no map.
+_NOT_RERANKED = ".not_reranked"
 
 
 def write_anomaly_maps(
@@ -34,6 +38,7 @@ def write_anomaly_maps(
 
     Maps that are there already are kept, so that an interrupted run goes on where it stopped;
     those made from other parts, by another detector or with other settings are made again.
+    Re-ranking scales each map so that its maximum, ignored places included, is the new score.
 
     Returns:
         The maps, in the order of the parts.
@@ -42,14 +47,43 @@ def write_anomaly_maps(
         InputError: The folder holds maps that were not made here.
     """
     origin = _origin(parts, detector, settings)
-    keep_only_files_of(origin, folder, frozenset({".npy"}), "map")
-    viewer = Viewer(vit, detector.view, settings)
+    if not keep_only_files_of(origin, folder, frozenset({".npy"}), "map"):
+        shutil.rmtree(folder / _NOT_RERANKED, ignore_errors=True)
     paths = tuple(folder / f"{name}.npy" for name in parts.names)
-    for index, path in enumerate(track(paths, "Scoring parts")):
-        if not path.is_file():
+    missing = [index for index, path in enumerate(paths) if not path.is_file()]
+    viewer = Viewer(vit, detector.view, settings)
+    if settings.rerank and missing:
+        _write_reranked(viewer, parts, detector, settings, folder, paths)
+    elif missing:
+        for index in track(missing, "Scoring parts"):
             seen = viewer.look(parts, index)
-            write_map(path, anomaly_map(seen, detector, settings, parts.names[index]))
+            write_map(paths[index], anomaly_map(seen, detector, settings, parts.names[index]))
     return Maps(parts.names, paths)
+
+
+def _write_reranked(
+    viewer: Viewer,
+    parts: Parts,
+    detector: Detector,
+    settings: DetectorSettings,
+    folder: Path,
+    paths: tuple[Path, ...],
+) -> None:
+    """Writes the maps that are missing; those of all parts lie in a hidden folder meanwhile."""
+    before = folder / _NOT_RERANKED
+    cls, peaks = [], np.zeros(len(parts), np.float32)
+    for index, name in enumerate(track(parts.names, "Scoring parts")):
+        seen, path = viewer.look(parts, index), before / f"{name}.npy"
+        if not path.is_file():
+            write_map(path, anomaly_map(seen, detector, settings, name))
+        assert seen.cls is not None
+        cls.append(seen.cls)
+        peaks[index] = read_map(path).max()
+    scores = reranked(peaks, torch.stack(cls), settings.rerank)
+    for name, path, old, new in zip(parts.names, paths, peaks, scores, strict=True):
+        if not path.is_file():
+            write_map(path, read_map(before / f"{name}.npy") * (new / old if old > 0 else 1))
+    shutil.rmtree(before)
 
 
 def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dict[str, Any]:
@@ -62,22 +96,3 @@ def _origin(parts: Parts, detector: Detector, settings: DetectorSettings) -> dic
         "detector": compared.hexdigest(),
         "parts": fingerprint((*parts.names, *parts.sources)),
     }
-
-
-def anomaly_map(
-    seen: Seen, detector: Detector, settings: DetectorSettings, name: str
-) -> NDArray[np.float32]:
-    """The anomaly map of one image.
-
-    Args:
-        seen: The image, seen through the detector's view.
-        detector: What scores it.
-        settings: As the detector was made with.
-        name: Of the image, which is never compared with itself.
-
-    Returns:
-        Scores 0..2, (h, w), with the aspect ratio of the image and `settings.map_size`² pixels.
-    """
-    scores = detector.patch_scores(seen.features, name).numpy()
-    smooth = cv2.GaussianBlur(scores, (0, 0), settings.smoothing)
-    return whole_map(np.asarray(smooth, np.float32), seen, settings.map_size)

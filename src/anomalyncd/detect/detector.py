@@ -4,6 +4,7 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
+from anomalyncd.detect.nearest import SamePlace
 from anomalyncd.detect.view import View
 
 
@@ -24,6 +25,10 @@ class Detector(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """Where that comes from."""
+
+    @property
+    def same_place(self) -> SamePlace | None:
+        """Where that lies, if other places do not count."""
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """How anomalous each patch is.

@@ -1,8 +1,8 @@
 """The detector that goes with what is known: normal images, or none."""
 
 from anomalyncd.data.parts import Parts
+from anomalyncd.detect.bank_filling import fit_memory_bank
 from anomalyncd.detect.detector import Detector
-from anomalyncd.detect.memory_bank import fit_memory_bank
 from anomalyncd.detect.mutual_scoring import fit_mutual_scoring
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.settings import DetectorSettings

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.view import View, fit_view, stacked
+from anomalyncd.detect.nearest import NEVER, SamePlace, distances, likeness
+from anomalyncd.detect.view import View
+from anomalyncd.detect.viewer import fit_view
 from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.settings import DetectorSettings
@@ -28,6 +30,8 @@ class MutualScoring:
     """Names of the references, so that a part is never compared with itself."""
     closest: tuple[float, float]
     """The references that a patch is judged by, closest first, from one share to another."""
+    same_place: SamePlace | None = None
+    """Where the patches of all references lie, if those at other places do not count."""
 
     kind: ClassVar[str] = "mutual scoring"
 
@@ -42,13 +46,23 @@ class MutualScoring:
         first = min(first, len(others) - 1)
         last = max(last, first + 1)
         rows, columns = features[0].shape[1:]
+        elsewhere = None
+        if self.same_place is not None:
+            elsewhere = ~self.same_place.near(rows, columns).to(features[0].device)
         total = torch.zeros(rows * columns)
         for tokens, references in zip(features, self.tensors, strict=True):
-            similarity = references.to(tokens.device, tokens.dtype) @ tokens.flatten(1)
-            nearest = torch.stack([part.amax(0) for part in similarity.split(self.lengths)])
+            similarity = likeness(tokens, references)
+            nearest = self._nearest(similarity)
+            if elsewhere is not None:
+                here = self._nearest(similarity.masked_fill_(elsewhere, NEVER))
+                nearest = torch.where(here == NEVER, nearest, here)
             closest = nearest[others].float().topk(last, dim=0).values[first:]
-            total += (2 - 2 * closest).clamp(min=0).sqrt().mean(0).cpu()
+            total += distances(closest).mean(0).cpu()
         return (total / len(features)).view(rows, columns)
+
+    def _nearest(self, similarity: Tensor) -> Tensor:
+        """For each reference and patch the largest likeness, (references, patches)."""
+        return torch.stack([part.amax(0) for part in similarity.split(self.lengths)])
 
 
 def fit_mutual_scoring(
@@ -77,5 +91,16 @@ def fit_mutual_scoring(
     chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
     selected = parts.select(chosen.tolist())
     view, pictures = fit_view(vit, selected, settings)
-    lengths = tuple(seen.features[0][0].numel() for seen in pictures)
-    return MutualScoring(view, stacked(pictures), lengths, selected.names, settings.closest)
+    vectors = [seen.vectors() for seen in pictures]
+    same_place = None
+    if settings.same_place is not None:
+        positions = torch.cat([seen.positions() for seen in pictures])
+        same_place = SamePlace(positions, settings.same_place)
+    return MutualScoring(
+        view,
+        tuple(torch.cat(same_kind).to(torch.bfloat16) for same_kind in zip(*vectors, strict=True)),
+        tuple(len(of_picture[0]) for of_picture in vectors),
+        selected.names,
+        settings.closest,
+        same_place,
+    )

@@ -18,7 +18,7 @@ from anomalyncd.data.masks import Masks, encode_mask
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.grounded_sam import GroundedSam
 from anomalyncd.detect.object_prior import ObjectPrior
-from anomalyncd.detect.view import whole_reader
+from anomalyncd.detect.viewer import whole_reader
 from anomalyncd.model.pixels import area_sides
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track

@@ -8,7 +8,7 @@ import numpy as np
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.grounded_sam import prompt_for, require_transformers
 from anomalyncd.detect.product import Product, find_product
-from anomalyncd.detect.view import whole_reader
+from anomalyncd.detect.viewer import whole_reader
 from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track

@@ -9,12 +9,16 @@ from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.framing import Framing
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
+from anomalyncd.detect.nearest import SamePlace
 from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.detect.product import Product
 from anomalyncd.detect.view import View
 
 _COMPARED, _MEAN = "compared.", "mean."
-_PRODUCT_MEAN, _PRODUCT_DIRECTION = "product.mean", "product.direction"
+_FRAMED, _UNMASKED = "product.", "unmasked."
+_POSITIONS = "positions"
+_NOT_PLAIN = ("view", "tensors", "same_place", "_relatives")
+"""Attributes of detectors that are no plain values."""
 
 
 def tensors_of(detector: Detector) -> dict[str, Tensor]:
@@ -22,27 +26,32 @@ def tensors_of(detector: Detector) -> dict[str, Tensor]:
     view = detector.view
     tensors = _numbered(_COMPARED, detector.tensors) | _numbered(_MEAN, view.space.means)
     if view.framing is not None:
-        product = view.framing.product
-        tensors |= {_PRODUCT_MEAN: product.mean, _PRODUCT_DIRECTION: product.direction}
+        tensors |= _of_product(_FRAMED, view.framing.product)
+    if view.product is not None:
+        tensors |= _of_product(_UNMASKED, view.product)
+    if detector.same_place is not None:
+        tensors[_POSITIONS] = detector.same_place.positions
     return tensors
 
 
 def described(detector: Detector) -> dict[str, Any]:
     """All else that a detector holds, as JSON can say it."""
-    space, framing = detector.view.space, detector.view.framing
+    view, place = detector.view, detector.same_place
     description = {
         "kind": detector.kind,
-        "resolution": detector.view.resolution,
-        "constants": space.constants,
-        "neighbourhoods": space.neighbourhoods,
+        "resolution": view.resolution,
+        "constants": view.space.constants,
+        "neighbourhoods": view.space.neighbourhoods,
         "framing": None,
-        **{name: one for name, one in vars(detector).items() if name not in ("view", "tensors")},
+        "unmasked": None if view.product is None else view.product.threshold,
+        "same_place": None if place is None else place.within,
+        **{name: one for name, one in vars(detector).items() if name not in _NOT_PLAIN},
     }
-    if framing is not None:
+    if view.framing is not None:
         description["framing"] = {
-            "threshold": framing.product.threshold,
-            "size": framing.size,
-            "turned": framing.turned,
+            "threshold": view.framing.product.threshold,
+            "size": view.framing.size,
+            "turned": view.framing.turned,
         }
     return description
 
@@ -57,28 +66,42 @@ def restored(tensors: dict[str, Tensor], description: dict[str, Any]) -> Detecto
     Raises:
         KeyError, TypeError, ValueError: They do not belong together.
     """
-    said = dict(description)
-    framing = said.pop("framing")
+    view = _view(tensors, description)
+    compared = _in_order(_COMPARED, tensors)
+    kind, names = description["kind"], tuple(description["names"])
+    within = description["same_place"]
+    place = None if within is None else SamePlace(tensors[_POSITIONS], float(within))
+    if kind == MemoryBank.kind:
+        return MemoryBank(view, compared, names, place, int(description["reweight"]))
+    if kind == MutualScoring.kind:
+        first, last = description["closest"]
+        lengths = tuple(description["lengths"])
+        return MutualScoring(view, compared, lengths, names, (first, last), place)
+    raise ValueError(f"no detector is called {kind!r}")
+
+
+def _view(tensors: dict[str, Tensor], description: dict[str, Any]) -> View:
     space = FeatureSpace(
         _in_order(_MEAN, tensors),
-        tuple(float(one) for one in said.pop("constants")),
-        tuple(said.pop("neighbourhoods")),
+        tuple(float(one) for one in description["constants"]),
+        tuple(description["neighbourhoods"]),
     )
+    framing, unmasked = description["framing"], description["unmasked"]
     if framing is not None:
         height, width = framing["size"]
-        product = Product(
-            tensors[_PRODUCT_MEAN], tensors[_PRODUCT_DIRECTION], float(framing["threshold"])
-        )
+        product = _product(_FRAMED, tensors, framing["threshold"])
         framing = Framing(product, (float(height), float(width)), bool(framing["turned"]))
-    view = View(int(said.pop("resolution")), framing, space)
-    compared = _in_order(_COMPARED, tensors)
-    kind, names = said["kind"], tuple(said["names"])
-    if kind == MemoryBank.kind:
-        return MemoryBank(view, compared, names)
-    if kind == MutualScoring.kind:
-        first, last = said["closest"]
-        return MutualScoring(view, compared, tuple(said["lengths"]), names, (first, last))
-    raise ValueError(f"no detector is called {kind!r}")
+    if unmasked is not None:
+        unmasked = _product(_UNMASKED, tensors, unmasked)
+    return View(int(description["resolution"]), framing, space, unmasked)
+
+
+def _of_product(prefix: str, product: Product) -> dict[str, Tensor]:
+    return {f"{prefix}mean": product.mean, f"{prefix}direction": product.direction}
+
+
+def _product(prefix: str, tensors: dict[str, Tensor], threshold: float) -> Product:
+    return Product(tensors[f"{prefix}mean"], tensors[f"{prefix}direction"], float(threshold))
 
 
 def tensors_of_prior(prior: ObjectPrior) -> dict[str, Tensor]:

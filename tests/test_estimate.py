@@ -1,0 +1,49 @@
+"""What a run will need grows with what is asked of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anomalyncd import estimate as module
+from anomalyncd.data.inputs import check_inputs
+from anomalyncd.data.parts import Parts
+from anomalyncd.estimate import Estimate, estimate
+from anomalyncd.model.region_encoder import RegionEncoder
+from anomalyncd.settings import Settings
+from conftest import QUICK
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of which the speed is known."""
+    monkeypatch.setattr(module, "_speed", lambda *_: 1e9)
+
+
+def needs(encoder: RegionEncoder, side: int, settings: Settings) -> Estimate:
+    pictures = [np.full((side, side, 3), 90, np.uint8)] * 3
+    inputs = check_inputs(Parts.from_list(pictures), normals=Parts.from_list(pictures))
+    return estimate(inputs, encoder, settings)
+
+
+def with_detector(**options: object) -> Settings:
+    return replace(QUICK, detector=replace(QUICK.detector, **options))
+
+
+@pytest.mark.usefixtures("steady")
+def test_large_pictures_take_longer_where_their_size_decides(encoder: RegionEncoder) -> None:
+    chosen = with_detector(resolution=None)
+    seconds = [needs(encoder, side, chosen).seconds for side in (300, 500, 1500)]
+    assert seconds[0] == seconds[1]
+    assert seconds[2] > 1.5 * seconds[1]
+    assert needs(encoder, 300, QUICK).seconds == needs(encoder, 1500, QUICK).seconds
+
+
+@pytest.mark.usefixtures("steady")
+def test_poses_and_large_maps_count(encoder: RegionEncoder) -> None:
+    plain = needs(encoder, 300, QUICK)
+    assert needs(encoder, 300, with_detector(rotations=4)).seconds > plain.seconds
+    full = needs(encoder, 300, with_detector(map_size=None))
+    n_maps, small = 6, QUICK.detector.map_size
+    assert small is not None
+    assert full.disk_gb - plain.disk_gb == pytest.approx(n_maps * 2 * (300**2 - small**2) / 1e9)
