@@ -46,7 +46,8 @@ def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:
     assert model.verdicts_.features.shape[0] == len(regions) >= len(images)
     assert model.verdicts_.classes["n_images"].sum() == 12
     assert images["n_regions"].sum() == regions["found"].sum()
-    assert list(model.stages_.seconds) == ["check", "maps", "range", "regions", "read", "train"]
+    stages = ["check", "maps", "range", "regions", "read", "train", "reject"]
+    assert list(model.stages_.seconds) == stages
 
 
 def test_same_seed_same_verdicts(build: Build, parts_folder: Path) -> None:

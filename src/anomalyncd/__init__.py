@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.result import Verdicts as Verdicts
+    from anomalyncd.training.rejection import UNSEEN as UNSEEN
+    from anomalyncd.training.rejection import UNSURE as UNSURE
 
-_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "")
+_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "Rejection", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
+    "UNSEEN": "training.rejection",
+    "UNSURE": "training.rejection",
     "AnomalyNCD": "discovery",
     "BaseSet": "data.base_set",
     "InputError": "errors",

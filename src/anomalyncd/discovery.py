@@ -43,6 +43,7 @@ from anomalyncd.steps import (
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.discoverer import classify
 from anomalyncd.training.normality import Normality
+from anomalyncd.training.rejection import Rejection
 
 _NOT_FITTED = "call fit first, or load a saved model"
 
@@ -64,7 +65,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         precision: `bf16` or `fp32`, of the frozen blocks.
 
     Attributes:
-        labels_: Class of each part, (N,), int; 0 is the normal class.
+        labels_: Class of each part, (N,), int; 0 is the normal class. These parts define what is
+            known, so each has a class.
         verdicts_: Tables of parts, regions and classes, see `Verdicts`.
         normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
         stages_: Seconds and peak memory of each stage, see `Stages`.
@@ -76,6 +78,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
+    rejection_: Rejection
     range_: ScoreRange | None
     detector_: Detector | None
 
@@ -147,12 +150,19 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             keep = folder is not None
             place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
             scored = score_parts(place, inputs)
-            found, discovered = learn(place, inputs, scored, n_classes)
+            learnt = learn(place, inputs, scored, n_classes)
         self.range_, self.detector_ = scored.bounds, scored.detector
         self.normal_scores_ = scored.normal_scores
+        discovered = learnt.discovered
         self.model_, self.normality_ = discovered.model, discovered.normality
+        self.rejection_ = learnt.rejection
         self.verdicts_ = verdicts(
-            inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
+            inputs.parts,
+            inputs.sizes,
+            learnt.found,
+            discovered.features,
+            discovered.probabilities,
+            learnt.judgement,
         )
         self.labels_ = self.verdicts_.images["class"].to_numpy()
         return self
@@ -162,9 +172,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(parts, y, **inputs).labels_
 
     def predict(self, parts: PartsLike, **inputs: Any) -> NDArray[np.int64]:
-        """Class of each new part, (N,), int; see `inspect` for inputs and for more."""
-        labels: NDArray[np.int64] = self.inspect(parts, **inputs).images["class"].to_numpy()
-        return labels
+        """Class of each new part, (N,), int, or in place of it UNSEEN (-1) or UNSURE (-2).
+
+        An unseen part looks like nothing that was there to `fit`; an unsure one lies between known
+        classes. `RejectionSettings` says from where on, and switches both off. See `inspect` for
+        the inputs, and for the most likely class of such parts.
+        """
+        return self.inspect(parts, **inputs).decisions()
 
     def inspect(
         self,
@@ -205,7 +219,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 self.model_, self.normality_, cache, found.regions.score
             )
             del cache  # Windows deletes no file that is in use.
-        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
+        judgement = self.rejection_.judge(
+            features, found.regions, probabilities, settings.rejection
+        )
+        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities, judgement)
 
     def add_normals(self, normals: PartsLike) -> Self:
         """Adds normal images to those that new parts are scored against.
@@ -266,6 +283,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.range_,
             self.detector_,
             self.normality_,
+            self.rejection_,
         )
 
     @classmethod
@@ -292,7 +310,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error
         loaded.range_, loaded.detector_ = stored.score_range, stored.detector
-        loaded.normality_ = stored.normality
+        loaded.normality_, loaded.rejection_ = stored.normality, stored.rejection
         return loaded
 
 

@@ -23,14 +23,17 @@ from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
+from anomalyncd.training.outliers import KnownRegions
+from anomalyncd.training.rejection import Rejection
 
-FORMAT = 2
+FORMAT = 3
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
 _DETECTOR = "detector."
 _NORMALITY = "normality."
 _NORMALITY_PARTS = ("features", "scores", "centres")
+_KNOWN = "known."
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +56,8 @@ class StoredModel:
     """What makes their maps."""
     normality: Normality | None
     """What makes new regions normal."""
+    rejection: Rejection
+    """What makes new regions unseen or unsure."""
 
     def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
         """Puts what was trained on top of a backbone.
@@ -82,6 +87,7 @@ def write_model(
     score_range: ScoreRange | None,
     detector: Detector | None,
     normality: Normality | None,
+    rejection: Rejection,
 ) -> None:
     """Writes a model, whole or not at all.
 
@@ -93,6 +99,7 @@ def write_model(
         score_range: Of the maps, if there were any.
         detector: What made the maps, if they were made here.
         normality: What makes new regions normal, if it was learnt.
+        rejection: What makes new regions unseen or unsure.
 
     Raises:
         InputError: The folder holds something else.
@@ -104,6 +111,9 @@ def write_model(
     if normality is not None:
         for part in _NORMALITY_PARTS:
             tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
+    if rejection.known is not None:
+        for part, array in vars(rejection.known).items():
+            tensors[f"{_KNOWN}{part}"] = torch.from_numpy(array)
     with replace_folder(folder) as new:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         content = save(whole)
@@ -120,6 +130,7 @@ def write_model(
             "score_range": asdict(score_range) if score_range else None,
             "detector": described(detector) if detector else None,
             "normality": {"threshold": normality.threshold} if normality else None,
+            "rejection": {"temperature": rejection.temperature},
             "tensors": hashlib.sha256(content).hexdigest(),
         }
         write_json(new / _DESCRIPTION, description)
@@ -165,6 +176,11 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
             tensors.pop(f"{_NORMALITY}centres").numpy(),
             float(description["normality"]["threshold"]),
         )
+    parts = [one.name for one in fields(KnownRegions)]
+    known = None
+    if f"{_KNOWN}{parts[0]}" in tensors:
+        known = KnownRegions(*(tensors.pop(f"{_KNOWN}{part}").numpy() for part in parts))
+    rejection = Rejection(known, float(description["rejection"]["temperature"]))
     return StoredModel(
         description["parameters"] | {"preset": named},
         settings,
@@ -174,6 +190,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         _score_range(**bounds) if bounds else None,
         restored(of_detector, detector) if detector else None,
         normality,
+        rejection,
     )
 
 

@@ -23,6 +23,7 @@ from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
 from anomalyncd.training.discoverer import Discovered, discover_classes
+from anomalyncd.training.rejection import Judgement, Rejection, fit_rejection
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
@@ -148,10 +149,22 @@ def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Fou
     return found, cache
 
 
-def learn(
-    place: Workplace, inputs: Inputs, scored: Scored, n_classes: int
-) -> tuple[Found, Discovered]:
-    """Finds the classes of all regions.
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a discovery makes of all regions."""
+
+    found: Found
+    """The regions."""
+    discovered: Discovered
+    """Their classes."""
+    rejection: Rejection
+    """When new regions are unseen or unsure."""
+    judgement: Judgement
+    """What it says of these."""
+
+
+def learn(place: Workplace, inputs: Inputs, scored: Scored, n_classes: int) -> Learnt:
+    """Finds the classes of all regions, and when a new one belongs to none of them.
 
     Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
     """
@@ -166,4 +179,8 @@ def learn(
         discovered = discover_classes(
             place.encoder, cache, found.regions.score, n_classes, known, place.settings, place.seed
         )
-    return found, discovered
+    with place.stages("reject"):
+        rejection, judgement = fit_rejection(
+            discovered, found.regions, place.settings.rejection, place.seed
+        )
+    return Learnt(found, discovered, rejection, judgement)
