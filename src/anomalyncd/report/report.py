@@ -21,6 +21,7 @@ from anomalyncd.report.contents import (
     detection_line,
     maps_line,
     normal_parts,
+    reliance_line,
     summary,
     title,
 )
@@ -66,6 +67,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
+        "reliance": reliance_line(run),
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,

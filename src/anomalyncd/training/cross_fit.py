@@ -11,6 +11,7 @@ from anomalyncd.training.start import spherical_kmeans
 
 N_FOLDS = 5
 _LEAST = 1e-9
+_LEAST_CHANCE = 1e-4
 _LOG_TEMPERATURES = (-2.0, 3.0)
 
 
@@ -61,17 +62,22 @@ def held_out_probabilities(
 
 
 def fit_temperature(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
-    """Temperature that makes probabilities (R, K) most likely to name the classes (R,).
+    """Temperature at which the highest probability says best whether its class is the right one.
 
-    The negative log-likelihood of `softmax(log(p) / temperature)` is least there (Guo et al., "On
-    calibration of modern neural networks", 2017).
+    Temperature scaling (Guo et al., "On calibration of modern neural networks", 2017) of the top
+    class alone: the negative log-likelihood of "right" and "wrong" is least there. That of all
+    classes would be ruled by the few regions whose right class has next to no probability.
+
+    Args:
+        probabilities: (R, K).
+        classes: The right ones, (R,).
     """
-    logits = np.log(np.maximum(probabilities, _LEAST)).astype(np.float64)
-    rows = np.arange(len(classes))
+    right = probabilities.argmax(1) == classes
 
     def loss(log_temperature: float) -> float:
-        likelihood = scipy.special.log_softmax(logits / np.exp(log_temperature), axis=1)
-        return float(-likelihood[rows, classes].mean())
+        top = tempered(probabilities, float(np.exp(log_temperature))).max(1).astype(np.float64)
+        chance = np.where(right, top, 1 - top)
+        return float(-np.log(np.maximum(chance, _LEAST_CHANCE)).mean())
 
     best = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
     return float(np.exp(best.x))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from anomalyncd.training.cross_fit import folds_of
 
@@ -125,9 +126,11 @@ def _main_directions(
     features: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean, (D,), and at most a fifth as many main directions as there are regions, (P, D)."""
-    mean = features.mean(0)
     count = min(N_DIRECTIONS, len(features) // 5)
-    return mean, np.linalg.svd(features - mean, full_matrices=False)[2][:count]
+    if count == 0:
+        return features.mean(0), np.zeros((0, features.shape[1]), np.float32)
+    fitted = PCA(count, random_state=0).fit(features)
+    return fitted.mean_, fitted.components_
 
 
 def _unexplained(

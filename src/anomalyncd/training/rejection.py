@@ -11,8 +11,10 @@ from anomalyncd.training.cross_fit import fit_temperature, held_out_probabilitie
 from anomalyncd.training.discoverer import Discovered
 from anomalyncd.training.outliers import KnownRegions, fit_known_regions
 
-UNSEEN, UNSURE = -1, -2
-"""What `predict` returns in place of a class."""
+UNSEEN = -1
+"""What `predict` returns for a part that looks like nothing known."""
+UNSURE = -2
+"""What `predict` returns for a part between known classes."""
 
 
 @dataclass(frozen=True, eq=False)
