@@ -94,8 +94,8 @@ def verdicts(
     if judgement is not None:
         of_images = replace(
             judgement,
-            calibrated=merge(judgement.calibrated),
-            novelty=merge(judgement.novelty[:, None])[:, 0],
+            calibrated=merge(judgement.calibrated).astype(np.float32),
+            novelty=merge(judgement.novelty[:, None])[:, 0].astype(np.float32),
             unseen=_mostly_unseen(probabilities, judgement.unseen, merge),
         )
         _add_reliance(by_region, judgement)

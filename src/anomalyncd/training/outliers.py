@@ -10,6 +10,7 @@ from anomalyncd.training.cross_fit import folds_of
 
 N_LOOK_ALIKES = 5
 N_DIRECTIONS = 30
+_LEAST_SCALE = 0.01
 _BLOCK = 2048
 
 
@@ -145,11 +146,12 @@ def _unexplained(
 
 def _combined(measures: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean rank of the measures, (M, B), plus how far each lies beyond the reference, (M, R)."""
-    total = np.zeros(measures.shape[1], np.float32)
+    total: NDArray[np.float32] = np.zeros(measures.shape[1], np.float32)
     for values, known in zip(measures, reference, strict=True):
-        beyond = np.maximum(values - known[-1], 0) / max(float(known[-1]), 1e-6)
+        beyond = np.maximum(values - known[-1], 0) / max(float(known[-1]), _LEAST_SCALE)
         total += _ranks(values, known) + beyond
-    return total / len(measures)
+    mean: NDArray[np.float32] = total / np.float32(len(measures))
+    return mean
 
 
 def _ranks(values: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
