@@ -43,6 +43,8 @@ bench: install
 	$(BIN)/python benchmarks/discovery.py
 	$(BIN)/python benchmarks/maps.py
 	$(BIN)/python benchmarks/maps.py --growth
+	$(BIN)/python benchmarks/unseen.py
+	$(BIN)/python benchmarks/unseen.py --masks --sets bottle pill
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs

@@ -11,7 +11,17 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from anomalyncd import PRESETS, PROTO_PRESETS, AnomalyNCD, InputError, Parts, ProtoAnomalyNCD
+from anomalyncd import (
+    PRESETS,
+    PROTO_PRESETS,
+    UNSEEN,
+    UNSURE,
+    AnomalyNCD,
+    InputError,
+    Parts,
+    ProtoAnomalyNCD,
+    RejectionSettings,
+)
 from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.detect.memory_bank import MemoryBank
 from conftest import QUICK, damage, picture
@@ -61,7 +71,8 @@ def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:
     assert model.verdicts_.features.shape[0] == len(regions) >= len(images)
     assert model.verdicts_.classes["n_images"].sum() == 12
     assert images["n_regions"].sum() == regions["found"].sum()
-    assert list(model.stages_.seconds) == ["check", "maps", "range", "regions", "read", "train"]
+    stages = ["check", "maps", "range", "regions", "read", "train", "reject"]
+    assert list(model.stages_.seconds) == stages
 
 
 def test_same_seed_same_verdicts(build: Build, parts_folder: Path) -> None:
@@ -114,7 +125,9 @@ def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
     assert list(model.verdicts_.images["score"]) == [0] * 4 + [1] * 8
     with pytest.raises(InputError, match="give the masks of the new parts"):
         model.predict(parts)
-    assert np.array_equal(model.predict(parts, masks=tmp_path), model.labels_)
+    again = model.inspect(parts, masks=tmp_path).images
+    assert np.array_equal(again["class"], model.labels_)
+    assert not again["unseen"][:4].any()
 
 
 def test_base_set_takes_part(
@@ -192,6 +205,26 @@ def test_one_new_part_is_enough_to_predict(build: Build, parts_folder: Path) -> 
     assert one.images["class"][0] in range(3)
     with pytest.raises(InputError, match="makes its own maps"):
         model.predict([picture("line", 55)], maps=[np.zeros((72, 96))])
+
+
+def test_predict_says_unseen_and_unsure_where_it_is_set(build: Build) -> None:
+    maps = drawn_maps()
+    strict = replace(QUICK, rejection=RejectionSettings(share=0.0, least_confidence=1.0))
+    model = build(preset=strict).fit(pictures(), maps=maps)
+    assert set(model.labels_) <= {0, 1, 2}
+    images = model.inspect(pictures(), maps=maps).images
+    expected = np.where(images["confidence"] < 1, UNSURE, images["class"])
+    assert UNSURE in expected
+    assert np.array_equal(model.predict(pictures(), maps=maps), expected)
+    odd = pictures()[0]
+    odd[:40, :60] = (255, 0, 255)
+    marked = np.zeros(odd.shape[:2])
+    marked[:40, :60] = 1
+    model = build(preset=QUICK).fit(pictures(), maps=maps)
+    assert model.predict([odd], maps=[marked]).tolist() == [UNSEEN]
+    easy = replace(QUICK, rejection=RejectionSettings(share=0.0, least_confidence=0.0))
+    model.set_params(preset=easy)
+    assert model.predict([odd], maps=[marked])[0] in (0, 1, 2)
 
 
 def test_scikit_learn_conventions(build: Build, parts_folder: Path) -> None:

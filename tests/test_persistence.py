@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -35,6 +36,11 @@ def test_loaded_model_predicts_the_same(fitted: AnomalyNCD, tmp_path: Path) -> N
     assert np.array_equal(before.probabilities, after.probabilities)
     assert np.array_equal(before.features, after.features)
     assert before.masks == after.masks
+    pd.testing.assert_frame_equal(before.images, after.images)
+    assert loaded.rejection_.known is not None
+    assert fitted.rejection_.known is not None
+    for name, array in vars(fitted.rejection_.known).items():
+        assert np.array_equal(array, getattr(loaded.rejection_.known, name)), name
     assert loaded.get_params() == fitted.get_params() | {"weights": str(fitted.weights)}
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
         "model.json",
@@ -185,8 +191,8 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     _change(folder, settings={"detector": {"colour": 1}})
     with pytest.raises(InputError, match="is damaged"):
         AnomalyNCD.load(folder)
-    _change(folder, format=1, anomalyncd="0.1")
-    with pytest.raises(InputError, match=r"format 1, this version reads 3; use anomalyncd 0\.1"):
+    _change(folder, format=2, anomalyncd="0.1")
+    with pytest.raises(InputError, match=r"format 2, this version reads 3; use anomalyncd 0\.1"):
         AnomalyNCD.load(folder)
     text.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.json"):

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.proto import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.result import Verdicts as Verdicts
+    from anomalyncd.training.rejection import UNSEEN as UNSEEN
+    from anomalyncd.training.rejection import UNSURE as UNSURE
 
-_STAGES = ("Detector", "Mebin", "Region", "Object", "Encoder", "View", "Training", "")
+_STAGES = ("Detector", "Mebin", "Region", "Object", "Encoder", "View", "Training", "Rejection", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
     "PROTO_PRESETS": "proto",
+    "UNSEEN": "training.rejection",
+    "UNSURE": "training.rejection",
     "AnomalyNCD": "discovery",
     "BaseSet": "data.base_set",
     "InputError": "errors",

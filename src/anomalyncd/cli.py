@@ -140,6 +140,9 @@ def predict(
     verdicts = estimator.inspect(parts, folder=folder, **given)
     write_prediction(verdicts, folder, point.threshold if point else None)
     print_classes(verdicts.classes)
+    for state, meaning in (("unseen", "like nothing in the run"), ("unsure", "between classes")):
+        if count := int(verdicts.images[state].sum()):
+            say(f"{count} of the parts are {state} ({meaning})")
     if point:
         rejected = int((verdicts.images["score"] > point.threshold).sum())
         say(f"{rejected} parts are NG (score above {point.threshold:.4f})")

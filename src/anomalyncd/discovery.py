@@ -49,6 +49,7 @@ from anomalyncd.steps import (
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.discoverer import classify
 from anomalyncd.training.normality import Normality
+from anomalyncd.training.rejection import Rejection
 
 _NOT_FITTED = "call fit first, or load a saved model"
 
@@ -70,7 +71,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         precision: `bf16` or `fp32`, of the frozen blocks.
 
     Attributes:
-        labels_: Class of each part, (N,), int; 0 is the normal class.
+        labels_: Class of each part, (N,), int; 0 is the normal class. These parts define what is
+            known, so each has a class.
         verdicts_: Tables of parts, regions and classes, see `Verdicts`.
         normal_scores_: Scores of the normal images given, (M,), 0..1 as in `verdicts_.images`.
         attention_: Where the CLS token looks on each region of `verdicts_`, without and with
@@ -90,6 +92,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
+    rejection_: Rejection
     range_: ScoreRange | None
     detector_: Detector | None
     object_prior_: ObjectPrior | None
@@ -168,14 +171,21 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
             located = fit_objects(place, inputs)
             scored = score_parts(place, inputs)
-            found, discovered = learn(place, inputs, scored, located.masks, n_classes)
+            learnt = learn(place, inputs, scored, located.masks, n_classes)
         self.object_prior_, self.objects_ = located.prior, located.summary
         self.range_, self.detector_ = scored.bounds, scored.detector
         self.normal_scores_ = scored.normal_scores
+        discovered = learnt.discovered
         self.model_, self.normality_ = discovered.model, discovered.normality
         self.attention_ = discovered.attention
+        self.rejection_ = learnt.rejection
         self.verdicts_ = verdicts(
-            inputs.parts, inputs.sizes, found, discovered.features, discovered.probabilities
+            inputs.parts,
+            inputs.sizes,
+            learnt.found,
+            discovered.features,
+            discovered.probabilities,
+            learnt.judgement,
         )
         self.labels_ = self.verdicts_.images["class"].to_numpy()
         return self
@@ -185,9 +195,13 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(parts, y, **inputs).labels_
 
     def predict(self, parts: PartsLike, **inputs: Any) -> NDArray[np.int64]:
-        """Class of each new part, (N,), int; see `inspect` for inputs and for more."""
-        labels: NDArray[np.int64] = self.inspect(parts, **inputs).images["class"].to_numpy()
-        return labels
+        """Class of each new part, (N,), int, or in place of it UNSEEN (-1) or UNSURE (-2).
+
+        An unseen part looks like nothing that was there to `fit`; an unsure one lies between known
+        classes. `RejectionSettings` says from where on, and switches both off. See `inspect` for
+        the inputs, and for the most likely class of such parts.
+        """
+        return self.inspect(parts, **inputs).decisions()
 
     def inspect(
         self,
@@ -232,7 +246,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 self.model_, self.normality_, cache, found.regions.score
             )
             del cache  # Windows deletes no file that is in use.
-        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities)
+        judgement = self.rejection_.judge(
+            features, found.regions, probabilities, settings.rejection
+        )
+        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities, judgement)
 
     def add_normals(self, normals: PartsLike) -> Self:
         """Adds normal images to those that new parts are scored against.
@@ -299,6 +316,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.detector_,
             self.normality_,
             self.object_prior_,
+            self.rejection_,
         )
 
     @classmethod
@@ -334,6 +352,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             ) from error
         loaded.range_, loaded.detector_ = stored.score_range, stored.detector
         loaded.normality_, loaded.object_prior_ = stored.normality, stored.object_prior
+        loaded.rejection_ = stored.rejection
         return loaded
 
     @classmethod

@@ -21,7 +21,7 @@ FORMAT = 1
 """Of run folders; raised when an older reader would misread a newer run."""
 
 _TEXT = ("name", "path", "class_name")
-_FLAGS = ("normal", "found", "ok")
+_FLAGS = ("normal", "found", "ok", "unseen", "unsure")
 _WHOLE = ("class", "n_regions", "n_images", "height", "width")
 _MEANS = ("mean_area", "mean_score")
 """Blank for a class without a region."""

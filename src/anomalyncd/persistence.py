@@ -31,6 +31,8 @@ from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.settings import Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
+from anomalyncd.training.outliers import KnownRegions
+from anomalyncd.training.rejection import Rejection
 
 FORMAT = 3
 """Grows when what is written changes its meaning."""
@@ -40,6 +42,7 @@ _DETECTOR = "detector."
 _NORMALITY = "normality."
 _OBJECTS = "objects."
 _NORMALITY_PARTS = ("features", "scores", "centres")
+_KNOWN = "known."
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,8 @@ class StoredModel:
     """What makes new regions normal."""
     object_prior: ObjectPrior | None
     """What tells the product from the background."""
+    rejection: Rejection
+    """What makes new regions unseen or unsure."""
 
     def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
         """Puts what was trained on top of a backbone.
@@ -98,6 +103,7 @@ def write_model(
     detector: Detector | None,
     normality: Normality | None,
     object_prior: ObjectPrior | None,
+    rejection: Rejection,
 ) -> None:
     """Writes a model, whole or not at all.
 
@@ -112,6 +118,7 @@ def write_model(
         detector: What made the maps, if they were made here.
         normality: What makes new regions normal, if it was learnt.
         object_prior: What tells the product from the background, if that was asked.
+        rejection: What makes new regions unseen or unsure.
 
     Raises:
         InputError: The folder holds something else.
@@ -126,6 +133,9 @@ def write_model(
     if object_prior is not None:
         of_objects = tensors_of_prior(object_prior)
         tensors |= {f"{_OBJECTS}{name}": one for name, one in of_objects.items()}
+    if rejection.known is not None:
+        for part, array in vars(rejection.known).items():
+            tensors[f"{_KNOWN}{part}"] = torch.from_numpy(array)
     with replace_folder(folder) as new:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         content = save(whole)
@@ -144,6 +154,7 @@ def write_model(
             "detector": described(detector) if detector else None,
             "normality": {"threshold": normality.threshold} if normality else None,
             "objects": described_prior(object_prior) if object_prior else None,
+            "rejection": {"temperature": rejection.temperature},
             "tensors": hashlib.sha256(content).hexdigest(),
         }
         write_json(new / _DESCRIPTION, description)
@@ -185,6 +196,11 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
             tensors.pop(f"{_NORMALITY}centres").numpy(),
             float(description["normality"]["threshold"]),
         )
+    parts = [one.name for one in fields(KnownRegions)]
+    known = None
+    if f"{_KNOWN}{parts[0]}" in tensors:
+        known = KnownRegions(*(tensors.pop(f"{_KNOWN}{part}").numpy() for part in parts))
+    rejection = Rejection(known, float(description["rejection"]["temperature"]))
     return StoredModel(
         description["estimator"],
         description["parameters"],
@@ -196,6 +212,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         restored(of_detector, detector) if detector else None,
         normality,
         restored_prior(of_objects, objects) if objects else None,
+        rejection,
     )
 
 

@@ -1,6 +1,7 @@
 """What a discovery or a prediction says of parts and regions."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from anomalyncd.data.parts import Parts
 from anomalyncd.merging import class_areas, merge_regions, merging_temperature
 from anomalyncd.regions.finding import Found
 from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.training.rejection import UNSEEN, UNSURE, Judgement
 
 NORMAL = "normal"
 
@@ -20,14 +22,17 @@ class Verdicts:
     """The classes of parts and of their regions; class 0 is the normal one."""
 
     images: pd.DataFrame
-    """One row a part: `name`, `path`, `class` (index), `class_name`, `normal`, `score`,
-    `n_regions`, `height`, `width` (px), for each class k `p_k` (probability) and `area_k` (mask
-    pixels), and what a manifest says of the part."""
+    """One row a part: `name`, `path`, `class` (index of the most likely one), `class_name`,
+    `normal`, `confidence` (0..1, calibrated), `novelty` (share of the known regions that are less
+    of an outlier, 0..1), `unseen` (looks like nothing known), `unsure` (between known classes),
+    `score`, `n_regions`, `height`, `width` (px), for each class k `p_k` (probability, as it was
+    before calibration) and `area_k` (mask pixels), and what a manifest says of the part."""
     regions: pd.DataFrame
     """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
     `area` (mask pixels), `score` (0..1), `found` (False: the most conspicuous place, or the
-    whole image, stands in for a part without a region), `class`, `class_name`, `normal`, `p_k` for
-    each class k, and what a manifest says of the part."""
+    whole image, stands in for a part without a region), `class`, `class_name`, `normal`,
+    `confidence`, `novelty`, `unseen`, `unsure`, `p_k` for each class k, and what a manifest says
+    of the part."""
     classes: pd.DataFrame
     """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
     `mean_score`."""
@@ -39,6 +44,12 @@ class Verdicts:
     """What was taken for anomalous on each part, at the size of its map."""
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's region counts of each part; (N, 0) where masks were given."""
+
+    def decisions(self) -> NDArray[np.int64]:
+        """Class of each part, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
+        images = self.images
+        decided = np.where(images["unsure"], UNSURE, images["class"])
+        return np.where(images["unseen"], UNSEEN, decided).astype(np.int64)
 
 
 def class_names(n_classes: int) -> list[str]:
@@ -52,6 +63,7 @@ def verdicts(
     found: Found,
     features: NDArray[np.float32],
     probabilities: NDArray[np.float32],
+    judgement: Judgement | None = None,
 ) -> Verdicts:
     """Merges regions into images and writes the tables.
 
@@ -61,12 +73,17 @@ def verdicts(
         found: Their regions and masks.
         features: (R, D).
         probabilities: (R, K).
+        judgement: How far they can be relied on; None leaves the columns out that say so.
     """
     regions = found.regions
     n_classes = probabilities.shape[1]
     names = np.array(class_names(n_classes))
     temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
-    merged = merge_regions(probabilities, regions.area, regions.image, len(parts), temperature)
+
+    def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        return merge_regions(values, regions.area, regions.image, len(parts), temperature)
+
+    merged = merge(probabilities)
     assigned = probabilities.argmax(1)
     areas = class_areas(assigned, regions.area, regions.image, len(parts), n_classes)
     by_region = _table(parts, regions.image, assigned, probabilities, names)
@@ -75,6 +92,15 @@ def verdicts(
     by_region["score"] = regions.score
     by_region["found"] = regions.found
     by_image = _table(parts, np.arange(len(parts)), merged.argmax(1), merged, names)
+    if judgement is not None:
+        of_images = replace(
+            judgement,
+            calibrated=merge(judgement.calibrated).astype(np.float32),
+            novelty=merge(judgement.novelty[:, None])[:, 0].astype(np.float32),
+            unseen=_mostly_unseen(probabilities, judgement.unseen, merge),
+        )
+        _add_reliance(by_region, judgement)
+        _add_reliance(by_image, of_images)
     by_image[["height", "width"]] = sizes
     by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
     by_image["n_regions"] = np.bincount(regions.image, regions.found, len(parts)).astype(int)
@@ -105,6 +131,33 @@ def _table(
     )
     columns = [f"p_{index}" for index in range(len(names))]
     return table.join(pd.DataFrame(probabilities, columns=columns))
+
+
+def _mostly_unseen(
+    probabilities: NDArray[np.float32],
+    unseen: NDArray[np.bool_],
+    merge: Callable[[NDArray[np.floating]], NDArray[np.float64]],
+) -> NDArray[np.bool_]:
+    """Whether unseen regions weigh more in a part than those of any one known class, (N,)."""
+    known = probabilities * ~unseen[:, None]
+    merged = merge(np.column_stack([known, unseen]).astype(np.float32))
+    mostly: NDArray[np.bool_] = merged.argmax(1) == probabilities.shape[1]
+    return mostly
+
+
+def _add_reliance(table: pd.DataFrame, judgement: Judgement) -> None:
+    """Puts `confidence`, `novelty`, `unseen` and `unsure` behind what the class is."""
+    rows = np.arange(len(table))
+    confidence = judgement.calibrated[rows, table["class"].to_numpy()]
+    columns = {
+        "confidence": confidence,
+        "novelty": judgement.novelty,
+        "unseen": judgement.unseen,
+        "unsure": ~judgement.unseen & (confidence < judgement.least_confidence),
+    }
+    after = list(table.columns).index("normal") + 1
+    for place, (name, values) in enumerate(columns.items(), after):
+        table.insert(place, name, values)
 
 
 def _with_further(table: pd.DataFrame, parts: Parts, rows: NDArray[np.int64]) -> pd.DataFrame:

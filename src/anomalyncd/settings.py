@@ -315,6 +315,22 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
+class RejectionSettings:
+    """When new parts are called unseen or unsure in place of a class."""
+
+    share: float = 0.05
+    """Share of the known anomalous regions, each compared with those of other parts, that would be
+    called unseen; 0 switches it off."""
+    least_confidence: float = 0.5
+    """Below this calibrated confidence, 0..1, a class is unsure; 0 switches it off."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.share < 1, "share", self.share, "use 0 (off) to less than 1")
+        least = self.least_confidence
+        _require(0 <= least <= 1, "least_confidence", least, "use 0 (off) to 1")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a discovery."""
 
@@ -332,6 +348,8 @@ class Settings:
     """How regions are shown to the backbone."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """From vectors to classes."""
+    rejection: RejectionSettings = field(default_factory=RejectionSettings)
+    """From classes to "unseen" and "unsure"."""
 
     def __post_init__(self) -> None:
         last = max(self.detector.layers)

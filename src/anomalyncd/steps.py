@@ -31,6 +31,7 @@ from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
 from anomalyncd.training.discoverer import Discovered, attend_all, discover_classes
+from anomalyncd.training.rejection import Judgement, Rejection, fit_rejection
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
@@ -219,10 +220,24 @@ def find_and_read(
     return found, cache
 
 
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What a discovery makes of all regions."""
+
+    found: Found
+    """The regions."""
+    discovered: Discovered
+    """Their classes."""
+    rejection: Rejection
+    """When new regions are unseen or unsure."""
+    judgement: Judgement
+    """What it says of these."""
+
+
 def learn(
     place: Workplace, inputs: Inputs, scored: Scored, objects: Masks | None, n_classes: int
-) -> tuple[Found, Discovered]:
-    """Finds the classes of all regions.
+) -> Learnt:
+    """Finds the classes of all regions, and when a new one belongs to none of them.
 
     Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
     """
@@ -239,7 +254,12 @@ def learn(
         )
         _report_factor(place)
         attention = attend_all(place.encoder, cache)
-    return found, replace(discovered, attention=attention)
+        discovered = replace(discovered, attention=attention)
+    with place.stages("reject"):
+        rejection, judgement = fit_rejection(
+            discovered, found.regions, place.settings.rejection, place.seed
+        )
+    return Learnt(found, discovered, rejection, judgement)
 
 
 def _report_factor(place: Workplace) -> None:

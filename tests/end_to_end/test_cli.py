@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import anomalyncd
-from anomalyncd import AnomalyNCD, ProtoAnomalyNCD
+from anomalyncd import UNSEEN, UNSURE, AnomalyNCD, ProtoAnomalyNCD
 from anomalyncd.data import made_parts
 from anomalyncd.finished_run import read_table
 from anomalyncd.model.weights import load_backbone
@@ -35,7 +35,10 @@ def test_discover_predict_and_evaluate_as_the_api_does(
     succeed("predict", run, tmp_path / "new")
     predicted = read_table(run / "predictions" / "new")
     assert list(predicted["name"]) == ["spot 1"]
-    assert list(predicted["class"]) == list(model.predict(tmp_path / "new"))
+    assert list(predicted["class"]) == list(model.inspect(tmp_path / "new").images["class"])
+    decided = model.predict(tmp_path / "new")[0]
+    state = {UNSEEN: "unseen", UNSURE: "unsure"}.get(int(decided))
+    assert [name for name in ("unseen", "unsure") if predicted[name][0]] == ([state] * bool(state))
     assert (run / "predictions" / "new" / "masks" / "spot 1.png").is_file()
     succeed("predict", run, tmp_path / "new", "--out", tmp_path / "elsewhere")
     succeed("predict", run, tmp_path / "new", "--out", tmp_path / "elsewhere")

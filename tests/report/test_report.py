@@ -1,5 +1,6 @@
 """The report of a run, on tiny parts."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,22 @@ def test_page_says_what_was_found(run: Path) -> None:
     assert "compared with photographs of normal parts" in words
     assert "NMI" in words
     assert "OK or NG" in words
+
+
+def test_page_says_how_many_parts_stand_apart(run: Path) -> None:
+    images = read_run(run).images
+    said = f"{int(images['unseen'].sum())} parts are unlike all others (unseen)"
+    assert said in page_of(run).words
+
+
+def test_run_of_a_version_that_did_not_judge_is_shown(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    for file in ("images.csv", "regions.csv"):
+        table = pd.read_csv(old / file)
+        columns = ["confidence", "novelty", "unseen", "unsure"]
+        table.drop(columns=columns).to_csv(old / file, index=False)
+    assert "unlike all others" not in page_of(old).words
 
 
 def test_point_chosen_is_shown(run: Path) -> None:

@@ -23,8 +23,9 @@ MAP, MASK, LABEL = "anomaly_map", "mask", "label"
 _IMAGE, _SPLIT = "image", "split"
 _OWN_OF_PARTS = {"name", "path", "class", "class_name", "normal", "score", "n_regions", "ok"}
 _OWN_OF_REGIONS = {"left", "top", "right", "bottom", "area", "found"}
+_OWN_OF_VERDICTS = {"confidence", "novelty", "unseen", "unsure"}
 _OWN_OF_CLASSES = {"n_images", "mean_area", "mean_score"}
-_OWN = _OWN_OF_PARTS | {"height", "width"} | _OWN_OF_REGIONS | _OWN_OF_CLASSES
+_OWN = _OWN_OF_PARTS | {"height", "width"} | _OWN_OF_REGIONS | _OWN_OF_VERDICTS | _OWN_OF_CLASSES
 
 
 def is_own_column(name: str) -> bool:

@@ -95,6 +95,14 @@ def objects_line(run: FinishedRun) -> str:
     return source
 
 
+def reliance_line(run: FinishedRun) -> str:
+    """How many parts stand apart; "" for runs of versions that did not say."""
+    if not {"unseen", "unsure"} <= {*run.images.columns}:
+        return ""
+    apart, between = (int(run.images[state].sum()) for state in ("unseen", "unsure"))
+    return f"{apart} parts are unlike all others (unseen), {between} lie between classes (unsure)."
+
+
 def detection_line(detection: MapEvaluation | None) -> str:
     """How well the maps and the regions meet the truth, in one sentence; "" where it is unknown."""
     if detection is None:

@@ -24,6 +24,7 @@ from anomalyncd.report.contents import (
     normal_parts,
     objects_line,
     product_parts,
+    reliance_line,
     summary,
     title,
 )
@@ -75,6 +76,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "objects_line": objects_line(run),
         "products": products,
         "product_pictures": product_pictures(run, list(products)),
+        "reliance": reliance_line(run),
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,

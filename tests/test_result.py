@@ -1,0 +1,75 @@
+"""What the regions of a part say together."""
+
+import numpy as np
+import pytest
+
+from anomalyncd import UNSEEN, UNSURE, Parts
+from anomalyncd.regions.finding import Found
+from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.regions.table import Regions
+from anomalyncd.result import Verdicts, verdicts
+from anomalyncd.training.rejection import Judgement
+
+SIDE = 64
+
+
+def told(
+    parts: list[int], areas: list[int], unseen: list[bool], calibrated: list[list[float]]
+) -> Verdicts:
+    """Verdicts over parts whose regions are listed, in order."""
+    count, n_parts = len(parts), max(parts) + 1
+    probabilities = np.array(calibrated, np.float32)
+    regions = Regions(
+        np.array(parts),
+        np.tile([0.0, 0, 8, 8], (count, 1)),
+        np.array(areas),
+        np.ones(count, np.float32),
+        np.ones(count, np.bool_),
+    )
+    found = Found(regions, CodedMasks((b"",) * n_parts), np.zeros((n_parts, 0), np.int64))
+    judgement = Judgement(
+        probabilities, np.array(unseen, np.float32), np.array(unseen), least_confidence=0.5
+    )
+    return verdicts(
+        Parts.from_list([np.zeros((SIDE, SIDE), np.uint8)] * n_parts),
+        np.full((n_parts, 2), SIDE),
+        found,
+        np.eye(count, 4, dtype=np.float32),
+        probabilities,
+        judgement,
+    )
+
+
+def test_part_is_unseen_where_unseen_regions_weigh_most() -> None:
+    sure = [0.0, 1.0, 0.0]
+    tables = told(
+        [0, 0, 1, 1, 2],
+        [1600, 100, 100, 1600, 400],
+        [True, False, True, False, False],
+        [sure] * 5,
+    )
+    assert tables.images["unseen"].tolist() == [True, False, False]
+    assert tables.regions["unseen"].tolist() == [True, False, True, False, False]
+    assert tables.images["class"].tolist() == [1, 1, 1]
+    assert tables.decisions().tolist() == [UNSEEN, 1, 1]
+    assert 0.5 < tables.images["novelty"][0] < 1
+
+
+def test_two_known_kinds_together_do_not_outvote_a_larger_unseen_region() -> None:
+    kinds = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    tables = told([0, 0, 0], [400, 400, 484], [False, False, True], kinds)
+    weights = np.exp(np.sqrt([400, 400, 484]) / (SIDE / 8))
+    assert weights[2] / weights.sum() < 0.5
+    assert tables.images["unseen"].tolist() == [True]
+
+
+def test_confidence_is_that_of_the_class_and_unseen_is_not_unsure() -> None:
+    tables = told(
+        [0, 1, 2],
+        [400] * 3,
+        [False, False, True],
+        [[0.1, 0.45, 0.45], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]],
+    )
+    assert tables.images["confidence"].to_numpy() == pytest.approx([0.45, 0.7, 0.4])
+    assert tables.images["unsure"].tolist() == [True, False, False]
+    assert tables.decisions().tolist() == [UNSURE, 2, UNSEEN]
