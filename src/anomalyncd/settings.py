@@ -107,6 +107,10 @@ class DetectorSettings:
     """A patch is compared with those up to this far from its own place alone, as a share of the
     height and width of what is looked at; for parts that are always photographed alike. None
     compares with all."""
+    tolerance: float = 0.3
+    """What has no like even among normal or reference images makes what resembles it less
+    suspicious: share of a patch's distance to the nearest in other images that is taken off the
+    distance to it. 0 switches it off."""
     n_references: int = 40
     """Parts that every part is compared with (mutual scoring)."""
     closest: tuple[float, float] = (0.05, 0.2)
@@ -146,6 +150,7 @@ class DetectorSettings:
         first, last = self.closest
         _require(0 <= first < last <= 1, "closest", self.closest, "use two shares, 0..1")
         _require(self.common > 0, "common", self.common, "use more than 0")
+        _require(0 <= self.tolerance <= 1, "tolerance", self.tolerance, "use 0..1")
         _require(self.frame in ("product", "whole"), "frame", self.frame, "use product or whole")
         enough = self.resolution is None or self.resolution >= 56
         _require(enough, "resolution", self.resolution, "use None, or 56 or more")

@@ -10,12 +10,15 @@ from anomalyncd.data.fingerprint import content_digest
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.coreset import coreset
 from anomalyncd.detect.memory_bank import MemoryBank
-from anomalyncd.detect.nearest import SamePlace
+from anomalyncd.detect.nearest import NEVER, SamePlace, distances
 from anomalyncd.detect.viewer import Viewer, fit_view
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
+_BLOCK = 1000
+_LEAST_APART = 0.1
+"""Plain background repeats itself exactly; it gets an allowance as well."""
 _SAME = 0.05
 """Distance up to which two patches are taken for one that was read twice; 2 is the largest."""
 
@@ -42,7 +45,7 @@ def fit_memory_bank(
     same_place = None
     if settings.same_place is not None:
         same_place = SamePlace(torch.zeros(0, 2), settings.same_place)
-    empty = MemoryBank(view, (), (), same_place, settings.reweight)
+    empty = MemoryBank(view, (), (), same_place, reweight=settings.reweight)
     return _filled(vit, empty, normals, settings, seed, rng)
 
 
@@ -101,12 +104,24 @@ def _filled(
     picked = coreset(torch.cat(told_apart, dim=1), settings.bank_size, seed)
     if same_place is not None:
         same_place = replace(same_place, positions=same_place.positions[picked])
-    return replace(
-        bank,
-        tensors=tuple(one[picked] for one in tokens),
-        names=tuple(names[index] for index in picked.tolist()),
-        same_place=same_place,
-    )
+    kept = tuple(one[picked] for one in tokens)
+    kept_names = tuple(names[index] for index in picked.tolist())
+    allowed: tuple[Tensor, ...] = ()
+    if settings.tolerance:
+        allowed = tuple(settings.tolerance * _apart_from_others(one, kept_names) for one in kept)
+    return replace(bank, tensors=kept, names=kept_names, same_place=same_place, allowances=allowed)
+
+
+def _apart_from_others(patches: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Distance of each patch to the nearest that comes from another image, (M,); 0 without one."""
+    owners = torch.from_numpy(np.unique(names, return_inverse=True)[1])
+    blocks = zip(patches.split(_BLOCK), owners.split(_BLOCK), strict=True)
+    nearest = [
+        (block @ patches.T).masked_fill(own[:, None] == owners, NEVER).amax(1)
+        for block, own in blocks
+    ]
+    cosines = torch.cat(nearest)
+    return distances(cosines).clamp(min=_LEAST_APART).masked_fill(cosines == NEVER, 0)
 
 
 def _name_for(bank: MemoryBank, normals: Parts, index: int, vectors: Tensor) -> str | None:

@@ -30,6 +30,10 @@ class Detector(Protocol):
     def same_place(self) -> SamePlace | None:
         """Where that lies, if other places do not count."""
 
+    @property
+    def allowances(self) -> tuple[Tensor, ...]:
+        """What is taken off distances to it; none without tolerance."""
+
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """How anomalous each patch is.
 

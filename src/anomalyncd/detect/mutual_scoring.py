@@ -1,6 +1,6 @@
 """Anomaly scores without a label or a normal image: parts score each other (MuSc)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect.nearest import NEVER, SamePlace, distances, likeness
-from anomalyncd.detect.view import View
+from anomalyncd.detect.view import Seen, View
 from anomalyncd.detect.viewer import fit_view
 from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
@@ -32,6 +32,9 @@ class MutualScoring:
     """The references that a patch is judged by, closest first, from one share to another."""
     same_place: SamePlace | None = None
     """Where the patches of all references lie, if those at other places do not count."""
+    allowances: tuple[Tensor, ...] = ()
+    """For each layer and neighbourhood what is taken off the distance to each patch, (N,), float32;
+    none without tolerance."""
 
     kind: ClassVar[str] = "mutual scoring"
 
@@ -41,6 +44,10 @@ class MutualScoring:
         The very closest are left out: a part that was photographed twice would vouch for its own
         defect. See `Detector.patch_scores`; MuSc, section 3.2.
         """
+        return torch.stack(self._scores_by_kind(features, name)).mean(0)
+
+    def _scores_by_kind(self, features: list[Tensor], name: str) -> list[Tensor]:
+        """For each layer and neighbourhood the scores of the patches, (rows, columns)."""
         others = [i for i, reference in enumerate(self.names) if reference != name]
         first, last = (round(share * len(others)) for share in self.closest)
         first = min(first, len(others) - 1)
@@ -49,20 +56,31 @@ class MutualScoring:
         elsewhere = None
         if self.same_place is not None:
             elsewhere = ~self.same_place.near(rows, columns).to(features[0].device)
-        total = torch.zeros(rows * columns)
-        for tokens, references in zip(features, self.tensors, strict=True):
+        scores = []
+        for kind, (tokens, references) in enumerate(zip(features, self.tensors, strict=True)):
             similarity = likeness(tokens, references)
-            nearest = self._nearest(similarity)
+            nearest, index = self._nearest(similarity)
             if elsewhere is not None:
-                here = self._nearest(similarity.masked_fill_(elsewhere, NEVER))
+                here, index_here = self._nearest(similarity.masked_fill_(elsewhere, NEVER))
+                index = torch.where(here == NEVER, index, index_here)
                 nearest = torch.where(here == NEVER, nearest, here)
-            closest = nearest[others].float().topk(last, dim=0).values[first:]
-            total += distances(closest).mean(0).cpu()
-        return (total / len(features)).view(rows, columns)
+            closest = nearest[others].float().topk(last, dim=0)
+            apart = distances(closest.values[first:])
+            if self.allowances:
+                matched = index[others].gather(0, closest.indices[first:])
+                apart = apart - self.allowances[kind].to(apart.device)[matched]
+            scores.append(apart.mean(0).clamp(min=0).cpu().view(rows, columns))
+        return scores
 
-    def _nearest(self, similarity: Tensor) -> Tensor:
-        """For each reference and patch the largest likeness, (references, patches)."""
-        return torch.stack([part.amax(0) for part in similarity.split(self.lengths)])
+    def _nearest(self, similarity: Tensor) -> tuple[Tensor, Tensor]:
+        """For each reference and patch the largest likeness, and where it is, (references, P)."""
+        nearest, indices, start = [], [], 0
+        for part in similarity.split(self.lengths):
+            likest, index = part.max(0)
+            nearest.append(likest)
+            indices.append(index + start)
+            start += len(part)
+        return torch.stack(nearest), torch.stack(indices)
 
 
 def fit_mutual_scoring(
@@ -77,8 +95,9 @@ def fit_mutual_scoring(
         seed: Of the choice.
 
     Returns:
-        The references. They take `n_references * (resolution / patch)^2 * D * 2` bytes a layer and
-        neighbourhood, whatever the number of parts.
+        The references, with what they allow for. They take
+        `n_references * (resolution / patch)^2 * D * 2` bytes a layer and neighbourhood, whatever
+        the number of parts.
 
     Raises:
         InputError: Fewer than two parts.
@@ -96,7 +115,7 @@ def fit_mutual_scoring(
     if settings.same_place is not None:
         positions = torch.cat([seen.positions() for seen in pictures])
         same_place = SamePlace(positions, settings.same_place)
-    return MutualScoring(
+    scoring = MutualScoring(
         view,
         tuple(torch.cat(same_kind).to(torch.bfloat16) for same_kind in zip(*vectors, strict=True)),
         tuple(len(of_picture[0]) for of_picture in vectors),
@@ -104,3 +123,17 @@ def fit_mutual_scoring(
         settings.closest,
         same_place,
     )
+    return replace(scoring, allowances=_allowances(scoring, pictures, settings.tolerance))
+
+
+def _allowances(
+    scoring: MutualScoring, pictures: list[Seen], tolerance: float
+) -> tuple[Tensor, ...]:
+    """A share of the score that each patch of the references has among the others."""
+    if not tolerance:
+        return ()
+    scored = [
+        [seen.unmasked(one) for one in scoring._scores_by_kind(seen.features, name)]
+        for seen, name in zip(pictures, scoring.names, strict=True)
+    ]
+    return tuple(tolerance * torch.cat(same_kind) for same_kind in zip(*scored, strict=True))

@@ -16,8 +16,8 @@ from anomalyncd.detect.view import View
 
 _COMPARED, _MEAN = "compared.", "mean."
 _FRAMED, _UNMASKED = "product.", "unmasked."
-_POSITIONS = "positions"
-_NOT_PLAIN = ("view", "tensors", "same_place", "_relatives")
+_ALLOWED, _POSITIONS = "allowed.", "positions"
+_NOT_PLAIN = ("view", "tensors", "same_place", "allowances", "_relatives")
 """Attributes of detectors that are no plain values."""
 
 
@@ -25,6 +25,7 @@ def tensors_of(detector: Detector) -> dict[str, Tensor]:
     """All tensors of a detector by name."""
     view = detector.view
     tensors = _numbered(_COMPARED, detector.tensors) | _numbered(_MEAN, view.space.means)
+    tensors |= _numbered(_ALLOWED, detector.allowances)
     if view.framing is not None:
         tensors |= _of_product(_FRAMED, view.framing.product)
     if view.product is not None:
@@ -67,16 +68,17 @@ def restored(tensors: dict[str, Tensor], description: dict[str, Any]) -> Detecto
         KeyError, TypeError, ValueError: They do not belong together.
     """
     view = _view(tensors, description)
-    compared = _in_order(_COMPARED, tensors)
+    compared, allowed = _in_order(_COMPARED, tensors), _in_order(_ALLOWED, tensors)
     kind, names = description["kind"], tuple(description["names"])
     within = description["same_place"]
     place = None if within is None else SamePlace(tensors[_POSITIONS], float(within))
     if kind == MemoryBank.kind:
-        return MemoryBank(view, compared, names, place, int(description["reweight"]))
+        reweight = int(description["reweight"])
+        return MemoryBank(view, compared, names, place, reweight, allowed)
     if kind == MutualScoring.kind:
         first, last = description["closest"]
         lengths = tuple(description["lengths"])
-        return MutualScoring(view, compared, lengths, names, (first, last), place)
+        return MutualScoring(view, compared, lengths, names, (first, last), place, allowed)
     raise ValueError(f"no detector is called {kind!r}")
 
 

@@ -33,17 +33,19 @@ class Seen:
 
     def vectors(self) -> list[Tensor]:
         """For each layer and neighbourhood the unit vectors of what is not masked, (N, D)."""
-        flat = [one.flatten(1).T for one in self.features]
-        if self.product is None:
-            return flat
-        shown = torch.from_numpy(self.product.ravel())
-        return [one[shown.to(one.device)] for one in flat]
+        return [self.unmasked(one.movedim(0, -1)) for one in self.features]
 
     def positions(self) -> Tensor:
         """Where the patches of `vectors` lie, (N, 2); see `grid_positions`."""
         rows, columns = self.features[0].shape[1:]
-        positions = grid_positions(rows, columns)
-        return positions if self.product is None else positions[self.product.ravel()]
+        return self.unmasked(grid_positions(rows, columns).view(rows, columns, 2))
+
+    def unmasked(self, patches: Tensor) -> Tensor:
+        """What is not masked, (N, ...), of something a patch, (rows, columns, ...)."""
+        flat = patches.flatten(0, 1)
+        if self.product is None:
+            return flat
+        return flat[torch.from_numpy(self.product.ravel()).to(flat.device)]
 
 
 @dataclass(frozen=True, eq=False)
