@@ -34,9 +34,11 @@ def demo(
     from anomalyncd.data.made_products import PRODUCTS
     from anomalyncd.data.parts import Parts
     from anomalyncd.discovery import AnomalyNCD
-    from anomalyncd.evaluation.baselines import kmeans_on_whole_images
     from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
     from anomalyncd.evaluation.labels import labels_from_names
+    from anomalyncd.evaluation.rivals.clustering import KMeansOnCls
+    from anomalyncd.evaluation.rivals.inputs import RivalInputs
+    from anomalyncd.evaluation.rivals.reading import read_images
     from anomalyncd.model.weights import load_backbone
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
@@ -53,7 +55,8 @@ def demo(
     page = write_report(run)
     evaluation = evaluate_run(run)
     parts = Parts.from_folder(folder)
-    plain = kmeans_on_whole_images(load_backbone(), parts, n_classes, seed)
+    inputs = RivalInputs(n_classes, seed, read_images(load_backbone(), parts))
+    plain = KMeansOnCls().fit_predict(inputs)
     baseline = evaluate_classes(labels_from_names(parts.names), plain)
     print_frame(evaluation.confusion.reset_index(), "Parts of each true class")
     scores = {"AnomalyNCD": evaluation, "k-means on whole images": baseline}

@@ -204,9 +204,5 @@ def _batch(
     samples: Samples, rows: Tensor, generator: torch.Generator, device: torch.device
 ) -> Batch:
     """Draws two different augmented views of each region named."""
-    n_views = samples.cache.n_views
-    first = torch.randint(n_views, rows.shape, generator=generator)
-    step = torch.randint(1, max(2, n_views), rows.shape, generator=generator)
-    views = 1 + torch.cat([first, (first + step) % n_views])
-    trunk = samples.cache.batch(rows.repeat(2), views, device)
+    trunk = samples.cache.two_views(rows, generator, device)
     return Batch(trunk, samples.targets[rows].to(device))

@@ -43,4 +43,4 @@ def kmeans(
     """Centres, (C, D), and the centre of each row; C falls short where fewer rows differ."""
     n_centres = min(n_classes, len(np.unique(features, axis=0)))
     model = KMeans(n_centres, n_init=10, random_state=seed).fit(features)
-    return model.cluster_centers_, model.labels_
+    return model.cluster_centers_, np.asarray(model.labels_, np.int64)

@@ -52,6 +52,19 @@ class TrunkCache:
         picked = (part[regions, views].float() for part in (self.tokens, self.shares, self.frozen))
         return Trunk(*(part.to(device) for part in picked))
 
+    def two_views(self, regions: Tensor, generator: torch.Generator, device: torch.device) -> Trunk:
+        """Two different augmented views of each region named, the second views after the first.
+
+        Args:
+            regions: Indices, (B,).
+            generator: Draws the views.
+            device: Where to.
+        """
+        first = torch.randint(self.n_views, regions.shape, generator=generator)
+        step = torch.randint(1, max(2, self.n_views), regions.shape, generator=generator)
+        views = 1 + torch.cat([first, (first + step) % self.n_views])
+        return self.batch(regions.repeat(2), views, device)
+
     def central(self, device: torch.device, size: int = 64) -> Iterator[Trunk]:
         """The central views of all regions, in order, in batches."""
         for regions in torch.arange(len(self)).split(size):
