@@ -140,4 +140,4 @@ def _whole(parts: Parts, side: int) -> Iterator[Crop]:
     for index in range(len(parts)):
         image = parts.image(index)
         method = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
-        yield np.asarray(cv2.resize(image, (side, side), interpolation=method)), nothing
+        yield Crop(np.asarray(cv2.resize(image, (side, side), interpolation=method)), nothing)
