@@ -154,7 +154,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks the file model\.safetensors"):
         AnomalyNCD.load(folder)
     tensors.write_bytes(whole)
-    for damaged in ("{", "[]", '{"format": 2}'):
+    for damaged in ("{", "[]", '{"format": 3}'):
         text.write_text(damaged, encoding="utf-8")
         with pytest.raises(InputError, match="is damaged"):
             AnomalyNCD.load(folder)
@@ -166,7 +166,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is damaged"):
         AnomalyNCD.load(folder)
     _change(folder, format=1, anomalyncd="0.1")
-    with pytest.raises(InputError, match=r"format 1, this version reads 2; use anomalyncd 0\.1"):
+    with pytest.raises(InputError, match=r"format 1, this version reads 3; use anomalyncd 0\.1"):
         AnomalyNCD.load(folder)
     text.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.json"):

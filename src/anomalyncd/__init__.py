@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.result import Verdicts as Verdicts
+    from anomalyncd.training.class_number import ClassNumber as ClassNumber
 
-_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "")
+_STAGES = ("Detector", "Mebin", "Region", "Encoder", "View", "Training", "ClassNumber", "")
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
     "AnomalyNCD": "discovery",
     "BaseSet": "data.base_set",
+    "ClassNumber": "training.class_number",
     "InputError": "errors",
     "Maps": "data.maps",
     "Masks": "data.masks",

@@ -31,6 +31,10 @@ IgnorePath: TypeAlias = Annotated[
         "boxes; not kept with the run, so predict needs it again."
     ),
 ]
+BasePath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
+]
 NormalsFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Photographs of normal parts, or a manifest's rows with split 'train'."),

@@ -24,7 +24,7 @@ from anomalyncd.settings import PRESETS, Settings
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.normality import Normality
 
-FORMAT = 2
+FORMAT = 3
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"

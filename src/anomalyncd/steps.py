@@ -22,7 +22,13 @@ from anomalyncd.runtime import Stages
 from anomalyncd.settings import MebinSettings, Settings
 from anomalyncd.training.base_cache import read_base
 from anomalyncd.training.checkpoint import Checkpoint, made_from
-from anomalyncd.training.discoverer import Discovered, discover_classes
+from anomalyncd.training.class_number import ClassNumber, estimate_class_number
+from anomalyncd.training.discoverer import (
+    BaseRegions,
+    Discovered,
+    describe_start,
+    discover_classes,
+)
 from anomalyncd.training.trunk_cache import TrunkCache, fill_cache
 
 
@@ -148,22 +154,52 @@ def find_and_read(place: Workplace, inputs: Inputs, scored: Scored) -> tuple[Fou
     return found, cache
 
 
+def read_known(place: Workplace, inputs: Inputs) -> BaseRegions | None:
+    """Regions of the base set and their tokens; None without one."""
+    if inputs.base is None:
+        return None
+    with place.stages("base"):
+        return read_base(
+            inputs.base, place.encoder, place.settings, place.seed, place.folder / "base"
+        )
+
+
+def count_classes(
+    place: Workplace, found: Found, cache: TrunkCache, known: BaseRegions | None
+) -> ClassNumber:
+    """Estimates the number of classes."""
+    with place.stages("class number"):
+        features, described = describe_start(
+            place.encoder, cache, known, place.settings, place.seed
+        )
+        regions, settings = found.regions, place.settings.class_number
+        counted = estimate_class_number(
+            features, regions.score, regions.image, settings, place.seed, described
+        )
+    LOG.info("%s", counted)
+    return counted
+
+
 def learn(
-    place: Workplace, inputs: Inputs, scored: Scored, n_classes: int
-) -> tuple[Found, Discovered]:
-    """Finds the classes of all regions.
+    place: Workplace, inputs: Inputs, scored: Scored, n_classes: int | None
+) -> tuple[Found, Discovered, ClassNumber | None]:
+    """Finds the classes of all regions, and their number where it is None.
 
     Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
     """
     found, cache = find_and_read(place, inputs, scored)
-    known = None
-    if inputs.base is not None:
-        with place.stages("base"):
-            known = read_base(
-                inputs.base, place.encoder, place.settings, place.seed, place.folder / "base"
-            )
+    known = read_known(place, inputs)
+    counted = count_classes(place, found, cache, known) if n_classes is None else None
+    n_chosen = counted.estimate if counted else n_classes
+    assert n_chosen is not None
     with place.stages("train"):
         discovered = discover_classes(
-            place.encoder, cache, found.regions.score, n_classes, known, place.settings, place.seed
+            place.encoder, cache, found.regions.score, n_chosen, known, place.settings, place.seed
         )
-    return found, discovered
+    return found, discovered, counted
+
+
+def estimate_classes(place: Workplace, inputs: Inputs, scored: Scored) -> ClassNumber:
+    """Estimates the number of classes and learns none; see `learn` for files that are held."""
+    found, cache = find_and_read(place, inputs, scored)
+    return count_classes(place, found, cache, read_known(place, inputs))

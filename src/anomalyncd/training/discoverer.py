@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.settings import Settings
+from anomalyncd.training.class_number_base import KnownRegions
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.loop import Samples, train
 from anomalyncd.training.losses import STUDENT_TEMPERATURE
@@ -80,6 +81,19 @@ def discover_classes(
     cosines = _cosines(model, features)
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovered(model, normality, features, probabilities)
+
+
+def describe_start(
+    encoder: RegionEncoder,
+    cache: TrunkCache,
+    base: BaseRegions | None,
+    settings: Settings,
+    seed: int,
+) -> tuple[NDArray[np.float32], KnownRegions | None]:
+    """Unit descriptors, (R, D), of novel regions before any training, and those of known ones."""
+    model = _new_model(encoder, 1, cache, settings, seed)
+    known = KnownRegions(describe_all(model, base.cache), base.labels) if base else None
+    return describe_all(model, cache), known
 
 
 def classify(
