@@ -32,7 +32,7 @@ KINDS = ["good"] * 4 + ["line"] * 4 + ["spot"] * 4
 
 @pytest.fixture
 def build(tiny: Path) -> Build:
-    def estimator(n_classes: int | None = 3, **options: Any) -> AnomalyNCD:
+    def estimator(n_classes: Any = 3, **options: Any) -> AnomalyNCD:
         return AnomalyNCD(n_classes, backbone="tiny", weights=tiny, **options)
 
     return estimator
@@ -300,16 +300,51 @@ def test_maps_without_any_anomaly(build: Build, level: float) -> None:
 @pytest.mark.parametrize(
     ("n_classes", "n_parts", "message"),
     [
-        (None, 12, "number of classes is not given"),
+        (None, 12, "n_classes=None cannot be used"),
+        ("many", 12, "or 'auto' to have the number estimated"),
+        (True, 12, "n_classes=True cannot be used"),
+        (2.5, 12, "n_classes=2.5 cannot be used"),
+        ("auto", 1, "1 parts cannot be sorted into 2 classes; give more parts$"),
         (1, 12, "give 2 or more"),
         (5, 4, "4 parts cannot be sorted into 5 classes"),
     ],
 )
 def test_unusable_numbers_of_classes(
-    build: Build, n_classes: int | None, n_parts: int, message: str
+    build: Build, n_classes: Any, n_parts: int, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         build(n_classes).fit(pictures()[:n_parts])
+
+
+def test_number_of_classes_is_estimated(build: Build, tmp_path: Path) -> None:
+    kinds = ["good"] * 6 + ["line"] * 15 + ["spot"] * 15
+    images = [picture(kind, seed) for seed, kind in enumerate(kinds)]
+    maps = [damage(kind, seed).astype(float) for seed, kind in enumerate(kinds)]
+    counted = build("auto").estimate_n_classes(images, maps=maps)
+    model = build("auto").fit(images, maps=maps)
+    assert model.class_number_ == counted
+    assert model.n_classes_ == counted.estimate == len(model.verdicts_.classes)
+    assert counted.low <= counted.estimate <= counted.high
+    assert counted.grid[0] == 3
+    model.save(tmp_path / "model")
+    loaded = AnomalyNCD.load(tmp_path / "model")
+    assert loaded.n_classes_ == counted.estimate
+    given = build(2).fit(images, maps=maps)
+    assert (given.n_classes_, given.class_number_) == (2, None)
+
+
+def test_estimated_number_with_a_base_set(build: Build, tmp_path: Path) -> None:
+    for seed in range(12):
+        kind = ("line", "spot")[seed % 2]
+        for folder, pixels in (("test", picture(kind, seed)), ("ground_truth", damage(kind, seed))):
+            path = tmp_path / folder / kind / f"{seed:03}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    kinds = ["line"] * 15 + ["spot"] * 15
+    images = [picture(kind, seed) for seed, kind in enumerate(kinds)]
+    maps = [damage(kind, seed).astype(float) for seed, kind in enumerate(kinds)]
+    counted = build("auto").estimate_n_classes(images, maps=maps, base=tmp_path)
+    assert {"labelled accuracy", "prototype score"} < counted.criteria.keys()
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.proto import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.result import Verdicts as Verdicts
+    from anomalyncd.training.class_number import ClassNumber as ClassNumber
     from anomalyncd.training.rejection import UNSEEN as UNSEEN
     from anomalyncd.training.rejection import UNSURE as UNSURE
 
-_STAGES = ("Detector", "Mebin", "Region", "Object", "Encoder", "View", "Training", "Rejection", "")
+_STAGES = (
+    *("Detector", "Mebin", "Region", "Object", "Encoder", "View"),
+    *("Training", "Rejection", "ClassNumber", ""),
+)
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
     "PROTO_PRESETS": "proto",
@@ -26,6 +30,7 @@ _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "UNSURE": "training.rejection",
     "AnomalyNCD": "discovery",
     "BaseSet": "data.base_set",
+    "ClassNumber": "training.class_number",
     "InputError": "errors",
     "Maps": "data.maps",
     "Masks": "data.masks",

@@ -12,9 +12,11 @@ import typer
 
 from anomalyncd.cli_data import data
 from anomalyncd.cli_errors import Commands
+from anomalyncd.cli_estimate import estimate
 from anomalyncd.cli_maps import maps
 from anomalyncd.cli_options import (
     Backbone,
+    BasePath,
     BoxesFile,
     Detail,
     Device,
@@ -52,7 +54,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data, name="data")
-for command in (report, operate, compare, cache):
+for command in (estimate, report, operate, compare, cache):
     app.command()(command)
 
 
@@ -60,17 +62,15 @@ for command in (report, operate, compare, cache):
 def discover(
     parts: PartsFolder,
     classes: Annotated[
-        int | None, typer.Option(help="Number of classes, the normal one included.")
+        int | None,
+        typer.Option(help="Number of classes, the normal one included.  [default: estimated]"),
     ] = None,
     maps: MapsFolder = None,
     masks: MasksFolder = None,
     boxes: BoxesFile = None,
     ignore: IgnorePath = None,
     objects: ObjectsPath = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
-    ] = None,
+    base: BasePath = None,
     normals: NormalsFolder = None,
     normal_maps: NormalMapsFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/PARTS]")] = None,
@@ -96,7 +96,12 @@ def discover(
     given |= {"normals": normals, "normal_maps": normal_maps, "objects": objects}
     options = {"backbone": backbone} if backbone else {}
     estimator = ESTIMATORS[method](
-        classes, weights=weights, preset=settings, random_state=seed, device=device, **options
+        "auto" if classes is None else classes,
+        weights=weights,
+        preset=settings,
+        random_state=seed,
+        device=device,
+        **options,
     )
     run = out or Path("runs") / _name(parts)
     started = time.perf_counter()
@@ -109,6 +114,8 @@ def discover(
     if estimator.objects_:
         say(f"product: {estimator.objects_}")
     print_classes(estimator.verdicts_.classes)
+    if estimator.class_number_ is not None:
+        say(str(estimator.class_number_))
     say(f"{len(estimator.labels_)} parts in {time.perf_counter() - started:.0f} s; see {page}")
 
 

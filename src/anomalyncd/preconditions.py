@@ -1,5 +1,7 @@
 """What sound inputs must fulfil besides, before a discovery or a prediction starts."""
 
+from numbers import Integral
+
 from anomalyncd.data.inputs import Inputs
 from anomalyncd.detect.detector import Detector
 from anomalyncd.detect.memory_bank import MemoryBank
@@ -7,34 +9,36 @@ from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.errors import InputError
 from anomalyncd.regions.score_range import ScoreRange
 
+AUTO = "auto"
+"""In place of a number of classes: it is to be estimated."""
 
-def require_n_classes(n_classes: int | None) -> int:
-    """The number of classes asked for.
+
+def require_n_classes(n_classes: int | str) -> int | None:
+    """The number of classes asked for; None where it is to be estimated.
 
     Raises:
-        InputError: It is not given, or below 2.
+        InputError: It is neither "auto" nor a whole number of 2 or more.
     """
-    if n_classes is None:
+    if isinstance(n_classes, str) and n_classes == AUTO:
+        return None
+    if not isinstance(n_classes, Integral) or isinstance(n_classes, bool) or n_classes < 2:
         raise InputError(
-            "the number of classes is not given; pass n_classes (on the command line --classes), "
-            "the kinds of defects you expect and one more for normal parts"
+            f"n_classes={n_classes!r} cannot be used; give 2 or more, the normal class included, "
+            f"or {AUTO!r} to have the number estimated"
         )
-    if n_classes < 2:
-        raise InputError(f"n_classes={n_classes} cannot be used; give 2 or more")
-    return n_classes
+    return int(n_classes)
 
 
-def require_enough_parts(n_parts: int, n_classes: int) -> None:
-    """Raises unless each class can have a part.
+def require_enough_parts(n_parts: int, n_classes: int | None) -> None:
+    """Raises unless each class can have a part; an estimated number is 2 at least.
 
     Raises:
         InputError: There are more classes than parts.
     """
-    if n_parts < n_classes:
-        raise InputError(
-            f"{n_parts} parts cannot be sorted into {n_classes} classes; give more parts or "
-            "ask for fewer classes"
-        )
+    needed = 2 if n_classes is None else n_classes
+    if n_parts < needed:
+        remedy = "give more parts" + ("" if n_classes is None else " or ask for fewer classes")
+        raise InputError(f"{n_parts} parts cannot be sorted into {needed} classes; {remedy}")
 
 
 def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detector | None) -> None:

@@ -24,11 +24,14 @@ from anomalyncd.logs import logged_to
 from anomalyncd.model.guidance import KINDS
 from anomalyncd.result import Verdicts
 from anomalyncd.training.checkpoint import FOLDER as CHECKPOINT
+from anomalyncd.training.class_number import ClassNumber
 from anomalyncd.training.trunk_cache import MAPPED
 
 _LOG = "run.log"
+_ESTIMATE = "class_number.json"
+_ESTIMATE_PAGE = "class_number.html"
 _SCRATCH = (MAPPED, "base", CHECKPOINT)
-_WORK = frozenset({"maps", "normals", OBJECTS, _LOG, *_SCRATCH})
+_WORK = frozenset({"maps", "normals", OBJECTS, _LOG, _ESTIMATE, _ESTIMATE_PAGE, *_SCRATCH})
 _PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
@@ -65,6 +68,32 @@ def discover_run(
     with logged_to(folder / _LOG):
         estimator.fit(parts, folder=folder, **inputs)
         write_run(estimator, folder, {"parts": parts, **inputs})
+
+
+def estimate_run(
+    estimator: AnomalyNCD, parts: PartsLike, folder: str | Path, **inputs: Any
+) -> ClassNumber:
+    """Estimates the number of classes and writes `class_number.json`.
+
+    Args:
+        estimator: Its own number of classes does not matter.
+        parts: As for `AnomalyNCD.fit`.
+        folder: A new or empty folder, or that of an estimate or an interrupted run; `discover_run`
+            with the same folder and inputs goes on from what is kept in it.
+        inputs: Further arguments of `AnomalyNCD.fit`.
+
+    Raises:
+        InputError: The folder or an input cannot be used; nothing long has started then.
+    """
+    folder = Path(folder).expanduser()
+    refuse_folder_within(folder, parts)
+    if (folder / RECORD).exists():
+        raise InputError(f"'{folder}' holds a finished run; name another folder for the estimate")
+    _refuse_other_content(folder, overwrite=False)
+    with logged_to(folder / _LOG):
+        counted = estimator.estimate_n_classes(parts, folder=folder, **inputs)
+        write_json(folder / _ESTIMATE, asdict(counted))
+    return counted
 
 
 def write_run(
@@ -233,6 +262,8 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "settings": asdict(estimator.settings()),
+        "n_classes": estimator.n_classes_,
+        "class_number": asdict(estimator.class_number_) if estimator.class_number_ else None,
         "guidance_factor": _learnt_factor(estimator),
         "n_parts": len(estimator.verdicts_.images),
         "n_regions": len(estimator.verdicts_.regions),

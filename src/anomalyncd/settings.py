@@ -336,6 +336,28 @@ class RejectionSettings:
 
 
 @dataclass(frozen=True)
+class ClassNumberSettings:
+    """How the number of classes is estimated where it is not given."""
+
+    rule: Literal["criteria", "merging"] = "criteria"
+    """`criteria`: the median of what several criteria say; `merging`: many clusters, of which those
+    that cannot be told apart are merged."""
+    max_classes: int = 25
+    """Largest number of classes that is considered, the normal one included; five images for each
+    kind of defect bound it as well."""
+    n_resamples: int = 12
+    """Draws of images that the estimate and its interval rest on."""
+    n_components: int = 25
+    """Principal components of the descriptors that are compared."""
+
+    def __post_init__(self) -> None:
+        _require(self.rule in ("criteria", "merging"), "rule", self.rule, "use criteria or merging")
+        _require(self.max_classes >= 3, "max_classes", self.max_classes, "use 3 or more")
+        _require(self.n_resamples >= 2, "n_resamples", self.n_resamples, "use 2 or more")
+        _require(self.n_components >= 2, "n_components", self.n_components, "use 2 or more")
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a discovery."""
 
@@ -355,6 +377,8 @@ class Settings:
     """From vectors to classes."""
     rejection: RejectionSettings = field(default_factory=RejectionSettings)
     """From classes to "unseen" and "unsure"."""
+    class_number: ClassNumberSettings = field(default_factory=ClassNumberSettings)
+    """How many classes there are."""
 
     def __post_init__(self) -> None:
         last = max(self.detector.layers)

@@ -565,12 +565,6 @@ CASES = {
     ],
     "Options and weights": [
         Case(
-            "no number of classes",
-            nothing,
-            "discover photos --out out",
-            ("number of classes", "--classes"),
-        ),
-        Case(
             "a number of classes that is none",
             nothing,
             "discover photos --classes many --out out",

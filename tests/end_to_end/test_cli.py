@@ -125,6 +125,37 @@ def test_inspection_finds_the_regions_of_discover(
     assert (tmp_path / "maps" / "inspect.html").is_file()
 
 
+def test_discover_goes_on_from_an_estimate(
+    options: list[str], tmp_path: Path, forwards: list[int]
+) -> None:
+    for seed in range(24):
+        kind = ("line", "spot")[seed % 2]
+        for folder, pixels in (("parts", picture(kind, seed)), ("masks", damage(kind, seed))):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{seed:03}.png")
+    run = tmp_path / "run"
+    given = (tmp_path / "parts", "--masks", tmp_path / "masks", *options)
+    alone = succeed("estimate", *given)
+    said = succeed("estimate", *given, "--out", run)
+    assert said.splitlines()[:-1] == alone.splitlines()
+    counted = json.loads((run / "class_number.json").read_text())
+    line = f"{counted['estimate']} classes (likely {counted['low']} to {counted['high']})"
+    assert line in said
+    assert line in (run / "class_number.html").read_text()
+
+    forwards.clear()
+    assert line in succeed("estimate", *given, "--out", run)
+    said = succeed("discover", *given, "--out", run)
+    assert len(forwards) < 24  # A few crops that time the machine, no region.
+    assert line in said
+    record = json.loads((run / "run.json").read_text())
+    assert record["class_number"] == counted
+    assert record["n_classes"] == counted["estimate"]
+    assert line in (run / "report.html").read_text()
+    refused = call("estimate", *given, "--out", run)
+    assert "holds a finished run; name another folder" in refused.stderr
+
+
 def test_masks_and_normals_are_taken(
     options: list[str], parts_folder: Path, tmp_path: Path
 ) -> None:
@@ -155,7 +186,7 @@ def test_default_run_folder_and_overwriting(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["discover", "PARTS"], "error: the number of classes is not given"),
+        (["estimate", "nowhere"], "error: folder 'nowhere' does not exist"),
         (["discover", "nowhere", "--classes", "2"], "error: folder 'nowhere' does not exist"),
         (["discover", "PARTS", "--classes", "99"], "12 parts cannot be sorted into 99 classes"),
         (["discover", "PARTS", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),

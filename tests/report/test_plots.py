@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyncd.report import plots
+from anomalyncd.report.class_number_page import class_number_plot
+from anomalyncd.training.class_number import ClassNumber
 
 names = st.text(max_size=40).filter(lambda text: all(c.isprintable() for c in text))
 numbers = st.floats(0, 1e6)
@@ -70,3 +72,15 @@ def test_heat_map_draws_what_is_there() -> None:
 
 def test_curves_of_one_point() -> None:
     parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
+
+
+def test_class_number_shows_estimate_interval_and_every_criterion() -> None:
+    criteria = {"one": (0.1, 0.5, 0.3), "other": (2.0, 2.0, 2.0)}
+    counted = ClassNumber(4, 3, 5, (3, 4, 5), criteria, {"one": 4, "other": 3})
+    drawn = class_number_plot(counted)
+    assert drawn is not None
+    root = parsed(drawn)
+    assert len(root.findall(".//{*}polyline")) == 2
+    assert len(root.findall(".//{*}rect[@class='band']")) == 1
+    assert root.attrib["aria-label"] == "Number of classes: 4 classes (likely 3 to 5)"
+    assert class_number_plot(ClassNumber(2, 2, 2, (), {}, {})) is None

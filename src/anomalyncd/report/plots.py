@@ -177,6 +177,7 @@ def curves(
     title: str,
     x_names: Sequence[str] = (),
     mark: tuple[float, str] | None = None,
+    band: tuple[float, float] | None = None,
 ) -> str:
     """Lines over a common axis.
 
@@ -187,11 +188,14 @@ def curves(
         title: For those who cannot see it.
         x_names: Names of x = 0, 1, ...; numbers where there are none.
         mark: Position and label of an upright line.
+        band: Ends of a span behind the lines.
     """
     points = np.array([point for _, _, line in lines for point in line])
     x_range = (float(points[:, 0].min()), float(max(points[:, 0].max(), points[:, 0].min() + 1e-9)))
     plot = Plot(x_range, (0, max(float(points[:, 1].max()), 1e-9)), x_label, y_label, height=250)
     plot.x_names = list(x_names)
+    if band:
+        plot.box(*band, *plot.y_range, "band")
     for _, index, line in lines:
         plot.line(line, f"stroke s{colour(index)}")
     if mark:

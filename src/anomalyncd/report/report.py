@@ -16,6 +16,7 @@ from anomalyncd.finished_run import FinishedRun, read_run
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
 from anomalyncd.report.attention import attention_pictures
+from anomalyncd.report.class_number_page import class_number_plot
 from anomalyncd.report.contents import (
     class_cards,
     composite_parts,
@@ -59,7 +60,7 @@ def write_report(folder: str | Path) -> Path:
 
 def contents(run: FinishedRun) -> dict[str, Any]:
     """Everything the template shows."""
-    cards = class_cards(run)
+    cards, counted = class_cards(run), run.class_number
     composite = composite_parts(run)
     normal = normal_parts(run)
     rows = [row for card in cards for row in (*card.typical, *card.uncertain)]
@@ -88,6 +89,8 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "parts": parts,
         "attention": attention_pictures(run, [r for c in cards for r in c.typical[:_N_ATTENTION]]),
         "colour": plots.colour,
+        "counted": counted,
+        "class_number_plot": class_number_plot(counted) if counted else None,
         "sizes_plot": _sizes_plot(run),
         "projection": _projection(run, names),
         "paretos": dict(pareto_charts(run.images)),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.settings import Settings, TrainingSettings
+from anomalyncd.training.class_number_base import LabelledRegions
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.consensus import consensus
 from anomalyncd.training.loop import Samples, train
@@ -88,6 +89,19 @@ def discover_classes(
     cosines = _cosines(model, features)[0]
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovered(model, normality, features, probabilities)
+
+
+def describe_start(
+    encoder: RegionEncoder,
+    cache: TrunkCache,
+    base: BaseRegions | None,
+    settings: Settings,
+    seed: int,
+) -> tuple[NDArray[np.float32], LabelledRegions | None]:
+    """Unit descriptors, (R, D), of novel regions before any training, and those of known ones."""
+    model = _new_model(encoder, 1, cache, settings, seed)
+    known = LabelledRegions(describe_all(model, base.cache), base.labels) if base else None
+    return describe_all(model, cache), known
 
 
 def classify(

@@ -109,7 +109,7 @@ def fit_normality(
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
     threshold = steady_threshold(smoothed, seed)
-    if np.ptp(smoothed) < 1e-6:
+    if np.ptp(smoothed) < 1e-5:
         threshold = PUBLISHED_SPLIT  # Nothing to compare with.
     normal = normal_weights(smoothed, threshold)
     sure = features[normal > 0.5]
