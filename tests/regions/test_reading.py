@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from anomalyncd.data.masks import Masks
+from anomalyncd.data.masks import Masks, encode_mask
 from anomalyncd.data.parts import Parts
 from anomalyncd.regions.finding import Found
-from anomalyncd.regions.masks import CodedMasks, encode_mask
+from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.reading import Crop, read_crops
 from anomalyncd.regions.table import Regions
 
