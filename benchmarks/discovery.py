@@ -57,7 +57,14 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
         encoder = copy.deepcopy(place.encoder)
         with stages("train"):
             classes = discover_classes(
-                encoder, cache, found.regions.score, n_classes, known, settings, seed
+                encoder,
+                cache,
+                found.regions.score,
+                n_classes,
+                known,
+                settings,
+                seed,
+                found.highest_split,
             )
         tables = verdicts(
             inputs.parts, inputs.sizes, found, classes.features, classes.probabilities

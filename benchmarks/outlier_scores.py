@@ -30,6 +30,8 @@ class Read:
     """(N,): true kind of each part."""
     temperatures: NDArray[np.float64]
     """(N,): of merging."""
+    highest_split: float
+    """Highest score that may part normal from anomalous."""
 
     def merged(self, values: NDArray, rows: NDArray) -> NDArray[np.float64]:
         """Values of regions, (B, K), brought to their parts, in ascending order of these."""
@@ -65,7 +67,7 @@ def find_classes(read: Read, rows: NDArray, n_classes: int, seed: int) -> tuple[
     descriptor = Descriptor(read.widths, centred=True)
     descriptor.fit(torch.from_numpy(read.vectors[rows]))
     features = descriptor(torch.from_numpy(read.vectors[rows])).numpy()
-    normality, normal = fit_normality(features, read.regions.score[rows], seed)
+    normality, normal = fit_normality(features, read.regions.score[rows], seed, read.highest_split)
     centres = spherical_kmeans(features, normal, n_classes, seed * 1000).numpy()
     return Classes(descriptor, normality, centres), normal
 

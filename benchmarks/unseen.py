@@ -153,6 +153,7 @@ def read_set(name: str, masks: bool, maps: Path | None, work: Path) -> Read:
         place.encoder.widths,
         np.array(labels_from_names(inputs.parts.names)),
         merging_temperature(inputs.sizes[:, 0], inputs.sizes[:, 1]),
+        found.highest_split,
     )
 
 

@@ -228,10 +228,12 @@ def _score_range(
     eight_bits: tuple[float, float] | None = None,
     calibration: dict[str, float] | None = None,
     sound: float | None = None,
+    anomalous: float | None = None,
 ) -> ScoreRange:
     bits = None if eight_bits is None else (float(eight_bits[0]), float(eight_bits[1]))
     bent = None if calibration is None else _calibration(**calibration)
-    return ScoreRange(float(low), float(high), bits, bent, None if sound is None else float(sound))
+    levels = (None if level is None else float(level) for level in (sound, anomalous))
+    return ScoreRange(float(low), float(high), bits, bent, *levels)
 
 
 def _calibration(level: float, scale: float) -> Calibration:

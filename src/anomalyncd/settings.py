@@ -32,6 +32,11 @@ class MebinSettings:
     a part must exceed to have a region; 0 lets every part have some. Not used by the `paper` rules
     or with a `floor`."""
 
+    anomalous_share: float = 0.9
+    """Share of sound surfaces that no anomalous part needs to exceed by far: the split between
+    normal and anomalous regions does not lie above it; 1 leaves the split alone. As `sound_share`,
+    not used by the `paper` rules or with a `floor`."""
+
     def __post_init__(self) -> None:
         _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
         _require(2 <= self.n_thresholds <= 255, "n_thresholds", self.n_thresholds, "use 2..255")
@@ -48,7 +53,9 @@ class MebinSettings:
             self.floor,
             "use rules='default'",
         )
-        _require(0 <= self.sound_share <= 1, "sound_share", self.sound_share, "use 0..1")
+        for name in ("sound_share", "anomalous_share"):
+            share = getattr(self, name)
+            _require(0 <= share <= 1, name, share, "use 0..1")
 
 
 @dataclass(frozen=True)

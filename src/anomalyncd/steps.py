@@ -247,7 +247,13 @@ def count_classes(
         )
         regions, settings = found.regions, place.settings.class_number
         counted = estimate_class_number(
-            features, regions.score, regions.image, settings, place.seed, described
+            features,
+            regions.score,
+            regions.image,
+            settings,
+            place.seed,
+            described,
+            found.highest_split,
         )
     LOG.info("%s", counted)
     return counted
@@ -284,14 +290,25 @@ def learn(
     assert n_chosen is not None
     with place.stages("train"):
         discovered = discover_classes(
-            place.encoder, cache, found.regions.score, n_chosen, known, place.settings, place.seed
+            place.encoder,
+            cache,
+            found.regions.score,
+            n_chosen,
+            known,
+            place.settings,
+            place.seed,
+            found.highest_split,
         )
         _report_factor(place)
         attention = attend_all(place.encoder, cache)
         discovered = replace(discovered, attention=attention)
     with place.stages("reject"):
         rejection, judgement = fit_rejection(
-            discovered, found.regions, place.settings.rejection, place.seed
+            discovered,
+            found.regions,
+            place.settings.rejection,
+            place.seed,
+            found.highest_split,
         )
     return Learnt(found, discovered, rejection, judgement, counted)
 

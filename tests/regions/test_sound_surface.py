@@ -66,3 +66,14 @@ def test_the_level_is_a_quantile_of_normal_maps_and_can_be_switched_off() -> Non
     assert not any(free.is_sound(one) for one in normals[1:])
     assert score_range(_parts(), MebinSettings(floor=0.3)).sound is None
     assert score_range(_parts(), MebinSettings("paper")).sound is None
+
+
+def test_the_split_is_bounded_by_what_sound_surfaces_show() -> None:
+    bounds = score_range(_parts(), MebinSettings(erosion=1))
+    assert bounds.sound is not None
+    assert bounds.anomalous is not None
+    assert bounds.sound <= bounds.anomalous < bounds.high
+    share = (bounds.anomalous - bounds.low) / (bounds.high - bounds.low)
+    assert bounds.highest_split == pytest.approx(max(share, 0.02))
+    assert score_range(_parts(), MebinSettings(anomalous_share=1)).highest_split == 1
+    assert score_range(_parts(), MebinSettings("paper")).highest_split == 1

@@ -177,3 +177,17 @@ def test_published_correction_learns_no_normality(
     assert model.normality_ is None
     model.save(tmp_path / "model")
     assert AnomalyNCD.load(tmp_path / "model").normality_ is None
+
+
+def test_where_nearly_all_are_defects_the_split_is_not_among_them() -> None:
+    rng = np.random.default_rng(0)
+    looks = rng.standard_normal((60, 16)).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    looks[:, 0] += np.repeat([3.0, -3.0, 0.0], [6, 27, 27]).astype(np.float32)
+    looks[:, 1] += np.repeat([0.0, 3.0, -3.0], [6, 27, 27]).astype(np.float32)
+    looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+    scores = np.repeat([0.05, 0.4, 0.9], [6, 27, 27]).astype(np.float32)
+    _, free = fit_normality(looks, scores, seed=0)
+    _, bounded = fit_normality(looks, scores, seed=0, highest_split=0.2)
+    assert (free > 0.5).sum() == 33
+    assert (bounded > 0.5).sum() == 6

@@ -27,6 +27,8 @@ class Found:
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's connected components of each part, highest threshold first;
     (N, 0) where the masks were given."""
+    highest_split: float = 1.0
+    """Highest score of a region that may part normal from anomalous, see `ScoreRange`."""
 
     @property
     def masks_found(self) -> CodedMasks:
@@ -65,7 +67,8 @@ def regions_of_maps(
         tables.append(find_regions(index, maps[index], binarised, size, bounds, settings))
         codes.append(encode_mask(binarised.mask))
         counts.append(binarised.counts)
-    return _found(tables, codes, np.stack(counts))
+    found = _found(tables, codes, np.stack(counts))
+    return replace(found, highest_split=bounds.highest_split)
 
 
 def regions_of_masks(masks: Masks, sizes: NDArray[np.int64], settings: RegionSettings) -> Found:

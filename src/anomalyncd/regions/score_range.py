@@ -18,6 +18,9 @@ from anomalyncd.regions.calibration import (
 from anomalyncd.regions.sound_surface import sound_peak
 from anomalyncd.settings import MebinSettings
 
+_LEAST_SPLIT = 0.02
+"""A floor learnt from normal images may lie above what most of them show."""
+
 
 @dataclass(frozen=True)
 class ScoreRange:
@@ -36,6 +39,8 @@ class ScoreRange:
     sound: float | None = None
     """Score up to which a whole part is sound: with no higher score it has no region; in the unit
     of `low` and `high`. None takes every part for one that may have regions."""
+    anomalous: float | None = None
+    """Score from which on a region is anomalous, in the same unit; None does not say."""
 
     def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
         """The map in the unit of `low` and `high`, (H, W), float32."""
@@ -54,6 +59,14 @@ class ScoreRange:
     def is_sound(self, anomaly_map: NDArray[Any]) -> bool:
         """Whether nothing on a map exceeds what sound surfaces show."""
         return self.sound is not None and float(self.convert(anomaly_map).max()) <= self.sound
+
+    @property
+    def highest_split(self) -> float:
+        """Highest score, 0..1 within the range, that may part normal from anomalous."""
+        if self.anomalous is None or self.high <= self.low:
+            return 1.0
+        share = (self.anomalous - self.low) / (self.high - self.low)
+        return float(np.clip(share, _LEAST_SPLIT, 1))
 
 
 def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32]:
@@ -121,10 +134,12 @@ def score_range(
     else:
         least, level = unit(min(maxima)), unit(typical.level)
         floor = _floor_without_normals(level, least, highest, settings)
-    sound = None
+    sound = anomalous = None
     if settings.floor is None and sound_peaks:
         sound = unit(float(np.quantile(sound_peaks, settings.sound_share)))
-    return ScoreRange(floor, max(floor, highest), calibration=calibration, sound=sound)
+        if settings.anomalous_share < 1:
+            anomalous = unit(float(np.quantile(sound_peaks, settings.anomalous_share)))
+    return ScoreRange(floor, max(floor, highest), None, calibration, sound, anomalous)
 
 
 def _summary(

@@ -106,6 +106,7 @@ def _arrays(found: Found) -> dict[str, Any]:
     codes = [np.frombuffer(code, np.uint8) for code in found.masks.codes]
     return {field.name: getattr(found.regions, field.name) for field in fields(Regions)} | {
         "counts": found.counts,
+        "highest_split": np.array(found.highest_split),
         "codes": np.concatenate(codes),
         "lengths": np.array([len(code) for code in codes]),
     }
@@ -115,4 +116,5 @@ def _found(arrays: Any) -> Found:
     ends = np.cumsum(arrays["lengths"])
     codes = np.split(arrays["codes"], ends[:-1])
     regions = Regions(*(arrays[field.name] for field in fields(Regions)))
-    return Found(regions, CodedMasks(tuple(code.tobytes() for code in codes)), arrays["counts"])
+    masks = CodedMasks(tuple(code.tobytes() for code in codes))
+    return Found(regions, masks, arrays["counts"], float(arrays["highest_split"]))

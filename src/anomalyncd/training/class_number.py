@@ -74,6 +74,7 @@ def estimate_class_number(
     settings: ClassNumberSettings,
     seed: int,
     known: LabelledRegions | None = None,
+    highest_split: float = 1.0,
 ) -> ClassNumber:
     """Estimates how many classes the regions fall into (our own combination).
 
@@ -89,8 +90,9 @@ def estimate_class_number(
         settings: Bound, number of resamples, and rule.
         seed: Of everything random.
         known: Regions of the base set; None without one.
+        highest_split: See `fit_normality`.
     """
-    _, normal = fit_normality(features, scores, seed)
+    _, normal = fit_normality(features, scores, seed, highest_split)
     anomalous = normal <= 0.5
     n_normal = int(anomalous.any() and not anomalous.all())
     if not n_normal:

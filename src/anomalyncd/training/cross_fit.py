@@ -30,6 +30,7 @@ def held_out_probabilities(
     n_classes: int,
     neighbours: bool,
     seed: int,
+    highest_split: float = 1.0,
 ) -> NDArray[np.float32]:
     """Class probabilities of each region by classes that are found anew without its part.
 
@@ -44,6 +45,7 @@ def held_out_probabilities(
         n_classes: Number of classes.
         neighbours: Whether look-alikes say what is normal, see `TrainingSettings.correction`.
         seed: Of folds and starts.
+        highest_split: See `fit_normality`.
 
     Returns:
         (R, n_classes), float32.
@@ -53,7 +55,14 @@ def held_out_probabilities(
     for index in range(fold.max() + 1):
         rest, left = fold != index, fold == index
         found, new = _refitted(
-            features[rest], scores[rest], features[left], scores[left], n_classes, neighbours, seed
+            features[rest],
+            scores[rest],
+            features[left],
+            scores[left],
+            n_classes,
+            neighbours,
+            seed,
+            highest_split,
         )
         shared = np.zeros((n_classes, n_classes))
         np.add.at(shared, (assigned[rest], found.argmax(1)), 1)
@@ -98,6 +107,7 @@ def _refitted(
     n_classes: int,
     neighbours: bool,
     seed: int,
+    highest_split: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Class probabilities of regions by their own k-means centres, and those of new regions."""
     if not neighbours:
@@ -107,7 +117,7 @@ def _refitted(
             scipy.special.softmax(old / STUDENT_TEMPERATURE, axis=1),
             scipy.special.softmax(new / STUDENT_TEMPERATURE, axis=1),
         )
-    normality, normal = fit_normality(features, scores, seed)
+    normality, normal = fit_normality(features, scores, seed, highest_split)
     centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
     return (
         normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),

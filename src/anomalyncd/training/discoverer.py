@@ -54,6 +54,7 @@ def discover_classes(
     base: BaseRegions | None,
     settings: Settings,
     seed: int,
+    highest_split: float = 1.0,
 ) -> Discovered:
     """Finds the classes of novel regions (AnomalyNCD, section 3.3).
 
@@ -65,13 +66,14 @@ def discover_classes(
         base: Labelled regions, or None.
         settings: Start, correction and training.
         seed: Of everything random.
+        highest_split: See `fit_normality`.
     """
     n_base = base.n_classes if base else 0
     model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
     normal = published_weights(scores)
     neighbours = settings.training.correction == "neighbours"
     if neighbours:
-        _, normal = fit_normality(describe_all(model, cache), scores, seed)
+        _, normal = fit_normality(describe_all(model, cache), scores, seed, highest_split)
     if settings.training.start == "kmeans":
         _start_from_kmeans(model, cache, normal, n_classes, base, seed)
     novel = Samples(cache, torch.from_numpy(normal))
@@ -85,7 +87,7 @@ def discover_classes(
     features = describe_all(model, cache)
     if not neighbours:
         return Discovered(model, None, features, _softmax(_cosines(model, features)[0]))
-    normality, normal = fit_normality(features, scores, seed)
+    normality, normal = fit_normality(features, scores, seed, highest_split)
     cosines = _cosines(model, features)[0]
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovered(model, normality, features, probabilities)

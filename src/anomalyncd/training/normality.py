@@ -92,7 +92,10 @@ class Normality:
 
 
 def fit_normality(
-    features: NDArray[np.float32], scores: NDArray[np.float32], seed: int
+    features: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    seed: int,
+    highest_split: float = 1.0,
 ) -> tuple[Normality, NDArray[np.float32]]:
     """Smooths the scores of all regions, finds the threshold and the normal centres.
 
@@ -100,6 +103,8 @@ def fit_normality(
         features: Unit descriptors, (R, D).
         scores: Anomaly scores, (R,), 0..1.
         seed: Of the threshold and the centres.
+        highest_split: The threshold is not above it. Where nearly all regions are anomalous, the
+            best split parts weak defects from strong ones.
 
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
@@ -108,7 +113,7 @@ def fit_normality(
     smoothed = scores
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
-    threshold = steady_threshold(smoothed, seed)
+    threshold = min(steady_threshold(smoothed, seed), highest_split)
     if np.ptp(smoothed) < 1e-5:
         threshold = PUBLISHED_SPLIT  # Nothing to compare with.
     normal = normal_weights(smoothed, threshold)

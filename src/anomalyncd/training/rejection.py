@@ -75,7 +75,11 @@ class Rejection:
 
 
 def fit_rejection(
-    discovered: Discovered, regions: Regions, settings: RejectionSettings, seed: int
+    discovered: Discovered,
+    regions: Regions,
+    settings: RejectionSettings,
+    seed: int,
+    highest_split: float = 1.0,
 ) -> tuple[Rejection, Judgement]:
     """Learns how unlike each other known regions are, and how much a class probability is worth.
 
@@ -87,6 +91,7 @@ def fit_rejection(
         regions: The regions that they were found with.
         settings: What share of them is rejected.
         seed: Of folds and starts.
+        highest_split: See `fit_normality`.
 
     Returns:
         The rejection, and what it says of these regions, each measured without its own part.
@@ -103,6 +108,7 @@ def fit_rejection(
             probabilities.shape[1],
             discovered.normality is not None,
             seed,
+            highest_split,
         )
         temperature = fit_temperature(held_out, assigned)
     novelty, known = np.zeros(len(features), np.float32), None
