@@ -44,7 +44,8 @@ def detectors() -> list[Detector]:
             made.append(MemoryBank(view, compared, tuple("aabbcc"), place))
             made.append(MutualScoring(view, compared, (2, 2, 2), tuple("abc"), (0.05, 0.2), place))
         masked = replace(view, product=Product(random(9), random(9), 0.5))
-        made.append(MemoryBank(masked, compared, tuple("aabbcc"), None, 3))
+        allowed = tuple(random(6).abs() for _ in range(N_KINDS))
+        made.append(MemoryBank(masked, compared, tuple("aabbcc"), None, 3, allowed))
     return made
 
 
