@@ -15,7 +15,7 @@ from anomalyncd.detect.anomaly_maps import write_anomaly_maps
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer
-from anomalyncd.model.weights import load_backbone
+from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
 from anomalyncd.settings import DetectorSettings, Settings
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
@@ -52,8 +52,9 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def new_encoder(settings: Settings) -> RegionEncoder:
-    return RegionEncoder(load_backbone(), settings.encoder).set_trunk_precision(torch.bfloat16)
+def new_encoder(settings: Settings, backbone: str = DEFAULT_BACKBONE) -> RegionEncoder:
+    encoder = RegionEncoder(load_backbone(backbone), settings.encoder)
+    return encoder.set_trunk_precision(torch.bfloat16)
 
 
 def detector_backbone(settings: Settings) -> VisionTransformer:

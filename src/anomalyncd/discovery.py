@@ -191,6 +191,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             discovered.features,
             discovered.probabilities,
             learnt.judgement,
+            settings.merging.rule,
         )
         self.n_classes_ = discovered.probabilities.shape[1]
         self.labels_ = self.verdicts_.images["class"].to_numpy()
@@ -296,7 +297,15 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         judgement = self.rejection_.judge(
             features, found.regions, probabilities, settings.rejection
         )
-        return verdicts(inputs.parts, inputs.sizes, found, features, probabilities, judgement)
+        return verdicts(
+            inputs.parts,
+            inputs.sizes,
+            found,
+            features,
+            probabilities,
+            judgement,
+            settings.merging.rule,
+        )
 
     def add_normals(self, normals: PartsLike) -> Self:
         """Adds normal images to those that new parts are scored against.

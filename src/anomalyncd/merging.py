@@ -1,6 +1,6 @@
-"""From regions to images: probabilities merged by area, and how much of each class there is."""
+"""From regions to images: probabilities merged, and how much of each class there is."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -57,10 +57,50 @@ def merge_regions(
     exponent = np.sqrt(areas.astype(np.float64)) / temperatures[image_of_region]
     peak = np.full(n_images, -np.inf)
     np.maximum.at(peak, image_of_region, exponent)
-    weight = np.exp(exponent - peak[image_of_region])
-    weight /= np.bincount(image_of_region, weight, n_images)[image_of_region]
+    weights = np.exp(exponent - peak[image_of_region])
+    return _weighted_mean(probabilities, weights, image_of_region, n_images)
+
+
+def merge_regardless_of_area(
+    probabilities: NDArray[np.floating[Any]],
+    scores: NDArray[np.floating[Any]],
+    image_of_region: NDArray[np.integer[Any]],
+    n_images: int,
+    rule: Literal["mean", "score"],
+) -> NDArray[np.float64]:
+    """Merges the class probabilities of each image's regions by their scores, or all alike.
+
+    Args:
+        probabilities: Class probabilities of each region, (R, K).
+        scores: Anomaly score of each region, (R,), 0 or more.
+        image_of_region: Index of the image of each region, (R,).
+        n_images: Number of images; each has at least one region.
+        rule: `mean` gives all regions of an image the same weight, `score` one in proportion to
+            their scores; regions without any score are alike.
+
+    Returns:
+        Class probabilities of each image, (N, K); what merging by area is compared with.
+
+    Raises:
+        ValueError: An image has no region.
+    """
+    _require_regions(image_of_region, n_images)
+    weights = np.ones(len(image_of_region))
+    if rule == "score":
+        weights = np.maximum(scores.astype(np.float64), 1e-9)
+    return _weighted_mean(probabilities, weights, image_of_region, n_images)
+
+
+def _weighted_mean(
+    probabilities: NDArray[np.floating[Any]],
+    weights: NDArray[np.float64],
+    image_of_region: NDArray[np.integer[Any]],
+    n_images: int,
+) -> NDArray[np.float64]:
+    """Mean over the regions of each image, (N, K), with weights above 0."""
+    weights = weights / np.bincount(image_of_region, weights, n_images)[image_of_region]
     merged = np.zeros((n_images, probabilities.shape[1]))
-    np.add.at(merged, image_of_region, weight[:, None] * probabilities)
+    np.add.at(merged, image_of_region, weights[:, None] * probabilities)
     return merged
 
 

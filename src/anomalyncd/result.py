@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,12 @@ from numpy.typing import NDArray
 
 from anomalyncd.data.manifest import MAP
 from anomalyncd.data.parts import Parts
-from anomalyncd.merging import class_areas, merge_regions, merging_temperature
+from anomalyncd.merging import (
+    class_areas,
+    merge_regardless_of_area,
+    merge_regions,
+    merging_temperature,
+)
 from anomalyncd.regions.finding import Found
 from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.training.rejection import UNSEEN, UNSURE, Judgement
@@ -64,6 +70,7 @@ def verdicts(
     features: NDArray[np.float32],
     probabilities: NDArray[np.float32],
     judgement: Judgement | None = None,
+    rule: Literal["area", "mean", "score"] = "area",
 ) -> Verdicts:
     """Merges regions into images and writes the tables.
 
@@ -74,6 +81,7 @@ def verdicts(
         features: (R, D).
         probabilities: (R, K).
         judgement: How far they can be relied on; None leaves the columns out that say so.
+        rule: What a region weighs, see `MergingSettings`.
     """
     regions = found.regions
     n_classes = probabilities.shape[1]
@@ -81,7 +89,10 @@ def verdicts(
     temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
 
     def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return merge_regions(values, regions.area, regions.image, len(parts), temperature)
+        image, n_images = regions.image, len(parts)
+        if rule == "area":
+            return merge_regions(values, regions.area, image, n_images, temperature)
+        return merge_regardless_of_area(values, regions.score, image, n_images, rule)
 
     merged = merge(probabilities)
     assigned = probabilities.argmax(1)

@@ -13,10 +13,13 @@ def _require(condition: bool, name: str, value: object, remedy: str) -> None:
 
 @dataclass(frozen=True)
 class MebinSettings:
-    """Main element binarisation (AnomalyNCD, section 3.1)."""
+    """Main element binarisation (AnomalyNCD, section 3.1), and what it can be compared with."""
 
     rules: Literal["paper", "default"] = "default"
     """`paper`: maps in 8 bits and the range as published; `default`: floating point, safe range."""
+    binarisation: Literal["mebin", "otsu", "fixed"] = "mebin"
+    """Where a map is cut: where its region count is most stable (`mebin`), where Otsu's method
+    parts its scores, for each map anew (`otsu`), or half way up the score range (`fixed`)."""
     n_thresholds: int = 64
     """Number of thresholds `255 - 256 k / n_thresholds`, on the scale that maps the score range to
     0..255; the published step of 4 makes 64."""
@@ -39,6 +42,8 @@ class MebinSettings:
 
     def __post_init__(self) -> None:
         _require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
+        known = self.binarisation in ("mebin", "otsu", "fixed")
+        _require(known, "binarisation", self.binarisation, "use mebin, otsu or fixed")
         _require(2 <= self.n_thresholds <= 255, "n_thresholds", self.n_thresholds, "use 2..255")
         _require(self.erosion >= 1, "erosion", self.erosion, "use 1 (off) or more")
         _require(
@@ -272,9 +277,10 @@ class TrainingSettings:
 
     start: Literal["random", "kmeans"] = "kmeans"
     """Where the prototypes begin: `random` as published, or at spherical k-means centres."""
-    correction: Literal["published", "neighbours"] = "neighbours"
+    correction: Literal["published", "neighbours", "none"] = "neighbours"
     """What makes a region normal: a score below 0.5 as published, or a low score of the region and
-    of those that look like it."""
+    of those that look like it. With `none` its looks alone decide its class, and scores merely say
+    which class the k-means start calls normal; after a random start any may be."""
     n_heads: int = 4
     """Independent sets of prototypes."""
     head_choice: Literal["lowest_loss", "consensus"] = "lowest_loss"
@@ -318,12 +324,27 @@ class TrainingSettings:
         for name in ("entropy_weight", "separation_weight"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "use 0 (off) or more")
         for name, known in (
+            ("start", ("random", "kmeans")),
+            ("correction", ("published", "neighbours", "none")),
             ("head_choice", ("lowest_loss", "consensus")),
             ("trained", ("block", "prototypes")),
             ("entropy_prior", ("uniform", "start")),
         ):
             value = getattr(self, name)
             _require(value in known, name, value, f"use {' or '.join(known)}")
+
+
+@dataclass(frozen=True)
+class MergingSettings:
+    """How the regions of a part make its class (AnomalyNCD, region merging)."""
+
+    rule: Literal["area", "mean", "score"] = "area"
+    """What a region's class probabilities weigh: `area` as published, the larger the more; `mean`
+    all alike; `score` in proportion to its anomaly score."""
+
+    def __post_init__(self) -> None:
+        rules = ("area", "mean", "score")
+        _require(self.rule in rules, "rule", self.rule, "use area, mean or score")
 
 
 @dataclass(frozen=True)
@@ -382,6 +403,8 @@ class Settings:
     """How regions are shown to the backbone."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """From vectors to classes."""
+    merging: MergingSettings = field(default_factory=MergingSettings)
+    """From classes of regions to those of parts."""
     rejection: RejectionSettings = field(default_factory=RejectionSettings)
     """From classes to "unseen" and "unsure"."""
     class_number: ClassNumberSettings = field(default_factory=ClassNumberSettings)

@@ -35,7 +35,7 @@ class Binarised:
     """In the unit of the score range; infinite (255 with the `paper` rules) where no region count
     is stable."""
     n_regions: int
-    """The stable region count; 0 where there is none."""
+    """The stable region count, 0 where there is none; of other binarisations that of the mask."""
     counts: NDArray[np.int64]
     """(n_thresholds,): connected components at each threshold, highest threshold first."""
 
@@ -85,9 +85,31 @@ def threshold_at(index: int, bounds: ScoreRange, settings: MebinSettings) -> flo
     return float(int(value)) if settings.rules == "paper" else value
 
 
+def otsu_threshold(scores: NDArray[np.float32]) -> float:
+    """The threshold that parts the scores of one map into two groups as far apart as can be.
+
+    Args:
+        scores: (H, W).
+
+    Returns:
+        The threshold, one of 256 levels between the lowest and the highest score, in their unit; a
+        score is in the upper group above it. Where all are equal it is that score.
+
+    Source: Otsu, "A threshold selection method from gray-level histograms", 1979.
+    """
+    low, high = float(scores.min()), float(scores.max())
+    if high <= low:
+        return high
+    levels = np.rint((scores - low) * (255 / (high - low))).astype(np.uint8)
+    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    # Scores are rounded to levels, so what lies above a level begins half way to the next.
+    return low + (float(level) + 0.5) * (high - low) / 255
+
+
 def binarise(anomaly_map: NDArray[Any], bounds: ScoreRange, settings: MebinSettings) -> Binarised:
     """Binarises one anomaly map at the threshold where its region count is most stable.
 
+    Otsu's threshold and the fixed one, which the paper compares with, go before the same erosion.
     Erosion commutes with thresholding, so the map is eroded once, in grey levels, and every
     threshold is applied to the outcome.
 
@@ -100,9 +122,16 @@ def binarise(anomaly_map: NDArray[Any], bounds: ScoreRange, settings: MebinSetti
         Mask, threshold, region count and count sequence (AnomalyNCD, section 3.1).
     """
     box = np.ones((settings.erosion, settings.erosion), np.uint8)
-    eroded = cv2.erode(bounds.convert(anomaly_map), box)
+    scores = bounds.convert(anomaly_map)
+    eroded = cv2.erode(scores, box)
     levels = quantise(eroded, bounds.low, bounds.high, settings.n_thresholds)
     counts = count_components(levels, settings.n_thresholds)
+    if settings.binarisation != "mebin":
+        halfway = (bounds.low + bounds.high) / 2
+        threshold = halfway if settings.binarisation == "fixed" else otsu_threshold(scores)
+        mask = eroded > threshold
+        n_regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
+        return Binarised(mask, threshold, n_regions, counts)
     index, n_regions = select_threshold(counts, settings.min_interval_length)
     paper = settings.rules == "paper"
     if index is None:

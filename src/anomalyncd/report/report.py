@@ -139,8 +139,10 @@ def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
     if not run.counts.shape[1] or not len(found):
         return None
     index = int(str(found.index[len(found) // 2]))
-    least = run.record["settings"]["mebin"]["min_interval_length"]
-    chosen, _ = select_threshold(run.counts[index], least)
+    mebin = run.record["settings"]["mebin"]
+    if mebin.get("binarisation", "mebin") != "mebin":
+        return None
+    chosen, _ = select_threshold(run.counts[index], mebin["min_interval_length"])
     name = str(run.images["name"].iloc[index])
     return name, plots.count_curve(run.counts[index], chosen, f"Regions of {name}")
 

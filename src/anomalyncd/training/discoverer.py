@@ -37,7 +37,7 @@ class Discovered:
     model: RegionClassifier
     """Reduced to its best head and to the novel classes, the normal one first."""
     normality: Normality | None
-    """What makes new regions normal; None with the published correction."""
+    """What makes new regions normal; None unless look-alikes correct scores."""
     features: NDArray[np.float32]
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
@@ -76,7 +76,8 @@ def discover_classes(
         _, normal = fit_normality(describe_all(model, cache), scores, seed, highest_split)
     if settings.training.start == "kmeans":
         _start_from_kmeans(model, cache, normal, n_classes, base, seed)
-    novel = Samples(cache, torch.from_numpy(normal))
+    corrected = settings.training.correction != "none"
+    novel = Samples(cache, torch.from_numpy(normal if corrected else np.zeros_like(normal)))
     known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
     prior = None
     if settings.training.entropy_prior == "start":

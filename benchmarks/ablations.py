@@ -1,0 +1,196 @@
+"""Ablations on real parts: what NMI, ARI and F1 become when one thing is changed.
+
+The rows are those of `ablation_rows.py`. Maps are those of the default detector, made once a set.
+Tokens are read once for all seeds and all rows that need the same. Each row is written when it is
+measured, one file a set, so that an interrupted run goes on; a row is measured again when what it
+stands for, or the maps, have changed. `docs/ablations.md` is written anew from the files.
+
+    ANOMALYNCD_DATA=... python benchmarks/ablations.py [--sets mtd] [--untrained] [--page]
+"""
+
+import argparse
+import copy
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablation_page import PAGE, RESULT, page
+from ablation_rows import Row, distinct_rows, tokens_of
+from anomalyncd.data.fingerprint import fingerprint
+from anomalyncd.data.inputs import Inputs, check_inputs
+from anomalyncd.data.json_files import read_json, write_json
+from anomalyncd.data.masks import Masks
+from anomalyncd.errors import InputError
+from anomalyncd.evaluation.evaluate import LEFT_OUT
+from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_names
+from anomalyncd.evaluation.scores import cluster_scores, match_classes
+from anomalyncd.regions.finding import Found
+from anomalyncd.result import verdicts
+from anomalyncd.runtime import Stages
+from anomalyncd.settings import PRESETS
+from anomalyncd.steps import Workplace, find_and_read, fit_objects, score_parts
+from anomalyncd.training.base_cache import read_base
+from anomalyncd.training.discoverer import BaseRegions, discover_classes
+from anomalyncd.training.trunk_cache import TrunkCache
+from common import (
+    FOLDERS,
+    RESULTS,
+    built_in_maps,
+    detector_backbone,
+    keep_no_tokens,
+    machine,
+    new_encoder,
+    real_data,
+)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What several rows share."""
+
+    place: Workplace
+    found: Found
+    cache: TrunkCache
+    base: BaseRegions | None
+
+
+def read(row: Row, inputs: Inputs, source: Path, work: Path) -> Tokens:
+    """Regions and tokens for a row and for all that need the same."""
+    settings = row.settings
+    if row.masks:
+        marked = Masks.from_folder(source / "ground_truth", inputs.parts)
+        inputs = replace(inputs, masks=marked)
+    place = Workplace(new_encoder(settings, row.backbone), settings, 0, work, Stages())
+    objects = fit_objects(place, inputs).masks
+    found, cache = find_and_read(place, inputs, score_parts(place, inputs), objects)
+    base = None
+    if row.base is not None:
+        known = check_inputs(source, maps=inputs.maps, base=real_data() / row.base).base
+        assert known is not None
+        with place.stages("base"):
+            base = read_base(known, place.encoder, settings, 0, work / "base")
+    return Tokens(place, found, cache, base)
+
+
+def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, Any]:
+    """Scores of a row over seeds, with the seconds that all of them took."""
+    labels = np.array(labels_from_names(inputs.parts.names))
+    counted = ~np.isin(labels, LEFT_OUT)
+    n_classes = len(set(labels[counted]))
+    scores, stages = [], Stages()
+    for seed in range(seeds):
+        encoder = copy.deepcopy(tokens.place.encoder)
+        with stages("train"):
+            classes = discover_classes(
+                encoder,
+                tokens.cache,
+                tokens.found.regions.score,
+                n_classes,
+                tokens.base,
+                row.settings,
+                seed,
+            )
+        tables = verdicts(
+            inputs.parts,
+            inputs.sizes,
+            tokens.found,
+            classes.features,
+            classes.probabilities,
+            rule=row.settings.merging.rule,
+        )
+        found = tables.images["class"].to_numpy()[counted]
+        score = cluster_scores(labels[counted], found)
+        scores.append((score.nmi, score.ari, score.f1, normal_recall(labels[counted], found)))
+    means, spreads = np.mean(scores, 0), np.std(scores, 0)
+    names = ("nmi", "ari", "f1", "normal_recall")
+    return {
+        "settings": row.digest,
+        "n_regions": len(tokens.found.regions),
+        **{
+            name: {"mean": round(float(mean), 3), "std": round(float(spread), 3)}
+            for name, mean, spread in zip(names, means, spreads, strict=True)
+        },
+        "seconds": dict(tokens.place.stages.seconds) | dict(stages.seconds),
+    }
+
+
+def normal_recall(labels: NDArray[np.str_], found: NDArray[np.int64]) -> float:
+    """Share of the normal parts whose class is the one that is matched with the normal one."""
+    normal = np.array([label.lower() in NORMAL_LABELS for label in labels])
+    matched = match_classes(labels, found)
+    hit = [matched.get(one) == label for one, label in zip(found, labels, strict=True)]
+    return float(np.mean(np.array(hit)[normal]))
+
+
+def measured_before(path: Path, header: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    """Results that still hold, by the name of the row."""
+    with suppress(InputError):
+        before = read_json(path, "result")
+        same = all(before.get(name) == header[name] for name in ("set", "n_seeds", "maps_digest"))
+        digests = {row.name: row.digest for row in rows}
+        kept = before["rows"].items() if same else ()
+        return {name: row for name, row in kept if row["settings"] == digests.get(name)}
+    return {}
+
+
+def run_set(name: str, options: argparse.Namespace, work: Path) -> None:
+    """Measures what is missing of a set, row by row."""
+    source, path = real_data() / FOLDERS[name], options.out / RESULT.format(name)
+    if options.maps is None:
+        inputs, detector = check_inputs(source), PRESETS["default"]
+        vit = detector_backbone(detector)
+        maps, _ = built_in_maps(vit, inputs, detector.detector, 0, work / "maps", Stages())
+        inputs = replace(inputs, maps=maps)
+    else:
+        inputs = check_inputs(source, maps=options.maps / f"{name}_zero_shot")
+    assert inputs.maps is not None
+    digest = fingerprint(np.asarray(one, np.float16) for one in inputs.maps)[:12]
+    header = {"set": name, "n_seeds": options.seeds, "maps": "zero_shot", "maps_digest": digest}
+    rows = distinct_rows()
+    results = measured_before(path, header, rows)
+    held, tokens = None, None
+    for row in rows:
+        skipped = options.untrained and row.settings.training.epochs > 0
+        if skipped or row.name in results:
+            continue
+        try:
+            if held != tokens_of(row):
+                held, tokens = None, None  # Before more is read, what is not needed is let go.
+                tokens = read(row, inputs, source, work)
+                held = tokens_of(row)
+            assert tokens is not None
+            results[row.name] = measure(row, inputs, tokens, options.seeds)
+        except InputError as error:
+            print(f"{name}: {row.name}: left out: {error}", flush=True)
+            continue
+        write_json(path, {**header, **machine(), "rows": results})
+        print(f"{name}: {row.name}: {results[row.name]}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", nargs="*", default=list(FOLDERS), choices=list(FOLDERS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--maps", type=Path, help="ready-made maps, a folder SET_zero_shot a set")
+    parser.add_argument("--untrained", action="store_true", help="leave out rows that train")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--page", action="store_true", help="only write docs/ablations.md anew")
+    options = parser.parse_args()
+    if not options.page:
+        keep_no_tokens()
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in options.sets:
+            with tempfile.TemporaryDirectory() as work:
+                run_set(name, options, Path(work))
+    if options.out == RESULTS:
+        PAGE.write_text(page(RESULTS), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()
