@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anomalyncd.merging import class_areas, merge_regions, merging_temperature
+from anomalyncd.merging import (
+    class_areas,
+    merge_regardless_of_area,
+    merge_regions,
+    merging_temperature,
+)
 
 GOLDEN = json.loads(
     (Path(__file__).parent / "golden" / "metrics_and_merging.json").read_text("utf-8")
@@ -89,6 +94,18 @@ def test_huge_areas_and_empty_masks_stay_finite() -> None:
 def test_image_without_a_region_is_refused() -> None:
     with pytest.raises(ValueError, match=r"image 1 has no region \(2 of 4 have none\)"):
         merge_regions(np.eye(2), np.array([1, 1]), np.array([0, 2]), 4, 50)
+
+
+def test_merging_regardless_of_area() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.2, 0.8], [0.6, 0.4], [0.0, 1.0]])
+    image = np.array([1, 1, 0, 2, 2])
+    scores = np.array([0.9, 0.3, 0.5, 0.0, 0.0], np.float32)
+    mean = merge_regardless_of_area(probabilities, scores, image, 3, "mean")
+    np.testing.assert_allclose(mean, [[0.2, 0.8], [0.5, 0.5], [0.3, 0.7]])
+    by_score = merge_regardless_of_area(probabilities, scores, image, 3, "score")
+    np.testing.assert_allclose(by_score, [[0.2, 0.8], [0.75, 0.25], [0.3, 0.7]], rtol=1e-6)
+    with pytest.raises(ValueError, match="image 3 has no region"):
+        merge_regardless_of_area(probabilities, scores, image, 4, "mean")
 
 
 def test_temperature_is_between_those_of_the_paper() -> None:

@@ -1,14 +1,20 @@
 """What the regions of a part say together."""
 
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from anomalyncd import UNSEEN, UNSURE, Parts
+from anomalyncd import UNSEEN, UNSURE, AnomalyNCD, Parts, Verdicts
 from anomalyncd.regions.finding import Found
 from anomalyncd.regions.masks import CodedMasks
 from anomalyncd.regions.table import Regions
-from anomalyncd.result import Verdicts, verdicts
+from anomalyncd.result import verdicts
+from anomalyncd.settings import MergingSettings
 from anomalyncd.training.rejection import Judgement
+from conftest import QUICK, SIZE, damage, picture
 
 SIDE = 64
 
@@ -73,3 +79,23 @@ def test_confidence_is_that_of_the_class_and_unseen_is_not_unsure() -> None:
     assert tables.images["confidence"].to_numpy() == pytest.approx([0.45, 0.7, 0.4])
     assert tables.images["unsure"].tolist() == [True, False, False]
     assert tables.decisions().tolist() == [UNSURE, 2, UNSEEN]
+
+
+@pytest.mark.parametrize("rule", ["mean", "score"])
+def test_parts_follow_the_rule_of_merging(tiny: Path, rule: Literal["mean", "score"]) -> None:
+    names = [("good", "line", "spot")[seed % 3] for seed in range(9)]
+    parts = [picture(name, seed) for seed, name in enumerate(names)]
+    maps = [damage(name, seed).astype(np.float32) for seed, name in enumerate(names)]
+    for scores in maps[1::2]:
+        scores[SIZE[0] - 14 :, SIZE[1] - 14 :] = 0.7  # A second region, far from the first.
+    preset = replace(QUICK, merging=MergingSettings(rule))
+    model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=preset).fit(parts, maps=maps)
+    for tables in (model.verdicts_, model.inspect(parts, maps=maps)):
+        regions = tables.regions
+        assert (tables.images["n_regions"] > 1).any()
+        weights = regions["score"].clip(lower=1e-9) if rule == "score" else np.ones(len(regions))
+        for index in range(3):
+            weighed = (regions[f"p_{index}"] * weights).groupby(regions["name"]).sum()
+            expected = weighed / regions.assign(weight=weights).groupby("name")["weight"].sum()
+            found = tables.images.set_index("name")[f"p_{index}"]
+            np.testing.assert_allclose(found, expected[found.index], atol=1e-5)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STAGES = (
     *("Detector", "Mebin", "Region", "Object", "Encoder", "View"),
-    *("Training", "Rejection", "ClassNumber", ""),
+    *("Training", "Merging", "Rejection", "ClassNumber", ""),
 )
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",

@@ -191,7 +191,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             discovered.features,
             discovered.probabilities,
             learnt.judgement,
-            settings.merging.rule,
+            self.settings().merging.rule,
         )
         self.n_classes_ = discovered.probabilities.shape[1]
         self.labels_ = self.verdicts_.images["class"].to_numpy()

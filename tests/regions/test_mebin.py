@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from anomalyncd.regions.mebin import binarise, binarise_all, select_threshold, threshold_at
+from anomalyncd.regions.mebin import (
+    binarise,
+    binarise_all,
+    otsu_threshold,
+    select_threshold,
+    threshold_at,
+)
 from anomalyncd.regions.score_range import ScoreRange, score_range
 from anomalyncd.settings import MebinSettings
 
@@ -132,6 +138,44 @@ def test_maps_without_contrast_have_no_region(rules):
             assert result.n_regions == 0
             assert not result.mask.any()
             assert result.threshold == (255 if rules == "paper" else np.inf)
+
+
+def test_otsu_parts_two_groups_where_their_spread_is_least():
+    rng = np.random.default_rng(0)
+    scores = np.concatenate([rng.normal(2, 0.1, 900), rng.normal(5, 0.3, 124)]).astype(np.float32)
+
+    def spread(threshold):
+        sides = scores[scores > threshold], scores[scores <= threshold]
+        return sum(len(side) * side.var() for side in sides)
+
+    least = min(spread(t) for t in np.linspace(scores.min(), scores.max(), 500, endpoint=False))
+    threshold = otsu_threshold(scores.reshape(32, 32))
+    assert spread(threshold) <= 1.01 * least
+    assert otsu_threshold(10 * scores.reshape(32, 32) - 7) == pytest.approx(10 * threshold - 7)
+    assert otsu_threshold(np.full((4, 4), 0.3, np.float32)) == np.float32(0.3)
+
+
+@pytest.mark.parametrize("rules", ["paper", "default"])
+def test_each_binarisation_cuts_where_it_says(rules):
+    maps = [_blobs(seed=3), _blobs((0.35, 30, 60, 8)), _blobs((1.0, 60, 30, 9), (0.9, 20, 70, 7))]
+    cut = {}
+    for name in ("mebin", "otsu", "fixed"):
+        settings = MebinSettings(rules, binarisation=name)
+        bounds = score_range(maps, settings)
+        cut[name] = list(binarise_all(maps, bounds, settings, 1))
+        for scores, result in zip(maps, cut[name], strict=True):
+            eroded = ndimage.grey_erosion(bounds.convert(scores), (6, 6))[3:-3, 3:-3]
+            if name != "mebin":
+                assert np.array_equal(result.mask[3:-3, 3:-3], eroded > result.threshold)
+                assert result.n_regions == ndimage.label(result.mask, np.ones((3, 3)))[1]
+    middle = (bounds.low + bounds.high) / 2
+    assert {result.threshold for result in cut["fixed"]} == {middle}
+    assert [result.n_regions for result in cut["fixed"]] == [0, 0, 2]
+    assert len({result.threshold for result in cut["otsu"]}) == 3
+    assert cut["otsu"][0].mask.any()  # A map without an anomaly is parted as well.
+    assert cut["otsu"][1].mask[30, 60]
+    for one, other in zip(cut["mebin"], cut["otsu"], strict=True):
+        assert np.array_equal(one.counts, other.counts)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 2), (5, 300)])

@@ -67,6 +67,17 @@ def test_run_of_a_version_that_did_not_judge_is_shown(run: Path, tmp_path: Path)
     assert "unlike all others" not in page_of(old).words
 
 
+def test_only_mebin_shows_how_its_threshold_is_found(run: Path, tmp_path: Path) -> None:
+    assert "Regions at each threshold" in page_of(run).words
+    other = tmp_path / "run"
+    shutil.copytree(run, other)
+    text = (other / "run.json").read_text(encoding="utf-8")
+    assert '"binarisation": "mebin"' in text
+    changed = text.replace('"binarisation": "mebin"', '"binarisation": "otsu"')
+    (other / "run.json").write_text(changed, encoding="utf-8")
+    assert "Regions at each threshold" not in page_of(other).words
+
+
 def test_point_chosen_is_shown(run: Path) -> None:
     write_point(OperatingPoint(0.25, 0.01, None), run)
     words = page_of(run).words

@@ -169,10 +169,11 @@ def test_saved_normality_judges_the_same(tiny: Path, parts_folder: Path, tmp_pat
     assert np.array_equal(after.inspect(new).probabilities, model.inspect(new).probabilities)
 
 
-def test_published_correction_learns_no_normality(
-    tiny: Path, parts_folder: Path, tmp_path: Path
+@pytest.mark.parametrize("correction", ["published", "none"])
+def test_normality_is_learnt_from_look_alikes_alone(
+    tiny: Path, parts_folder: Path, tmp_path: Path, correction: str
 ) -> None:
-    preset = replace(QUICK, training=replace(QUICK.training, correction="published"))
+    preset = replace(QUICK, training=replace(QUICK.training, correction=correction))
     model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=preset).fit(parts_folder)
     assert model.normality_ is None
     model.save(tmp_path / "model")
