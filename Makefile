@@ -45,6 +45,8 @@ bench: install
 	$(BIN)/python benchmarks/maps.py --growth
 	$(BIN)/python benchmarks/unseen.py
 	$(BIN)/python benchmarks/unseen.py --masks --sets bottle pill
+	$(BIN)/python benchmarks/ablations.py --untrained
+	$(BIN)/python benchmarks/ablations.py --sets bottle pill
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs
