@@ -95,6 +95,7 @@ def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, A
                 tokens.base,
                 row.settings,
                 seed,
+                tokens.found.highest_split,
             )
         tables = verdicts(
             inputs.parts,

@@ -15,7 +15,9 @@ PAGES = sorted(DOCS.rglob("*.md"))
 
 def test_reference_lists_every_public_name() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
-    listed = {path.rsplit(".", 1)[1] for path in re.findall(r"^::: (\S+)$", pages, re.MULTILINE)}
+    objects = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    # What a page says of a whole module is no name that is imported from the package.
+    listed = {path.rsplit(".", 1)[1] for path in objects if ".rivals." not in path}
     assert listed == set(anomalyncd.__all__) - {"__version__"}
 
 

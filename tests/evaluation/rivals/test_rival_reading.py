@@ -77,7 +77,7 @@ def test_views_are_of_whole_images_without_guidance(
     vit, parts = load_backbone("tiny", tiny), _parts()
     views = read_views(vit, parts, base, QUICK.views, 0, tmp_path)
     assert views.cache.tokens.shape[:2] == (3, 1 + QUICK.views.n_views)
-    assert not views.cache.bias.any()
+    assert not views.cache.shares[:, :, 0].any()
     squeezed = resize(parts.image(0), QUICK.views.load_size, QUICK.views.load_size)
     margin = (QUICK.views.load_size - QUICK.views.size) // 2
     window = squeezed[margin:-margin, margin:-margin]
