@@ -15,10 +15,10 @@ from anomalyncd.cli import app
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer, VitConfig
 from anomalyncd.model.weights import BACKBONES, WEIGHTS_VARIABLE, load_backbone
-from anomalyncd.proto import PROTO_PRESETS
 from anomalyncd.regions.reading import Crop
 from anomalyncd.settings import (
     PRESETS,
+    PROTO_PRESETS,
     DetectorSettings,
     EncoderSettings,
     Settings,

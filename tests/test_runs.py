@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from anomalyncd import AnomalyNCD, InputError, steps
+from anomalyncd import AnomalyNCD, InputError, learning, steps
 from anomalyncd.data.parts import Parts
 from anomalyncd.detect import anomaly_maps
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
@@ -151,16 +151,16 @@ def test_run_that_failed_in_training_goes_on_after_its_tokens(
 ) -> None:
     views = replace(QUICK.views, memory_limit_gb=0 if mapped else 4)
     estimator.set_params(preset=replace(QUICK, views=views))
-    run, train, fill = tmp_path / "run", steps.discover_classes, steps.fill_cache
+    run, train, fill = tmp_path / "run", learning.discover_classes, steps.fill_cache
 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(steps, "discover_classes", fail)
+    monkeypatch.setattr(learning, "discover_classes", fail)
     with pytest.raises(MemoryError):
         discover_run(estimator, parts_folder, run)
     assert (run / "tokens.bin").is_file() == mapped
-    monkeypatch.setattr(steps, "discover_classes", train)
+    monkeypatch.setattr(learning, "discover_classes", train)
     monkeypatch.setattr(steps, "fill_cache", fail)
     discover_run(estimator, parts_folder, run)
     resumed = estimator.verdicts_.probabilities

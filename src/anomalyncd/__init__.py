@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
     from anomalyncd.discovery import ProtoAnomalyNCD as ProtoAnomalyNCD
     from anomalyncd.errors import InputError as InputError
-    from anomalyncd.proto import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.result import Verdicts as Verdicts
+    from anomalyncd.settings import PROTO_PRESETS as PROTO_PRESETS
     from anomalyncd.training.class_number import ClassNumber as ClassNumber
     from anomalyncd.training.rejection import UNSEEN as UNSEEN
     from anomalyncd.training.rejection import UNSURE as UNSURE
@@ -25,7 +25,7 @@ _STAGES = (
 )
 _HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
     "PRESETS": "settings",
-    "PROTO_PRESETS": "proto",
+    "PROTO_PRESETS": "settings",
     "UNSEEN": "training.rejection",
     "UNSURE": "training.rejection",
     "AnomalyNCD": "discovery",

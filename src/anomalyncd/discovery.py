@@ -27,6 +27,7 @@ from anomalyncd.detect.object_masks import ObjectSummary
 from anomalyncd.detect.object_prior import ObjectPrior
 from anomalyncd.errors import InputError
 from anomalyncd.estimate import estimate
+from anomalyncd.learning import estimate_classes, learn
 from anomalyncd.logs import LOG
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
@@ -38,20 +39,17 @@ from anomalyncd.preconditions import (
     require_objects,
     require_same_kind,
 )
-from anomalyncd.proto import PROTO_PRESETS
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
 from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
-from anomalyncd.settings import PRESETS, Settings, resolve_settings
+from anomalyncd.settings import PRESETS, PROTO_PRESETS, Settings, resolve_settings
 from anomalyncd.steps import (
     Objects,
     Scored,
     Workplace,
-    estimate_classes,
     find_objects,
     find_regions,
     fit_objects,
-    learn,
     make_maps,
     read_regions,
     score_parts,

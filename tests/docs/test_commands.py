@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from anomalyncd import cli, proto, settings
+from anomalyncd import cli, settings
 from anomalyncd.model.weights import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
 from conftest import QUICK, TINY, damage, picture
 
@@ -85,7 +85,7 @@ def workplace(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     quick = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=1))
     for preset in ("default", "paper"):
         monkeypatch.setitem(settings.PRESETS, preset, quick)
-        monkeypatch.setitem(proto.PROTO_PRESETS, preset, quick)
+        monkeypatch.setitem(settings.PROTO_PRESETS, preset, quick)
     place = tmp_path / "place"
     make_inputs(place)
     (place / "weights").mkdir()
