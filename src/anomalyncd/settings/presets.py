@@ -76,6 +76,7 @@ _DEFAULT, _PAPER = PRESETS["default"], PRESETS["paper"]
 PROTO_PRESETS = {
     "default": replace(
         _DEFAULT,
+        objects=ObjectSettings(),
         training=replace(_DEFAULT.training, head_choice="consensus", n_heads=10),
     ),
     "paper": replace(
@@ -93,7 +94,7 @@ PROTO_PRESETS = {
     ),
 }
 """`paper`: ProtoAnomalyNCD as far as it is known, our own definition for the rest; `default`: that
-of `AnomalyNCD` with a consensus of ten starts."""
+of `AnomalyNCD` with an object prior and a consensus of ten starts."""
 
 
 def resolve_settings(preset: str | Settings, presets: dict[str, Settings]) -> Settings:
