@@ -14,3 +14,6 @@ def test_ticks_are_few_round_and_inside(low: float, high: float) -> None:
 
 def test_counts_have_whole_ticks() -> None:
     assert round_ticks(0, 1, whole=True) == [0, 1]
+    for high in range(2, 60):
+        assert all(tick == round(tick) for tick in round_ticks(0, high, whole=True))
+    assert round_ticks(0, 10) == [0.0, 2.5, 5.0, 7.5, 10.0]

@@ -123,10 +123,11 @@ def _legend_places(count: int) -> list[tuple[int, int]]:
 
 
 def round_ticks(low: float, high: float, whole: bool = False) -> list[float]:
-    """About five round numbers between two."""
+    """About five round numbers between two, whole ones if asked for."""
     raw = max((high - low) / 4, 1.0 if whole else 1e-9)
     power = 10 ** np.floor(np.log10(raw))
-    step = float(power * next(f for f in (1, 2, 2.5, 5, 10) if f * power >= raw * (1 - 1e-9)))
+    factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
+    step = float(power * next(f for f in factors if f * power >= raw * (1 - 1e-9)))
     first = np.ceil(low / step - 1e-9) * step
     return [round(float(v), 10) + 0.0 for v in np.arange(first, high + step * 1e-6, step)]
 

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.report.axes import WIDTH, Plot, as_svg, shorten
+from anomalyncd.report.axes import WIDTH, Plot, as_svg, round_ticks, shorten
 
 N_COLOURS = 9
 """Colours of classes, the normal one's first; further classes take them again."""
@@ -193,6 +193,7 @@ def curves(
     points = np.array([point for _, _, line in lines for point in line])
     x_range = (float(points[:, 0].min()), float(max(points[:, 0].max(), points[:, 0].min() + 1e-9)))
     plot = Plot(x_range, (0, max(float(points[:, 1].max()), 1e-9)), x_label, y_label, height=250)
+    plot.x_ticks = round_ticks(*x_range, whole=not (points[:, 0] % 1).any())
     plot.x_names = list(x_names)
     if band:
         plot.box(*band, *plot.y_range, "band")
