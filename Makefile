@@ -9,7 +9,7 @@ endif
 EXTRAS := dev
 TESTS := tests
 
-.PHONY: install demo test test-anomalib check bench docs figures
+.PHONY: install demo test test-anomalib check bench results docs figures
 
 install: $(VENV)/installed
 
@@ -47,6 +47,10 @@ bench: install
 	$(BIN)/python benchmarks/unseen.py --masks --sets bottle pill
 	$(BIN)/python benchmarks/ablations.py --untrained
 	$(BIN)/python benchmarks/ablations.py --sets bottle pill
+
+# From the results that are committed; `anomalyncd bench` makes these.
+results: install
+	$(BIN)/python benchmarks/results_page.py
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from anomalyncd.cli_bench import bench
 from anomalyncd.cli_data import data
 from anomalyncd.cli_errors import Commands
 from anomalyncd.cli_estimate import estimate
@@ -184,7 +185,7 @@ def evaluate(
         say(f"left out: {count} in {name}")
 
 
-for tool in (maps, weights, demo):
+for tool in (maps, bench, weights, demo):
     app.command()(tool)
 
 

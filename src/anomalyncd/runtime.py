@@ -3,7 +3,8 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
@@ -47,11 +48,18 @@ class Stages:
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 2)
-        self.peak_memory_mb[name] = round(_peak_memory_mb())
+        self.peak_memory_mb[name] = round(peak_memory_mb())
         LOG.info("%s: %.1f s", name, self.seconds[name])
 
 
-def _peak_memory_mb() -> float:
+def forget_peak_memory() -> None:
+    """Lets `peak_memory_mb` begin anew, where the system can: on Linux."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_mb() -> float:
+    """Most memory that the process has held at once, in MB."""
     if sys.platform == "win32":
         return 0.0  # Windows does not tell without a further dependency.
     import resource

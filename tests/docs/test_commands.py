@@ -65,6 +65,8 @@ def make_inputs(folder: Path) -> None:
             write(folder / "masks", f"{name}_mask", marked)
             write(folder / "base/ground_truth", f"{name}_mask", damage(kind, 50 + seed))
     (folder / "parts.csv").write_text("\n".join(rows), encoding="utf-8")
+    table = "sets: {photos: photos}\nseeds: 1\nmethods: [kmeans, anomalyncd]\n"
+    (folder / "table.yaml").write_text(table, encoding="utf-8")
     product = np.pad(np.ones((52, 76), bool), 10)
     Image.fromarray(product).save(folder / "product.png")
     for seed in range(20, 24):

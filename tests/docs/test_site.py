@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import anomalyncd
+from anomalyncd.evaluation.bench.writing import results_page
 from anomalyncd.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,12 @@ def test_navigation_holds_every_page() -> None:
 def test_pages_link_to_files_that_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_results_are_those_of_the_committed_benchmarks() -> None:
+    folders = sorted(path.parent for path in ROOT.glob("benchmarks/results/bench/*/plan.json"))
+    assert folders
+    assert (DOCS / "results.md").read_text(encoding="utf-8") == results_page(folders)
 
 
 def test_figures_are_small_and_used() -> None:

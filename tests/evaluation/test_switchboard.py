@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from anomalyncd import PRESETS, InputError, Settings
+from anomalyncd.evaluation.rivals.simgcd import SimGCD
 from anomalyncd.evaluation.switchboard import changed
 
 
@@ -92,3 +93,9 @@ def test_unknown_names_are_refused_with_what_is_near(name: str, hint: str) -> No
 def test_values_that_cannot_be_used_are_refused(name: str, value: object, remedy: str) -> None:
     with pytest.raises(InputError, match=f"{name.partition('.')[2]}=.*{remedy}"):
         changed(Settings(), {name: value})
+
+
+def test_dataclasses_without_stages_are_changed_alike() -> None:
+    assert changed(SimGCD(), {"epochs": 3}) == SimGCD(3)
+    with pytest.raises(InputError, match=r"setting 'epoch' is not known; did you mean epochs\?"):
+        changed(SimGCD(), {"epoch": 3})

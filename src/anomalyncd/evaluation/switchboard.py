@@ -1,16 +1,17 @@
 """One switchboard for all that a comparison may vary: settings by their dotted names."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from anomalyncd.errors import InputError
-from anomalyncd.settings import Settings
+
+Changed = TypeVar("Changed")
 
 
-def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+def changed(settings: Changed, changes: Mapping[str, Any]) -> Changed:
     """Settings with some of them changed.
 
     Examples:
@@ -18,7 +19,8 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         'none'
 
     Args:
-        settings: What the changes start from.
+        settings: What the changes start from: `Settings`, or another dataclass, whose fields have
+            no stage before their names.
         changes: New values by stage and name, such as `{"training.correction": "none"}`; a list,
             which is what YAML has, stands for a tuple.
 
@@ -33,31 +35,36 @@ def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         value = _with_tuples(value)
         if not _fits(value, kind):
             raise InputError(f"setting {name}={value!r} cannot be used; use {_in_words(kind)}")
-        stage, _, short = name.partition(".")
+        stage, _, short = name.rpartition(".")
         by_stage.setdefault(stage, {})[short] = value
-    stages = {
-        stage: replace(getattr(settings, stage), **values) for stage, values in by_stage.items()
-    }
-    return replace(settings, **stages)
+    values = by_stage.pop("", {})
+    for stage, of_stage in by_stage.items():
+        values[stage] = replace(getattr(settings, stage), **of_stage)
+    return replace(settings, **values)  # type: ignore[type-var]
 
 
-def _kinds(settings: Settings) -> dict[str, Any]:
+def _kinds(settings: Any) -> dict[str, Any]:
     """Type of each setting by its dotted name."""
-    return {
-        f"{stage.name}.{name}": kind
-        for stage in fields(settings)
-        for name, kind in get_type_hints(type(getattr(settings, stage.name))).items()
-    }
+    kinds: dict[str, Any] = {}
+    hints = get_type_hints(type(settings))
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if is_dataclass(value):
+            kinds |= {f"{one.name}.{name}": kind for name, kind in _kinds(value).items()}
+        else:
+            kinds[one.name] = hints[one.name]
+    return kinds
 
 
-def _remedy(settings: Settings, name: str) -> str:
+def _remedy(settings: Any, name: str) -> str:
     known = list(_kinds(settings))
-    same = [one for one in known if one.partition(".")[2] == name]
+    same = [one for one in known if one.rpartition(".")[2] == name]
     close = same or get_close_matches(name, known, n=2)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    stages = ", ".join(stage.name for stage in fields(settings))
-    return f"use STAGE.NAME, with one of the stages {stages}"
+    names = ", ".join(one.name for one in fields(settings)) or "none, it has no settings"
+    staged = any("." in one for one in known)
+    return f"use STAGE.NAME, with one of the stages {names}" if staged else f"use {names}"
 
 
 def _with_tuples(value: Any) -> Any:
