@@ -151,12 +151,12 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
         ("plates: plates", "plates: plats", "plats' does not exist"),
         ("plates: plates", "plates: plates/test/good", "cannot be scored"),
         ("- kmeans", "- kmeens", "method 'kmeens' is not known"),
-        ("training.epochs", "training.epoch", "use epochs"),
+        ("training.epochs", "training.epoch", "did you mean epochs"),
         ("backbone: tiny", "backbone: huge", "backbone 'huge' is not known"),
         ("masks]", "{name: mine, maps: nowhere}]", "nowhere' does not exist"),
         ("seeds: 1", "seeds: [-1]", "seed -1 cannot be used"),
         ("plates: plates", "plates: {folder: plates, published: all}", "use one of MVTec AD"),
-        ("seeds: 1", "seeds: 1\ndetector: {layer: 1}", "use layers"),
+        ("seeds: 1", "seeds: 1\ndetector: {layer: 1}", "did you mean layers"),
     ],
 )
 def test_what_cannot_be_used_is_said_before_anything_is_made(

@@ -87,7 +87,7 @@ def test_what_cannot_be_used_is_said_in_one_line(
             MethodEntry("proto", "proto", None, {"detector.layers": [3]}),
             "changes the detector; all methods share it",
         ),
-        (MethodEntry("simgcd", "simgcd", None, {"epoch": 3}), "use epochs"),
+        (MethodEntry("simgcd", "simgcd", None, {"epoch": 3}), "did you mean epochs"),
     ],
 )
 def test_methods_that_cannot_be_used(entry: MethodEntry, said: str) -> None:
