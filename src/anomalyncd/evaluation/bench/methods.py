@@ -12,6 +12,8 @@ from anomalyncd.evaluation.rivals.inputs import Rival
 from anomalyncd.evaluation.rivals.registry import RIVALS
 from anomalyncd.settings import PRESETS, Settings, resolve_settings
 
+VIEWS = PRESETS["default"].views
+"""Views of whole images that trained rivals see."""
 _STAGES = ("mebin", "regions", "objects", "encoder", "views", "training")
 """Stages of one of our estimators that run in a benchmark; maps are made for all methods."""
 
@@ -77,7 +79,3 @@ def resolve_method(entry: MethodEntry, with_base: bool) -> Method:
         raise InputError(f"{where} has a preset; only {' and '.join(ESTIMATORS)} have presets")
     rival = changed(RIVALS[entry.method], entry.settings, f"{where}, setting")
     return Method(entry.name, rival, None)
-
-
-VIEWS = PRESETS["default"].views
-"""Views of whole images that trained rivals see."""
