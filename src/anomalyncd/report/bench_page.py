@@ -7,6 +7,7 @@ from pathlib import Path
 from anomalyncd import __version__
 from anomalyncd.data.files import write_atomically
 from anomalyncd.evaluation.bench.bootstrap import SCORES
+from anomalyncd.evaluation.bench.differences import differences
 from anomalyncd.evaluation.bench.published_tables import published_tables
 from anomalyncd.evaluation.bench.table_file import file_name
 from anomalyncd.evaluation.bench.tables import (
@@ -14,7 +15,6 @@ from anomalyncd.evaluation.bench.tables import (
     TEXT_COLUMNS,
     Results,
     Table,
-    differences,
     map_table,
     mean_tables,
     score_tables,

@@ -151,7 +151,7 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
         ("plates: plates", "plates: plats", "plats' does not exist"),
         ("plates: plates", "plates: plates/test/good", "cannot be scored"),
         ("- kmeans", "- kmeens", "method 'kmeens' is not known"),
-        ("training.epochs", "training.epoch", "did you mean epochs"),
+        ("training.epochs", "training.epoch", "did you mean training.epochs"),
         ("backbone: tiny", "backbone: huge", "backbone 'huge' is not known"),
         ("masks]", "{name: mine, maps: nowhere}]", "nowhere' does not exist"),
         ("seeds: 1", "seeds: [-1]", "seed -1 cannot be used"),

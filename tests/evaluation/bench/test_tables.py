@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from anomalyncd.evaluation.bench.cells import Cell, MapsJob, Plan, as_text, write_result
+from anomalyncd.evaluation.bench.differences import differences
 from anomalyncd.evaluation.bench.published_tables import published_tables
 from anomalyncd.evaluation.bench.tables import (
     Results,
-    differences,
     map_table,
     mean_tables,
     score_tables,

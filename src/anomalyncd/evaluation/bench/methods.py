@@ -12,6 +12,8 @@ from anomalyncd.evaluation.rivals.registry import RIVALS
 from anomalyncd.evaluation.switchboard import Changed, changed
 from anomalyncd.settings import PRESETS, Settings, resolve_settings
 
+VIEWS = PRESETS["default"].views
+"""Views of whole images that trained rivals see."""
 _STAGES = ("mebin", "regions", "objects", "encoder", "views", "training", "merging")
 """Stages of one of our estimators that run in a benchmark; maps are made for all methods."""
 
@@ -84,7 +86,3 @@ def _changed(before: Changed, entry: MethodEntry) -> Changed:
         return changed(before, entry.settings)
     except InputError as error:
         raise InputError(f"method '{entry.name}': {error}") from error
-
-
-VIEWS = PRESETS["default"].views
-"""Views of whole images that trained rivals see."""

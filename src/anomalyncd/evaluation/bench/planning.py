@@ -12,7 +12,7 @@ from anomalyncd.evaluation.bench.data_sets import BenchSet, open_set
 from anomalyncd.evaluation.bench.methods import VIEWS, Method, resolve_method
 from anomalyncd.evaluation.bench.published import check_published
 from anomalyncd.evaluation.bench.sources import described, made_from, open_source
-from anomalyncd.evaluation.bench.table_file import NO_MAPS, SourceEntry, TableEntry
+from anomalyncd.evaluation.bench.table_file import NO_MAPS, MethodEntry, SourceEntry, TableEntry
 from anomalyncd.evaluation.switchboard import changed
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.model.weights import digest, load_backbone
@@ -141,6 +141,8 @@ def _set_entry(one: BenchSet) -> dict[str, Any]:
     }
 
 
-def _method_entry(entry: Any, method: Method, sources: Mapping[str, SourceEntry]) -> dict[str, Any]:
+def _method_entry(
+    entry: MethodEntry, method: Method, sources: Mapping[str, SourceEntry]
+) -> dict[str, Any]:
     shown = [source.name for source in sources.values() if method.belongs_to(source)]
     return asdict(entry) | {"ours": method.ours, "sources": shown, "maps": "maps" in method.needs}

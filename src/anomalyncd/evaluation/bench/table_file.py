@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -10,6 +9,7 @@ import yaml
 
 from anomalyncd.data.layouts.prepare import LAYOUTS
 from anomalyncd.errors import InputError
+from anomalyncd.evaluation.bench.entries import Entry
 from anomalyncd.model.weights import DEFAULT_BACKBONE
 
 Combined: TypeAlias = Literal["unscored", "dropped", "scored"]
@@ -100,7 +100,7 @@ def read_table_file(path: Path) -> TableEntry:
     except yaml.YAMLError as error:
         said = " ".join(str(error).split())
         raise InputError(f"table file '{path}' is no YAML ({said}); correct it") from error
-    entry = _Entry(content, f"table file '{path}'")
+    entry = Entry(content, f"table file '{path}'")
     sets = [
         one for name, given in entry.mapping("sets").items() for one in _sets(name, given, entry)
     ]
@@ -111,7 +111,7 @@ def read_table_file(path: Path) -> TableEntry:
         methods=tuple(_method(one, entry) for one in entry.items("methods")),
         seeds=_seeds(entry.take("seeds", 3), entry),
         base=entry.optional("base"),
-        maps_per_seed=bool(entry.take("maps_per_seed", False)),
+        maps_per_seed=entry.choice("maps_per_seed", (False, True), False),
         backbone=entry.text("backbone", DEFAULT_BACKBONE),
         detector=entry.mapping("detector", {}),
     )
@@ -130,57 +130,8 @@ def file_name(name: str) -> str:
     return "_".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
-class _Entry:
-    """A mapping whose keys are taken one by one; what is left over is unknown."""
-
-    def __init__(self, content: Any, where: str) -> None:
-        if not isinstance(content, dict):
-            raise InputError(f"{where} holds no 'name: value' lines; write such, as the guide says")
-        self.where = where
-        self._left = {str(key): value for key, value in content.items()}
-        self._known: list[str] = []
-
-    def take(self, key: str, default: Any = None) -> Any:
-        self._known.append(key)
-        value = self._left.pop(key, None)
-        return default if value is None else value
-
-    def _typed(self, key: str, kind: type, said: str, default: Any) -> Any:
-        value = self.take(key, default)
-        if value is None or (kind is not str and not value and default is None):
-            raise InputError(f"{self.where} lacks '{key}'; add it")
-        if not isinstance(value, kind):
-            raise InputError(f"{self.where} has {key}={value!r}; give {said}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._typed(key, str, "a text", default))
-
-    def optional(self, key: str) -> str | None:
-        return self.text(key, "") or None
-
-    def items(self, key: str, default: Any = None) -> list[Any]:
-        value: list[Any] = self._typed(key, list, "a list", default)
-        return value
-
-    def mapping(self, key: str, default: Any = None) -> dict[str, Any]:
-        value: dict[str, Any] = self._typed(key, dict, "'name: value' lines", default)
-        return value
-
-    def choice(self, key: str, known: tuple[str, ...], default: str) -> Any:
-        value = self.take(key, default)
-        if value not in known:
-            raise InputError(f"{self.where} has {key}={value!r}; use one of {', '.join(known)}")
-        return value
-
-    def finish(self) -> None:
-        for key in self._left:
-            near = get_close_matches(key, self._known, n=1) or [", ".join(sorted(self._known))]
-            raise InputError(f"{self.where} has an unknown entry '{key}'; use {near[0]}")
-
-
-def _sets(name: str, given: Any, table: _Entry) -> list[SetEntry]:
-    entry = _Entry({"folder": given} if isinstance(given, str) else given, f"{table.where}, {name}")
+def _sets(name: str, given: Any, table: Entry) -> list[SetEntry]:
+    entry = Entry({"folder": given} if isinstance(given, str) else given, f"{table.where}, {name}")
     layout = entry.optional("layout")
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"{entry.where} has layout={layout!r}; use one of {', '.join(LAYOUTS)}")
@@ -194,7 +145,7 @@ def _sets(name: str, given: Any, table: _Entry) -> list[SetEntry]:
     ]
 
 
-def _source(given: Any, table: _Entry) -> SourceEntry:
+def _source(given: Any, table: Entry) -> SourceEntry:
     for kind in BUILT_IN:
         if given == kind:
             return SourceEntry(kind, kind)
@@ -203,7 +154,7 @@ def _source(given: Any, table: _Entry) -> SourceEntry:
             f"{table.where} has the source {given!r}; use one of {', '.join(BUILT_IN)}, or "
             "'name:' and 'maps: FOLDER'"
         )
-    entry = _Entry(given, f"{table.where}, sources")
+    entry = Entry(given, f"{table.where}, sources")
     name, maps, normal_maps = entry.text("name"), entry.text("maps"), entry.optional("normal_maps")
     entry.finish()
     if file_name(name) in (*BUILT_IN, NO_MAPS):
@@ -211,10 +162,8 @@ def _source(given: Any, table: _Entry) -> SourceEntry:
     return SourceEntry(name, "given", maps, normal_maps)
 
 
-def _method(given: Any, table: _Entry) -> MethodEntry:
-    entry = _Entry(
-        {"method": given} if isinstance(given, str) else given, f"{table.where}, methods"
-    )
+def _method(given: Any, table: Entry) -> MethodEntry:
+    entry = Entry({"method": given} if isinstance(given, str) else given, f"{table.where}, methods")
     method, preset = entry.text("method"), entry.optional("preset")
     name = entry.text("name", f"{method} {preset}" if preset else method)
     settings = entry.mapping("settings", {})
@@ -222,7 +171,7 @@ def _method(given: Any, table: _Entry) -> MethodEntry:
     return MethodEntry(name, method, preset, settings)
 
 
-def _seeds(given: Any, table: _Entry) -> tuple[int, ...]:
+def _seeds(given: Any, table: Entry) -> tuple[int, ...]:
     seeds = list(range(given)) if type(given) is int else given
     if not (isinstance(seeds, list) and seeds and all(type(one) is int for one in seeds)):
         raise InputError(
@@ -231,7 +180,7 @@ def _seeds(given: Any, table: _Entry) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def _refuse_alike(what: str, names: list[str], table: _Entry) -> None:
+def _refuse_alike(what: str, names: list[str], table: Entry) -> None:
     files = [file_name(name) for name in names]
     for index, name in enumerate(names):
         if not files[index]:

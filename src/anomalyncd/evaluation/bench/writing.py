@@ -7,12 +7,12 @@ import pandas as pd
 
 from anomalyncd.data.files import write_atomically
 from anomalyncd.evaluation.bench.bootstrap import SCORES
+from anomalyncd.evaluation.bench.differences import differences
 from anomalyncd.evaluation.bench.published_tables import published_tables
 from anomalyncd.evaluation.bench.tables import (
     TEXT_COLUMNS,
     Results,
     Table,
-    differences,
     map_table,
     mean_tables,
     score_tables,
