@@ -89,7 +89,7 @@ TABLES = (
     Table(
         "Masks",
         "What cuts the maps. The erosion is the same for all three. Otsu's threshold is found for "
-        "each map anew, so every map has regions, those of good parts too. With true masks nothing "
+        "each map anew, so maps of good parts are cut as well. With true masks nothing "
         "is left to be cut.",
         (
             Row("MEBin (default)"),
