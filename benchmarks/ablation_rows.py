@@ -89,7 +89,7 @@ TABLES = (
     Table(
         "Masks",
         "What cuts the maps. The erosion is the same for all three. Otsu's threshold is found for "
-        "each map anew, so every map has regions, those of good parts too. With true masks nothing "
+        "each map anew, so maps of good parts are cut as well. With true masks nothing "
         "is left to be cut.",
         (
             Row("MEBin (default)"),
@@ -177,18 +177,18 @@ TABLES = (
 
 
 def distinct_rows() -> list[Row]:
-    """The rows of all tables, each once: those that do not train first, like tokens together."""
+    """The rows of all tables, each once: the cheap ones first, like tokens together.
+
+    Cheap are those that do not train, and among them those whose tokens serve most rows.
+    """
     rows = list({row.name: row for table in TABLES for row in table.rows}.values())
     keys = [tokens_of(row) for row in rows]
-    return sorted(
-        rows,
-        key=lambda row: (
-            row.settings.training.epochs > 0,
-            row.base is not None,
-            row.settings.training.epochs,
-            keys.index(tokens_of(row)),
-        ),
-    )
+
+    def cost(row: Row) -> tuple[int, ...]:
+        key, epochs = tokens_of(row), row.settings.training.epochs
+        return row.base is not None, epochs, -keys.count(key), keys.index(key)
+
+    return sorted(rows, key=cost)
 
 
 def tokens_of(row: Row) -> tuple[Any, ...]:
