@@ -93,6 +93,7 @@ def workplace(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (place / "weights").mkdir()
     shutil.copy(tiny, place / "weights" / f"{DEFAULT_BACKBONE}.safetensors")
     monkeypatch.chdir(place)
+    monkeypatch.delenv("ANOMALYNCD_DATA", raising=False)
     return place
 
 

@@ -31,6 +31,8 @@ CELLS += ["masks/uniformaly", "masks/anomalyncd"]
 @pytest.fixture
 def table(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table file beside a set of twelve parts and three of the class `combined`."""
+    # Where it is set, relative folders begin elsewhere.
+    monkeypatch.delenv("ANOMALYNCD_DATA", raising=False)
     shallow = partial(read_images, patch_blocks=(0, 1))  # The tiny backbone has but four blocks.
     monkeypatch.setattr(readers, "read_images", shallow)
     for group, kind in enumerate(("good", "line", "spot", "combined")):
