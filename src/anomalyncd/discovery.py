@@ -346,6 +346,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         device = resolve_device(self.device)
         weights = Path(self.weights) if self.weights else None
         encoder = RegionEncoder(load_backbone(self.backbone, weights), settings.encoder)
+        if max(settings.detector.layers) >= encoder.readout:
+            layers = settings.detector.layers
+            raise InputError(
+                f"detector.layers={layers!r} reach block {encoder.readout}, which is trained; use "
+                "blocks before the readout"
+            )
         return encoder.to(device).set_trunk_precision(PRECISIONS[self.precision])
 
     def save(self, folder: str | Path) -> None:

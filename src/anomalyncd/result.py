@@ -96,7 +96,8 @@ def verdicts(
 
     merged = merge(probabilities)
     assigned = probabilities.argmax(1)
-    areas = class_areas(assigned, regions.area, regions.image, len(parts), n_classes)
+    found_area = np.where(regions.found, regions.area, 0)
+    areas = class_areas(assigned, found_area, regions.image, len(parts), n_classes)
     by_region = _table(parts, regions.image, assigned, probabilities, names)
     by_region[["left", "top", "right", "bottom"]] = regions.box
     by_region["area"] = regions.area

@@ -184,3 +184,14 @@ def test_settings_out_of_range(values: dict[str, float], name: str) -> None:
 
 def _areas_and_parts(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return np.full(count, 400), np.arange(count)
+
+
+def test_what_merely_stands_in_is_neither_known_nor_unseen() -> None:
+    found, regions = discovered(known_kinds(60, 0), scored(60)), table(180)
+    part = np.arange(180) < 20
+    weak = replace(regions, found=~part)
+    rejection, judgement = fit_rejection(found, weak, SETTINGS, 0)
+    assert rejection.known is not None
+    assert len(rejection.known.features) == 160
+    assert not judgement.novelty[part].any()
+    assert not judgement.unseen[part].any()

@@ -53,9 +53,7 @@ class ObjectSummary:
             low, middle, high = (f"{100 * share:.0f} %" for share in self.shares)
             said += f"; {low} to {high} of a picture, median {middle}"
         if self.n_whole:
-            said += (
-                f"; nothing found in {self.n_whole} of {self.n_pictures}, which count as a whole"
-            )
+            said += f"; {self.n_whole} of {self.n_pictures} pictures count as a whole"
         return said
 
 
@@ -95,7 +93,9 @@ def write_object_masks(
     find = _finder(vit, parts, prior, given, settings) if missing else None
     for index in track(missing, "Finding the product"):
         assert find is not None
-        mask = _guarded(find(index), settings.objects.least_share)
+        # What somebody has drawn counts, however small; an empty mask takes the whole picture.
+        least = settings.objects.least_share if given is None else 0.0
+        mask = _guarded(find(index), least)
         with write_atomically(paths[index]) as temporary:
             temporary.write_bytes(encode_mask(mask))
     return Masks(parts, paths)
@@ -123,7 +123,7 @@ def summarise(prior: ObjectPrior, masks: Masks | None) -> ObjectSummary:
 def _guarded(mask: NDArray[np.bool_], least_share: float) -> NDArray[np.bool_]:
     """Brings a mask to its size on disk; all of the picture where there is too little of it."""
     height, width = area_sides((mask.shape[0], mask.shape[1]), _SIDE, 1)
-    if mask.mean() < least_share:
+    if not mask.any() or mask.mean() < least_share:
         return np.ones((height, width), bool)
     levels = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(levels > 0.5)

@@ -90,8 +90,7 @@ def objects_line(run: FinishedRun) -> str:
         low, middle, high = (f"{100 * share:.0f} %" for share in shares)
         source += f" It covers {low} to {high} of a picture (median {middle})."
     if n_whole:
-        source += f" Nothing was found in {n_whole} of {found['n_pictures']} pictures,"
-        source += " each of which counts as a whole."
+        source += f" {n_whole} of {found['n_pictures']} pictures count as a whole."
     return source
 
 

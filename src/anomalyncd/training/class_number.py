@@ -21,6 +21,8 @@ from anomalyncd.training.normality import fit_normality
 
 SHARE_OF_IMAGES = 0.8
 MOST_PER_IMAGE = 2
+MOST_IMAGES = 1000
+"""Images of a resample; more would take time with their square and say little more."""
 IMAGES_PER_CLASS = 5
 INTERVAL = (0.1, 0.9)
 
@@ -149,7 +151,8 @@ def _resamples(
     rng = np.random.default_rng(seed)
     images = np.unique(image)
     for _ in range(n_resamples):
-        drawn = rng.choice(images, round(SHARE_OF_IMAGES * len(images)), replace=False)
+        count = min(MOST_IMAGES, round(SHARE_OF_IMAGES * len(images)))
+        drawn = rng.choice(images, count, replace=False)
         rows = rng.permutation(np.flatnonzero(np.isin(image, drawn)))
         order = rows[np.argsort(image[rows], kind="stable")]
         _, first, position = np.unique(image[order], return_index=True, return_inverse=True)

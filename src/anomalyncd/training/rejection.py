@@ -57,7 +57,7 @@ class Rejection:
             settings: What share of known regions would be rejected.
         """
         novelty = np.zeros(len(features), np.float32)
-        rows = np.flatnonzero(regions.area > 0)
+        rows = np.flatnonzero(regions.found)
         if self.known is not None and len(rows):
             scores = self.known.scores(features[rows], regions.area[rows])
             novelty[rows] = self.known.novelty(scores)
@@ -112,7 +112,7 @@ def fit_rejection(
         )
         temperature = fit_temperature(held_out, assigned)
     novelty, known = np.zeros(len(features), np.float32), None
-    rows = np.flatnonzero(regions.area > 0)
+    rows = np.flatnonzero(regions.found)
     if len(np.unique(regions.image[rows])) > 1:
         known, scores = fit_known_regions(
             features[rows], regions.area[rows], regions.image[rows], seed
