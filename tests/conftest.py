@@ -33,7 +33,11 @@ QUICK = Settings(
     views=ViewSettings(load_size=40, size=32, n_views=2),
     training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),
 )
-QUICK_PROTO = replace(QUICK, training=replace(QUICK.training, head_choice="consensus"))
+QUICK_PROTO = replace(
+    QUICK,
+    objects=PROTO_PRESETS["default"].objects,
+    training=replace(QUICK.training, head_choice="consensus"),
+)
 SIZE = (72, 96)
 
 

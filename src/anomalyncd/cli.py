@@ -6,7 +6,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -24,14 +24,16 @@ from anomalyncd.cli_options import (
     IgnorePath,
     MapsFolder,
     MasksFolder,
+    Method,
     NormalMapsFolder,
     NormalsFolder,
     ObjectsPath,
     PartsFolder,
+    Preset,
     RunFolder,
     Seed,
     WeightsFile,
-    with_detail,
+    new_estimator,
 )
 from anomalyncd.cli_runs import cache, compare, operate, report
 from anomalyncd.cli_tools import demo, weights
@@ -75,10 +77,8 @@ def discover(
     normals: NormalsFolder = None,
     normal_maps: NormalMapsFolder = None,
     out: Annotated[Path | None, typer.Option(help="Run folder.  [default: runs/PARTS]")] = None,
-    method: Annotated[
-        Literal["anomalyncd", "proto"], typer.Option(help="The estimator.")
-    ] = "anomalyncd",
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    method: Method = "anomalyncd",
+    preset: Preset = "default",
     detail: Detail = None,
     backbone: Backbone = None,
     weights: WeightsFile = None,
@@ -87,22 +87,21 @@ def discover(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished run.")] = False,
 ) -> None:
     """Discover the kinds of defects among PARTS; an interrupted run goes on where it stopped."""
-    from anomalyncd.discovery import ESTIMATORS
     from anomalyncd.report.report import write_report
     from anomalyncd.runs import discover_run
 
-    presets = ESTIMATORS[method].presets
-    settings = with_detail(preset, detail, presets, maps or masks or boxes)
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
     given |= {"normals": normals, "normal_maps": normal_maps, "objects": objects}
-    options = {"backbone": backbone} if backbone else {}
-    estimator = ESTIMATORS[method](
-        "auto" if classes is None else classes,
+    estimator = new_estimator(
+        method,
+        classes,
+        preset=preset,
+        detail=detail,
+        no_maps_for=maps or masks or boxes,
+        backbone=backbone,
         weights=weights,
-        preset=settings,
-        random_state=seed,
+        seed=seed,
         device=device,
-        **options,
     )
     run = out or Path("runs") / _name(parts)
     started = time.perf_counter()

@@ -9,15 +9,20 @@ from anomalyncd.cli_options import (
     Backbone,
     BasePath,
     BoxesFile,
+    Detail,
     Device,
     IgnorePath,
     MapsFolder,
     MasksFolder,
+    Method,
     NormalMapsFolder,
     NormalsFolder,
+    ObjectsPath,
     PartsFolder,
+    Preset,
     Seed,
     WeightsFile,
+    new_estimator,
 )
 from anomalyncd.console import print_class_number, say
 
@@ -28,6 +33,7 @@ def estimate(
     masks: MasksFolder = None,
     boxes: BoxesFile = None,
     ignore: IgnorePath = None,
+    objects: ObjectsPath = None,
     base: BasePath = None,
     normals: NormalsFolder = None,
     normal_maps: NormalMapsFolder = None,
@@ -35,22 +41,30 @@ def estimate(
         Path | None,
         typer.Option(help="Run folder: keeps what discover goes on from, writes JSON and a plot."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
+    method: Method = "anomalyncd",
+    preset: Preset = "default",
+    detail: Detail = None,
     backbone: Backbone = None,
     weights: WeightsFile = None,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Estimate how many classes there are among PARTS, as discover does without --classes."""
-    from anomalyncd.discovery import AnomalyNCD
     from anomalyncd.report.class_number_page import write_class_number
     from anomalyncd.runs import estimate_run
 
     given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore, "base": base}
-    given |= {"normals": normals, "normal_maps": normal_maps}
-    options = {"backbone": backbone} if backbone else {}
-    estimator = AnomalyNCD(
-        "auto", weights=weights, preset=preset, random_state=seed, device=device, **options
+    given |= {"normals": normals, "normal_maps": normal_maps, "objects": objects}
+    estimator = new_estimator(
+        method,
+        None,
+        preset=preset,
+        detail=detail,
+        no_maps_for=maps or masks or boxes,
+        backbone=backbone,
+        weights=weights,
+        seed=seed,
+        device=device,
     )
     if out is None:
         print_class_number(estimator.estimate_n_classes(parts, **given))

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from anomalyncd.errors import InputError
 from anomalyncd.settings import Settings, resolve_settings
+
+if TYPE_CHECKING:
+    from anomalyncd.discovery import AnomalyNCD
 
 PartsFolder: TypeAlias = Annotated[
     Path,
@@ -65,6 +68,8 @@ Detail: TypeAlias = Annotated[
         "time grows with its square, or faster.  [default: 336 to 672, by their size]"
     ),
 ]
+Method: TypeAlias = Annotated[Literal["anomalyncd", "proto"], typer.Option(help="The estimator.")]
+Preset: TypeAlias = Annotated[str, typer.Option(help="default or paper.")]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")]
 RunFolder: TypeAlias = Annotated[
@@ -93,3 +98,44 @@ def with_detail(
         raise InputError(f"--detail is for maps that are made here; leave it out, or '{given}'")
     settings = resolve_settings(preset, presets)
     return replace(settings, detector=replace(settings.detector, resolution=detail))
+
+
+def new_estimator(
+    method: str,
+    classes: int | None,
+    *,
+    preset: str,
+    detail: int | None,
+    no_maps_for: Path | None,
+    backbone: str | None,
+    weights: Path | None,
+    seed: int,
+    device: str,
+) -> "AnomalyNCD":
+    """The estimator that the options of a command ask for.
+
+    Args:
+        method: Its name, see `ESTIMATORS`.
+        classes: Number of classes; None estimates it.
+        preset: Name of its settings.
+        detail: See `with_detail`.
+        no_maps_for: What stands in place of the built-in maps, see `with_detail`.
+        backbone: timm's name; None takes the default.
+        weights: File of its weights.
+        seed: Of everything random.
+        device: Where to.
+
+    Raises:
+        InputError: An option cannot be used.
+    """
+    from anomalyncd.discovery import ESTIMATORS
+
+    settings = with_detail(preset, detail, ESTIMATORS[method].presets, no_maps_for)
+    return ESTIMATORS[method](
+        "auto" if classes is None else classes,
+        weights=weights,
+        preset=settings,
+        random_state=seed,
+        device=device,
+        **({"backbone": backbone} if backbone else {}),
+    )

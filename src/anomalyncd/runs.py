@@ -1,12 +1,9 @@
 """A run on disk: tables, arrays, masks, maps, the model, and how all of it came about."""
 
-import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +16,10 @@ from anomalyncd.data.json_files import write_json
 from anomalyncd.detect.object_masks import FOLDER as OBJECTS
 from anomalyncd.discovery import AnomalyNCD
 from anomalyncd.errors import InputError
-from anomalyncd.finished_run import FORMAT, RECORD
+from anomalyncd.finished_run import RECORD
 from anomalyncd.logs import logged_to
-from anomalyncd.model.guidance import KINDS
 from anomalyncd.result import Verdicts
+from anomalyncd.run_record import record_of
 from anomalyncd.training.checkpoint import FOLDER as CHECKPOINT
 from anomalyncd.training.class_number import ClassNumber
 from anomalyncd.training.trunk_cache import MAPPED
@@ -119,7 +116,7 @@ def write_run(
         if estimator.attention_ is not None:
             _write_array(new / "attention.npy", estimator.attention_)
         estimator.save(new / "model")
-        write_json(new / RECORD, _record(estimator, inputs or {}))
+        write_json(new / RECORD, record_of(estimator, inputs or {}))
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
             _move(new / name, folder / name)
@@ -244,53 +241,3 @@ def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
-
-
-def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    packages = ("anomalyncd", "torch", "numpy")
-    stages = estimator.stages_
-    return {
-        "format": FORMAT,
-        "inputs": {
-            name: os.path.abspath(given) if isinstance(given, str | Path) else "in memory"  # noqa: PTH100
-            for name, given in inputs.items()
-            if given is not None
-        },
-        "maps": _origin_of_maps(estimator),
-        "objects": asdict(estimator.objects_) if estimator.objects_ else None,
-        "score_range": asdict(estimator.range_) if estimator.range_ else None,
-        "estimator": type(estimator).__name__,
-        "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
-        "settings": asdict(estimator.settings()),
-        "n_classes": estimator.n_classes_,
-        "class_number": asdict(estimator.class_number_) if estimator.class_number_ else None,
-        "guidance_factor": _learnt_factor(estimator),
-        "n_parts": len(estimator.verdicts_.images),
-        "n_regions": len(estimator.verdicts_.regions),
-        "stages": {
-            name: {"seconds": seconds, "peak_memory_mb": stages.peak_memory_mb[name]}
-            for name, seconds in stages.seconds.items()
-        },
-        "versions": {name: version(name) for name in packages}
-        | {"python": platform.python_version()},
-        "platform": platform.platform(),
-    }
-
-
-def _origin_of_maps(estimator: AnomalyNCD) -> str:
-    if estimator.detector_ is not None:
-        return estimator.detector_.kind
-    return "given" if estimator.range_ is not None else "marked"
-
-
-def _learnt_factor(estimator: AnomalyNCD) -> dict[str, dict[str, float]] | None:
-    """The region guidance factor before and after training; None where it is not learned."""
-    encoder = estimator.model_.encoder
-    if encoder.settings.guidance != "learned":
-        return None
-    before = dict(zip(KINDS, encoder.settings.guidance_factor, strict=True))
-    return {"before": before, "after": encoder.guidance.learnt_factor}
-
-
-def _preset_name(estimator: AnomalyNCD) -> str | None:
-    return estimator.preset if isinstance(estimator.preset, str) else None

@@ -125,8 +125,9 @@ def test_inspection_finds_the_regions_of_discover(
     assert (tmp_path / "maps" / "inspect.html").is_file()
 
 
+@pytest.mark.parametrize("method", ["anomalyncd", "proto"])
 def test_discover_goes_on_from_an_estimate(
-    options: list[str], tmp_path: Path, forwards: list[int]
+    options: list[str], tmp_path: Path, forwards: list[int], method: str
 ) -> None:
     for seed in range(24):
         kind = ("line", "spot")[seed % 2]
@@ -134,7 +135,7 @@ def test_discover_goes_on_from_an_estimate(
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / folder / f"{seed:03}.png")
     run = tmp_path / "run"
-    given = (tmp_path / "parts", "--masks", tmp_path / "masks", *options)
+    given = (tmp_path / "parts", "--masks", tmp_path / "masks", "--method", method, *options)
     alone = succeed("estimate", *given)
     said = succeed("estimate", *given, "--out", run)
     assert said.splitlines()[:-1] == alone.splitlines()

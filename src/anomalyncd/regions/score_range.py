@@ -40,7 +40,8 @@ class ScoreRange:
     """Score up to which a whole part is sound: with no higher score it has no region; in the unit
     of `low` and `high`. None takes every part for one that may have regions."""
     anomalous: float | None = None
-    """Score from which on a region is anomalous, in the same unit; None does not say."""
+    """The split between normal and anomalous regions is not above it, in the same unit; None leaves
+    the split alone."""
 
     def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
         """The map in the unit of `low` and `high`, (H, W), float32."""

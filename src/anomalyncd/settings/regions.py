@@ -29,11 +29,10 @@ class MebinSettings:
     """Share of sound surfaces, seen on normal images or beside the main elements of the parts, that
     a part must exceed to have a region; 0 lets every part have some. Not used by the `paper` rules
     or with a `floor`."""
-
     anomalous_share: float = 0.9
-    """Share of sound surfaces that no anomalous part needs to exceed by far: the split between
-    normal and anomalous regions does not lie above it; 1 leaves the split alone. As `sound_share`,
-    not used by the `paper` rules or with a `floor`."""
+    """The split between normal and anomalous regions is not above what this share of sound surfaces
+    stays below; 1 leaves the split alone. As `sound_share`, not used by the `paper` rules or with a
+    `floor`."""
 
     def __post_init__(self) -> None:
         require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
