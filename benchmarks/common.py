@@ -16,6 +16,7 @@ from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
+from anomalyncd.runtime import resolve_precision
 from anomalyncd.settings import DetectorSettings, Settings
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
@@ -40,6 +41,11 @@ def keep_no_tokens() -> None:
     os.environ.setdefault(LIMIT_VARIABLE, "0")
 
 
+def precision() -> torch.dtype:
+    """Of the frozen blocks, as the estimator chooses it on the processor."""
+    return resolve_precision("auto", torch.device("cpu"))
+
+
 def machine() -> dict[str, str | int]:
     """What the figures depend on besides the code and the data."""
     return {
@@ -48,18 +54,19 @@ def machine() -> dict[str, str | int]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "n_processors": os.cpu_count() or 1,
         "n_threads": torch.get_num_threads(),
+        "precision": str(precision()).removeprefix("torch."),
         "cache_gb": os.environ[LIMIT_VARIABLE],
     }
 
 
 def new_encoder(settings: Settings, backbone: str = DEFAULT_BACKBONE) -> RegionEncoder:
     encoder = RegionEncoder(load_backbone(backbone), settings.encoder)
-    return encoder.set_trunk_precision(torch.bfloat16)
+    return encoder.set_trunk_precision(precision())
 
 
 def detector_backbone(settings: Settings) -> VisionTransformer:
-    """The backbone in bfloat16, as the estimator makes maps with it."""
-    return new_encoder(settings).vit.to(torch.bfloat16)
+    """The backbone, as the estimator makes maps with it."""
+    return new_encoder(settings).vit.to(precision())
 
 
 def built_in_maps(

@@ -4,7 +4,7 @@ Both see the same batches of the same views in the same precision and end in the
 the plain pass runs every block on every view of every step, as the published code does; the cached
 one reads what the frozen blocks said and evaluates the last block for its CLS row alone.
 
-    python benchmarks/training.py [--regions 128] [--precision bf16] [--runs 3]
+    python benchmarks/training.py [--regions 128] [--precision fp32] [--runs 3]
 """
 
 import argparse
@@ -21,7 +21,7 @@ import torch
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.weights import load_backbone
 from anomalyncd.regions.reading import Crop
-from anomalyncd.runtime import PRECISIONS
+from anomalyncd.runtime import PRECISIONS, resolve_precision
 from anomalyncd.settings import PRESETS
 from anomalyncd.training.classifier import RegionClassifier
 from anomalyncd.training.loop import Batch, batch_loss
@@ -75,14 +75,14 @@ def seconds(function, *arguments) -> tuple[float, list[float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--regions", type=int, default=128)
-    parser.add_argument("--precision", choices=list(PRECISIONS), default="bf16")
+    parser.add_argument("--precision", choices=list(PRECISIONS), default="auto")
     parser.add_argument("--preset", choices=list(PRESETS), default="paper")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     settings = PRESETS[options.preset]
     torch.manual_seed(0)
     encoder = RegionEncoder(load_backbone(), settings.encoder)
-    encoder.set_trunk_precision(PRECISIONS[options.precision])
+    encoder.set_trunk_precision(resolve_precision(options.precision, torch.device("cpu")))
     model = RegionClassifier(encoder, 6, settings.training.n_heads)
     for parameter in model.trainable():
         parameter.requires_grad_(True)

@@ -350,7 +350,7 @@ def test_estimated_number_with_a_base_set(build: Build, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "fp8"}, "bf16 or fp32"),
+        ({"precision": "fp8"}, "auto or bf16 or fp32"),
         ({"device": "abacus"}, "use auto or cpu"),
         ({"preset": "best"}, "default, paper"),
         ({"backbone": "resnet"}, "resnet"),

@@ -63,7 +63,7 @@ def maps(
     from anomalyncd.inspection.inspection import inspect_maps
     from anomalyncd.model.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
     from anomalyncd.report.inspection_page import write_inspection
-    from anomalyncd.runtime import PRECISIONS, check_seed, resolve_device
+    from anomalyncd.runtime import check_seed, resolve_device, resolve_precision
     from anomalyncd.settings import PRESETS, resolve_settings
 
     if not inspect and (maps or normal_maps or ignore):
@@ -81,7 +81,7 @@ def maps(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
             name = backbone or DEFAULT_BACKBONE
-            vit = load_backbone(name, weights).to(chosen, PRECISIONS["bf16"])
+            vit = load_backbone(name, weights).to(chosen, resolve_precision("auto", chosen))
             for_floor = Path(scratch) if inspect else None
             inputs = _with_made_maps(inputs, vit, settings.detector, seed, out, for_floor)
             say(f"{len(inputs.parts)} maps; see {out}")

@@ -41,7 +41,7 @@ from anomalyncd.preconditions import (
 )
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.result import Verdicts, verdicts
-from anomalyncd.runtime import PRECISIONS, Stages, check_seed, resolve_device
+from anomalyncd.runtime import Stages, check_seed, resolve_device, resolve_precision
 from anomalyncd.settings import PRESETS, PROTO_PRESETS, Settings, resolve_settings
 from anomalyncd.steps import (
     Objects,
@@ -77,7 +77,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preset: `default`, `paper`, or a `Settings`.
         random_state: Seed of everything random.
         device: "auto", "cpu", "gpu", ... as lightning-fabric names them.
-        precision: `bf16` or `fp32`, of the frozen blocks.
+        precision: Of the frozen blocks: `bf16`, `fp32`, or `auto`, the faster one here.
 
     Attributes:
         labels_: Class of each part, (N,), int; 0 is the normal class. These parts define what is
@@ -120,7 +120,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preset: str | Settings = "default",
         random_state: int = 0,
         device: str = "auto",
-        precision: str = "bf16",
+        precision: str = "auto",
     ) -> None:
         self.n_classes = n_classes
         self.backbone = backbone
@@ -334,12 +334,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Raises for what can be told at once, before a single image is opened."""
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision {self.precision!r} is not known; use bf16 or fp32")
         check_seed(self.random_state)
         cache_limit()
         check_backbone(self.backbone, Path(self.weights) if self.weights else None)
-        resolve_device(self.device)
+        resolve_precision(self.precision, resolve_device(self.device))
 
     def _encoder(self, settings: Settings) -> RegionEncoder:
         self._check_parameters()
@@ -352,7 +350,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"detector.layers={layers!r} reach block {encoder.readout}, which is trained; use "
                 "blocks before the readout"
             )
-        return encoder.to(device).set_trunk_precision(PRECISIONS[self.precision])
+        return encoder.to(device).set_trunk_precision(resolve_precision(self.precision, device))
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted model: safetensors and JSON, nothing that executes.

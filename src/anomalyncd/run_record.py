@@ -22,6 +22,7 @@ def record_of(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any
     """
     packages = ("anomalyncd", "torch", "numpy")
     stages = estimator.stages_
+    encoder = estimator.model_.encoder
     return {
         "format": FORMAT,
         "inputs": {
@@ -34,6 +35,7 @@ def record_of(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any
         "score_range": asdict(estimator.range_) if estimator.range_ else None,
         "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
+        "precision": str(encoder.vit.patch_embed.proj.weight.dtype).removeprefix("torch."),
         "settings": asdict(estimator.settings()),
         "n_classes": estimator.n_classes_,
         "class_number": asdict(estimator.class_number_) if estimator.class_number_ else None,

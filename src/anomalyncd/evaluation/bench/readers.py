@@ -28,7 +28,7 @@ from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.regions.finding import Found
 from anomalyncd.result import verdicts
-from anomalyncd.runtime import PRECISIONS, Stages
+from anomalyncd.runtime import Stages, resolve_precision
 from anomalyncd.settings import EncoderSettings, Settings
 from anomalyncd.steps import Workplace, find_and_read, fit_objects, score_parts
 from anomalyncd.training.base_cache import read_base
@@ -37,9 +37,10 @@ from anomalyncd.training.trunk_cache import TrunkCache
 
 
 def new_encoder(vit: VisionTransformer, settings: EncoderSettings) -> RegionEncoder:
-    """An encoder around a copy of a backbone, its frozen blocks in bfloat16."""
-    encoder = RegionEncoder(copy.deepcopy(vit), settings).to(vit.cls_token.device)
-    return encoder.set_trunk_precision(PRECISIONS["bf16"])
+    """An encoder around a copy of a backbone, its frozen blocks in the faster precision."""
+    device = vit.cls_token.device
+    encoder = RegionEncoder(copy.deepcopy(vit), settings).to(device)
+    return encoder.set_trunk_precision(resolve_precision("auto", device))
 
 
 class WholeImages:
