@@ -20,10 +20,12 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_speed", lambda *_: 1e9)
 
 
-def needs(encoder: RegionEncoder, side: int, settings: Settings) -> Estimate:
+def needs(
+    encoder: RegionEncoder, side: int, settings: Settings, counts_classes: bool = False
+) -> Estimate:
     pictures = [np.full((side, side, 3), 90, np.uint8)] * 3
     inputs = check_inputs(Parts.from_list(pictures), normals=Parts.from_list(pictures))
-    return estimate(inputs, encoder, settings)
+    return estimate(inputs, encoder, settings, counts_classes)
 
 
 def with_detector(**options: object) -> Settings:
@@ -47,3 +49,9 @@ def test_poses_and_large_maps_count(encoder: RegionEncoder) -> None:
     n_maps, small = 6, QUICK.detector.map_size
     assert small is not None
     assert full.disk_gb - plain.disk_gb == pytest.approx(n_maps * 2 * (300**2 - small**2) / 1e9)
+
+
+@pytest.mark.usefixtures("steady")
+def test_counting_classes_counts(encoder: RegionEncoder) -> None:
+    counted = needs(encoder, 300, QUICK, counts_classes=True)
+    assert counted.seconds > needs(encoder, 300, QUICK).seconds

@@ -73,6 +73,7 @@ def test_finished_run_is_refused_or_replaced(
 ) -> None:
     run = tmp_path / "run"
     discover_run(estimator, parts_folder, run)
+    (run / "objects").mkdir()  # as a run writes it that looks for the product
     with pytest.raises(InputError, match="--overwrite"):
         discover_run(estimator, parts_folder, run)
     few = Parts.from_folder(parts_folder).select(range(0, 12, 2))
@@ -80,6 +81,7 @@ def test_finished_run_is_refused_or_replaced(
     assert len(read_table(run)) == 6
     assert len(list((run / "masks").rglob("*.png"))) == 6
     assert len(list((run / "maps").rglob("*.npy"))) == 6
+    assert not (run / "objects").exists()
 
 
 def test_failed_overwrite_leaves_the_old_run(

@@ -229,7 +229,11 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             inputs = check_inputs(parts, **given)
             require_enough_parts(len(inputs.parts), n_classes)
             encoder = self._encoder(settings)
-        LOG.info("%d parts; %s", len(inputs.parts), estimate(inputs, encoder, settings))
+        LOG.info(
+            "%d parts; %s",
+            len(inputs.parts),
+            estimate(inputs, encoder, settings, n_classes is None),
+        )
         with _work_folder(folder) as work:
             keep = folder is not None
             place = Workplace(encoder, settings, self.random_state, work, self.stages_, keep)

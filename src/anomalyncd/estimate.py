@@ -16,6 +16,9 @@ _BASE_MEMORY_GB = 0.9
 _DECODING_SECONDS = 0.03
 """Opening a part and its map, cutting regions out."""
 
+_COUNTING_SECONDS = 0.01
+"""Estimating the number of classes, for each region."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -40,13 +43,16 @@ class Estimate:
         return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
 
 
-def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Estimate:
+def estimate(
+    inputs: Inputs, encoder: RegionEncoder, settings: Settings, counts_classes: bool
+) -> Estimate:
     """Counts multiplications and times a few of them on this machine, which takes about a second.
 
     Args:
         inputs: What was given.
         encoder: On its device and in its precision.
         settings: As they will be used.
+        counts_classes: Whether the number of classes has to be estimated.
     """
     n_parts = len(inputs.parts) + (len(inputs.normals) if inputs.normals else 0)
     n_regions = _REGIONS_PER_PART * len(inputs.parts)
@@ -75,6 +81,7 @@ def estimate(inputs: Inputs, encoder: RegionEncoder, settings: Settings) -> Esti
     tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, settings.views.memory_limit_gb * 1e9)
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_parts
+    seconds += _COUNTING_SECONDS * n_regions * counts_classes
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return Estimate(
         seconds,

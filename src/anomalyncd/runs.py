@@ -120,7 +120,8 @@ def write_run(
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
             _move(new / name, folder / name)
-    for name in _SCRATCH:
+    outdated = () if estimator.objects_ else (OBJECTS,)  # of an earlier run that looked for them
+    for name in (*_SCRATCH, *outdated):
         _remove(folder / name)
 
 

@@ -115,6 +115,7 @@ def _filled(
 def _apart_from_others(patches: Tensor, names: tuple[str, ...]) -> Tensor:
     """Distance of each patch to the nearest that comes from another image, (M,); 0 without one."""
     owners = torch.from_numpy(np.unique(names, return_inverse=True)[1])
+    patches = patches.float()  # Many processors are slow in bfloat16.
     blocks = zip(patches.split(_BLOCK), owners.split(_BLOCK), strict=True)
     nearest = [
         (block @ patches.T).masked_fill(own[:, None] == owners, NEVER).amax(1)

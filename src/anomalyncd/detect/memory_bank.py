@@ -88,5 +88,5 @@ class MemoryBank:
             return ()
         return tuple(
             torch.cat([(block @ one.T).topk(count).indices for block in one.split(_BLOCK)])
-            for one in self.tensors
+            for one in (tokens.float() for tokens in self.tensors)
         )
