@@ -45,6 +45,7 @@ bench: install
 	$(BIN)/python benchmarks/maps.py --growth
 	$(BIN)/python benchmarks/unseen.py
 	$(BIN)/python benchmarks/unseen.py --masks --sets bottle pill
+	$(BIN)/python benchmarks/class_number.py
 	$(BIN)/python benchmarks/ablations.py --untrained
 	$(BIN)/python benchmarks/ablations.py --sets bottle pill
 

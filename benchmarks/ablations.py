@@ -41,12 +41,11 @@ from anomalyncd.training.trunk_cache import TrunkCache
 from common import (
     FOLDERS,
     RESULTS,
-    built_in_maps,
-    detector_backbone,
     keep_no_tokens,
     machine,
     new_encoder,
     real_data,
+    with_built_in_maps,
 )
 
 
@@ -144,10 +143,7 @@ def run_set(name: str, options: argparse.Namespace, work: Path) -> None:
     """Measures what is missing of a set, row by row."""
     source, path = real_data() / FOLDERS[name], options.out / RESULT.format(name)
     if options.maps is None:
-        inputs, detector = check_inputs(source), PRESETS["default"]
-        vit = detector_backbone(detector)
-        maps, _ = built_in_maps(vit, inputs, detector.detector, 0, work / "maps", Stages())
-        inputs = replace(inputs, maps=maps)
+        inputs = with_built_in_maps(check_inputs(source), PRESETS["default"], work / "maps")
     else:
         inputs = check_inputs(source, maps=options.maps / f"{name}_zero_shot")
     assert inputs.maps is not None

@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.model.region_encoder import RegionEncoder
 from anomalyncd.model.vit import VisionTransformer
 from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
-from anomalyncd.runtime import resolve_precision
+from anomalyncd.runtime import Stages, resolve_precision
 from anomalyncd.settings import DetectorSettings, Settings
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
@@ -86,3 +87,10 @@ def built_in_maps(
             return maps, None
         apart = work.with_name(f"{work.name}_normals")
         return maps, write_anomaly_maps(vit, inputs.normals, detector, settings, apart)
+
+
+def with_built_in_maps(inputs: Inputs, settings: Settings, folder: Path) -> Inputs:
+    """Inputs with the maps of seed 0, and those of normal images; they are kept in `folder`."""
+    vit = detector_backbone(settings)
+    maps, normal_maps = built_in_maps(vit, inputs, settings.detector, 0, folder, Stages())
+    return replace(inputs, maps=maps, normal_maps=normal_maps)

@@ -30,13 +30,12 @@ from anomalyncd.training.discoverer import discover_classes
 from common import (
     FOLDERS,
     RESULTS,
-    built_in_maps,
-    detector_backbone,
     keep_no_tokens,
     machine,
     new_encoder,
     normal_folder,
     real_data,
+    with_built_in_maps,
 )
 
 LEFT_OUT = "combined"  # as the papers do
@@ -123,13 +122,9 @@ def main() -> None:
                 masks = Masks.from_folder(source / "ground_truth", inputs.parts)
                 inputs = replace(inputs, masks=masks)
             else:
-                settings = PRESETS["default"]
+                folder = options.maps / f"{name}_{kind}" if options.maps else work / "maps"
                 with stages("maps"):
-                    folder = options.maps / f"{name}_{kind}" if options.maps else work / "maps"
-                    maps, normal_maps = built_in_maps(
-                        detector_backbone(settings), inputs, settings.detector, 0, folder, Stages()
-                    )
-                inputs = replace(inputs, maps=maps, normal_maps=normal_maps)
+                    inputs = with_built_in_maps(inputs, PRESETS["default"], folder)
             report = {"set": name, "method": options.method, "maps": kind, **machine()}
             for preset in options.presets:
                 report[preset] = run_preset(

@@ -1,7 +1,7 @@
 """Precision: by name, and by what the device is faster in."""
 
 import time
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -19,18 +19,32 @@ def test_precisions_by_name() -> None:
         resolve_precision("fp8", CPU)
 
 
+@pytest.fixture
+def afresh() -> Iterator[None]:
+    """Nothing is known of the processor before, and nothing afterwards."""
+    _faster_in_bfloat16.cache_clear()
+    yield
+    _faster_in_bfloat16.cache_clear()
+
+
+@pytest.mark.usefixtures("afresh")
 @pytest.mark.parametrize("slow", [torch.bfloat16, torch.float32])
 def test_auto_takes_the_faster_one(monkeypatch: pytest.MonkeyPatch, slow: torch.dtype) -> None:
-    product = torch.Tensor.__matmul__
-
-    def matmul(left: torch.Tensor, right: torch.Tensor) -> Any:
-        time.sleep(0.2 if left.dtype is slow else 0)
-        return product(left, right)
+    def matmul(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.1 if left.dtype is slow else 0)
+        return left[:, :1]
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", matmul)
-    _faster_in_bfloat16.cache_clear()
-    try:
-        expected = torch.float32 if slow is torch.bfloat16 else torch.bfloat16
-        assert resolve_precision("auto", CPU) is expected
-    finally:
-        _faster_in_bfloat16.cache_clear()
+    expected = torch.float32 if slow is torch.bfloat16 else torch.bfloat16
+    assert resolve_precision("auto", CPU) is expected
+
+
+@pytest.mark.usefixtures("afresh")
+def test_auto_avoids_what_the_device_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def matmul(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        if left.dtype is torch.bfloat16:
+            raise TypeError("BFloat16 is not supported")
+        return left[:, :1]
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", matmul)
+    assert resolve_precision("auto", CPU) is torch.float32

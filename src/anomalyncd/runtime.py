@@ -48,7 +48,8 @@ def _faster_in_bfloat16(device: torch.device) -> bool:
     """Whether products of matrices are clearly faster in bfloat16 than in float32.
 
     It is measured, for some 0.2 s: processors without instructions for bfloat16 imitate it, up to
-    fifty times slower, and which do is not to be learnt from torch on every system.
+    fifty times slower, and which do is not to be learnt from torch on every system. A device that
+    refuses it is not faster in it.
     """
 
     def seconds(dtype: torch.dtype) -> float:
@@ -60,7 +61,10 @@ def _faster_in_bfloat16(device: torch.device) -> bool:
             timed.append(time.perf_counter() - start)
         return min(timed)
 
-    return 1.5 * seconds(torch.bfloat16) < seconds(torch.float32)
+    try:
+        return 1.5 * seconds(torch.bfloat16) < seconds(torch.float32)
+    except (RuntimeError, TypeError):
+        return False
 
 
 def check_seed(seed: int) -> None:
