@@ -88,7 +88,9 @@ class StagesAndReading(Stages):
         self.seconds["read"] = round(self._reading, 2)
 
 
-def measure(source: Path, kind: str, seed: int, limit: int | None) -> dict[str, Any]:
+def measure(
+    source: Path, kind: str, seed: int, limit: int | None, folder: Path | None = None
+) -> dict[str, Any]:
     """Makes the maps of one set and scores them.
 
     Args:
@@ -96,6 +98,7 @@ def measure(source: Path, kind: str, seed: int, limit: int | None) -> dict[str, 
         kind: `NORMALS`, or anything else for maps without normal images.
         seed: Of the references, or of the coreset.
         limit: Parts, and normal images, that are taken, evenly spread; None takes all.
+        folder: Keeps the maps; None forgets them.
 
     Returns:
         Scores, seconds and peak memory of each stage, and processor seconds of all threads, which
@@ -111,7 +114,7 @@ def measure(source: Path, kind: str, seed: int, limit: int | None) -> dict[str, 
     with tempfile.TemporaryDirectory() as work:
         with stages.reading_apart():
             maps, normal_maps = built_in_maps(
-                vit, inputs, SETTINGS.detector, seed, Path(work) / "maps", stages
+                vit, inputs, SETTINGS.detector, seed, folder or Path(work) / "maps", stages
             )
         with stages("regions"):
             bounds = bound_scores(maps, normal_maps, SETTINGS.mebin).bounds

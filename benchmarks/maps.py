@@ -100,7 +100,11 @@ def run_set(results: Results, options: argparse.Namespace, work: Path) -> None:
     else:
         source = real_data() / FOLDERS[name]
     for kind, seed in missing:
-        results.add(kind, seed, in_own_process(measure, source, kind, seed, options.limit))
+        folder = (
+            options.maps / (f"{name}_{kind}" + f"_{seed}" * (seed > 0)) if options.maps else None
+        )
+        run = in_own_process(measure, source, kind, seed, options.limit, folder)
+        results.add(kind, seed, run)
         print(f"{name}, {kind}, seed {seed}: {results[kind][str(seed)]['seconds']}", flush=True)
 
 
@@ -142,6 +146,7 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="time and memory over size instead")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="of --growth")
     parser.add_argument("--again", action="store_true", help="repeat runs that are there already")
+    parser.add_argument("--maps", type=Path, help="keep the maps here, a folder a set")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     if min([options.limit or 10, *options.sizes]) < 10 or (options.growth and options.limit):

@@ -68,7 +68,9 @@ def estimate(
         side = chosen_resolution(settings.detector, area, patch_size, framed=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
-        work += n_parts * _map_work(encoder, settings, n_patches, compared)
+        n_drawn = settings.detector.n_drawn if inputs.normals is None else 0
+        n_scored = n_parts + min(n_drawn, len(inputs.parts))
+        work += n_scored * _map_work(encoder, settings, n_patches, compared)
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * (settings.detector.rotations - 1)
             work += n_rotated * _map_work(encoder, settings, n_patches, 0)

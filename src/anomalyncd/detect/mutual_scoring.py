@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from anomalyncd.data.parts import Parts
+from anomalyncd.detect.drawing import anomaly_map
 from anomalyncd.detect.nearest import NEVER, SamePlace, distances, likeness
 from anomalyncd.detect.view import Seen, View
-from anomalyncd.detect.viewer import fit_view
+from anomalyncd.detect.viewer import Viewer, fit_view
 from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
 
@@ -86,13 +88,17 @@ class MutualScoring:
 def fit_mutual_scoring(
     vit: VisionTransformer, parts: Parts, settings: DetectorSettings, seed: int
 ) -> MutualScoring:
-    """Picks the references at random and computes their tokens.
+    """Picks the references and computes their tokens.
+
+    Parts drawn at random are scored against others, drawn at random as well. The least suspicious
+    of them become the references, so that fewer defects vouch for their like. Our own;
+    docs/decisions/default-preset.md.
 
     Args:
         vit: The backbone, on its device and in its precision.
         parts: What to pick from.
-        settings: Resolution, layers, neighbourhoods, number of references.
-        seed: Of the choice.
+        settings: Resolution, layers, neighbourhoods, number of references, and of how many.
+        seed: Of both draws.
 
     Returns:
         The references, with what they allow for. They take
@@ -106,10 +112,30 @@ def fit_mutual_scoring(
         raise InputError(
             f"{len(parts)} image cannot be scored against others; give two or more, or maps"
         )
+    rng = np.random.default_rng(seed)
     count = min(settings.n_references, len(parts))
-    chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
+    chosen = np.sort(rng.choice(len(parts), count, replace=False))
     selected = parts.select(chosen.tolist())
     view, pictures = fit_view(vit, selected, settings)
+    scoring = _scoring_against(view, pictures, selected.names, settings)
+    drawn = rng.permutation(len(parts))[: settings.n_drawn]
+    if len(drawn) <= count:
+        return scoring
+    viewer = Viewer(vit, view, settings)
+    peaks = [
+        float(anomaly_map(viewer.look(parts, i), scoring, settings, parts.names[i]).max())
+        for i in track(drawn.tolist(), "Choosing references")
+    ]
+    chosen = np.sort(drawn[np.argsort(peaks, kind="stable")[:count]])
+    selected = parts.select(chosen.tolist())
+    pictures = [viewer.look(parts, i) for i in chosen.tolist()]
+    return _scoring_against(view, pictures, selected.names, settings)
+
+
+def _scoring_against(
+    view: View, pictures: list[Seen], names: tuple[str, ...], settings: DetectorSettings
+) -> MutualScoring:
+    """The detector that has these pictures as references."""
     vectors = [seen.vectors() for seen in pictures]
     same_place = None
     if settings.same_place is not None:
@@ -119,7 +145,7 @@ def fit_mutual_scoring(
         view,
         tuple(torch.cat(same_kind).to(torch.bfloat16) for same_kind in zip(*vectors, strict=True)),
         tuple(len(of_picture[0]) for of_picture in vectors),
-        selected.names,
+        names,
         settings.closest,
         same_place,
     )
