@@ -43,8 +43,8 @@ bench: install
 	$(BIN)/python benchmarks/discovery.py
 	$(BIN)/python benchmarks/maps.py
 	$(BIN)/python benchmarks/maps.py --growth
-	$(BIN)/python benchmarks/unseen.py
-	$(BIN)/python benchmarks/unseen.py --masks --sets bottle pill
+	$(BIN)/python benchmarks/unseen.py --kinds zero_shot masks
+	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/class_number.py
 	$(BIN)/python benchmarks/ablations.py --untrained
 	$(BIN)/python benchmarks/ablations.py --sets bottle pill

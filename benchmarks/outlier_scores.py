@@ -1,4 +1,4 @@
-"""Regions of a set, classes found among some of them, and every candidate for an outlier score."""
+"""Classes found among some regions of a set, and every candidate for an outlier score."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,12 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
-from anomalyncd.merging import merge_regions
-from anomalyncd.regions.table import Regions
 from anomalyncd.training.classifier import Descriptor
 from anomalyncd.training.losses import STUDENT_TEMPERATURE
 from anomalyncd.training.normality import Normality, fit_normality
 from anomalyncd.training.outliers import fit_known_regions
 from anomalyncd.training.start import spherical_kmeans
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """The regions of a set, read once."""
-
-    regions: Regions
-    vectors: NDArray[np.float32]
-    """(R, sum of widths): joined parts of the descriptors, before they are centred."""
-    widths: tuple[int, ...]
-    labels: NDArray[np.str_]
-    """(N,): true kind of each part."""
-    temperatures: NDArray[np.float64]
-    """(N,): of merging."""
-    highest_split: float
-    """Highest score that may part normal from anomalous."""
-
-    def merged(self, values: NDArray, rows: NDArray) -> NDArray[np.float64]:
-        """Values of regions, (B, K), brought to their parts, in ascending order of these."""
-        parts, index = np.unique(self.regions.image[rows], return_inverse=True)
-        areas = self.regions.area[rows]
-        return merge_regions(values, areas, index, len(parts), self.temperatures[parts])
+from reading import Read
 
 
 @dataclass(frozen=True, eq=False)

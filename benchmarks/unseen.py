@@ -5,34 +5,29 @@ left out are then scored. Maps, masks and tokens are made once, with all parts, 
 is left out of the classes, not of the maps. Results are written as JSON, one file a set, and
 printed.
 
-    ANOMALYNCD_DATA=... python benchmarks/unseen.py [--sets pill] [--masks] [--maps FOLDER]
+    ANOMALYNCD_DATA=... python benchmarks/unseen.py [--sets pill] [--kinds masks] [--maps FOLDER]
 """
 
 import argparse
-import json
 import tempfile
-from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from anomalyncd.data.inputs import check_inputs
-from anomalyncd.data.masks import Masks
-from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_names
+from anomalyncd.data.json_files import write_json
+from anomalyncd.evaluation.labels import NORMAL_LABELS
 from anomalyncd.evaluation.scores import match_classes
-from anomalyncd.merging import merging_temperature
-from anomalyncd.runtime import Stages
 from anomalyncd.settings import PRESETS
-from anomalyncd.steps import Workplace, find_and_read, score_parts
 from anomalyncd.training.cross_fit import fit_temperature, held_out_probabilities, tempered
 from anomalyncd.training.outliers import fit_known_regions
-from common import FOLDERS, RESULTS, keep_no_tokens, machine, new_encoder, real_data
-from outlier_scores import Read, find_classes, outlier_scores
+from common import FOLDERS, RESULTS, keep_no_tokens, machine
+from outlier_scores import find_classes, outlier_scores
+from reading import KINDS, LEFT_OUT, Read, read_set
 
-LEFT_OUT = "combined"
 SHARE = PRESETS["default"].rejection.share
 
 
@@ -134,30 +129,7 @@ def calibration_error(confidence: NDArray, right: NDArray[np.bool_], n_bins: int
     return round(float(np.sum(gaps) / len(right)), 3)
 
 
-def read_set(name: str, masks: bool, maps: Path | None, work: Path) -> Read:
-    """Regions of a set, from true masks, given maps, or maps made here."""
-    settings = PRESETS["default"].resolved(with_base=False)
-    source = real_data() / FOLDERS[name]
-    inputs = check_inputs(source, maps=maps)
-    if masks:
-        marked = Masks.from_folder(source / "ground_truth", inputs.parts)
-        inputs = replace(inputs, masks=marked)
-    place = Workplace(new_encoder(settings), settings, 0, work, Stages())
-    found, cache = find_and_read(place, inputs, score_parts(place, inputs))
-    with torch.inference_mode():
-        trunks = cache.central(torch.device("cpu"))
-        vectors = torch.cat([place.encoder.read(trunk) for trunk in trunks]).numpy()
-    return Read(
-        found.regions,
-        vectors,
-        place.encoder.widths,
-        np.array(labels_from_names(inputs.parts.names)),
-        merging_temperature(inputs.sizes[:, 0], inputs.sizes[:, 1]),
-        found.highest_split,
-    )
-
-
-def report(read: Read, n_folds: int, seed: int) -> dict[str, object]:
+def report(read: Read, n_folds: int, seed: int) -> dict[str, Any]:
     return {
         "n_regions": len(read.regions),
         "n_folds": n_folds,
@@ -170,24 +142,22 @@ def report(read: Read, n_folds: int, seed: int) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
-    parser.add_argument("--masks", action="store_true", help="ground-truth masks in place of maps")
-    parser.add_argument("--maps", type=Path, help="maps that are there, a folder a set")
+    parser.add_argument("--kinds", nargs="+", default=["zero_shot"], choices=list(KINDS))
+    parser.add_argument("--maps", type=Path, help="keep maps and what was read here")
     parser.add_argument("--folds", type=int, default=5, help="of the parts of known kinds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     keep_no_tokens()
     options.out.mkdir(parents=True, exist_ok=True)
-    kind = "masks" if options.masks else "zero_shot"
-    for name in options.sets:
-        maps = options.maps / f"{name}_{kind}" if options.maps else None
-        with tempfile.TemporaryDirectory() as work:
-            read = read_set(name, options.masks, maps, Path(work))
-        measured = {"set": name, "maps": kind, **machine()}
-        measured |= report(read, options.folds, options.seed)
-        text = json.dumps(measured, indent=2)
-        (options.out / f"{name}_{kind}_unseen.json").write_text(text + "\n")
-        print(text, flush=True)
+    with tempfile.TemporaryDirectory() as work:
+        for name, kind in product(options.sets, options.kinds):
+            read = read_set(name, kind, options.maps or Path(work))
+            measured = {"set": name, "maps": kind, **machine()}
+            measured |= report(read, options.folds, options.seed)
+            write_json(options.out / f"{name}_{kind}_unseen.json", measured)
+            means = {score: of["mean"]["auroc"] for score, of in measured["scores"].items()}
+            print(f"{name}, {kind}: {means}", flush=True)
 
 
 if __name__ == "__main__":
