@@ -68,9 +68,10 @@ def estimate(
         side = chosen_resolution(settings.detector, area, patch_size, framed=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
-        n_drawn = settings.detector.n_drawn if inputs.normals is None else 0
-        n_scored = n_parts + min(n_drawn, len(inputs.parts))
-        work += n_scored * _map_work(encoder, settings, n_patches, compared)
+        work += n_parts * _map_work(encoder, settings, n_patches, compared)
+        if inputs.normals is None:
+            n_drawn = min(settings.detector.n_drawn, len(inputs.parts))
+            work += n_drawn * _map_work(encoder, settings, n_patches, compared / 2)
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * (settings.detector.rotations - 1)
             work += n_rotated * _map_work(encoder, settings, n_patches, 0)

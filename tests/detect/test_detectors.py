@@ -154,3 +154,10 @@ def test_references_are_the_least_suspicious_of_those_drawn(encoder: RegionEncod
 
     assert sum(n_damaged(10)) < sum(n_damaged(0))
     assert n_damaged(5) == n_damaged(0)
+
+
+def test_few_references_can_be_chosen(encoder: RegionEncoder) -> None:
+    parts = Parts.from_list([picture("good", index) for index in range(5)])
+    settings = replace(QUICK.detector, n_references=2)
+    detector = fit_detector(encoder.vit, parts, None, settings, 0)
+    assert len(detector.names) == 2
