@@ -1,5 +1,6 @@
 """Anomaly scores without a label or a normal image: parts score each other (MuSc)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -55,17 +56,9 @@ class MutualScoring:
         first = min(first, len(others) - 1)
         last = max(last, first + 1)
         rows, columns = features[0].shape[1:]
-        elsewhere = None
-        if self.same_place is not None:
-            elsewhere = ~self.same_place.near(rows, columns).to(features[0].device)
         scores = []
-        for kind, (tokens, references) in enumerate(zip(features, self.tensors, strict=True)):
-            similarity = likeness(tokens, references)
-            nearest, index = self._nearest(similarity)
-            if elsewhere is not None:
-                here, index_here = self._nearest(similarity.masked_fill_(elsewhere, NEVER))
-                index = torch.where(here == NEVER, index, index_here)
-                nearest = torch.where(here == NEVER, nearest, here)
+        for kind, tokens in enumerate(features):
+            nearest, index = self._nearest(kind, tokens)
             closest = nearest[others].float().topk(last, dim=0)
             apart = distances(closest.values[first:])
             if self.allowances:
@@ -74,14 +67,27 @@ class MutualScoring:
             scores.append(apart.mean(0).clamp(min=0).cpu().view(rows, columns))
         return scores
 
-    def _nearest(self, similarity: Tensor) -> tuple[Tensor, Tensor]:
-        """For each reference and patch the largest likeness, and where it is, (references, P)."""
+    def _nearest(self, kind: int, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """For each reference and patch the largest likeness, and where it is, (references, P).
+
+        One reference at a time, since what is compared then stays in the processor's cache.
+        """
+        references = self.tensors[kind].split(self.lengths)
+        elsewhere: Sequence[Tensor | None] = [None] * len(references)
+        if self.same_place is not None:
+            near = self.same_place.near(*tokens.shape[1:]).to(tokens.device)
+            elsewhere = (~near).split(self.lengths)
         nearest, indices, start = [], [], 0
-        for part in similarity.split(self.lengths):
-            likest, index = part.max(0)
+        for reference, hidden in zip(references, elsewhere, strict=True):
+            similarity = likeness(tokens, reference)
+            likest, index = similarity.max(0)
+            if hidden is not None:
+                here, index_here = similarity.masked_fill_(hidden, NEVER).max(0)
+                index = torch.where(here == NEVER, index, index_here)
+                likest = torch.where(here == NEVER, likest, here)
             nearest.append(likest)
             indices.append(index + start)
-            start += len(part)
+            start += len(reference)
         return torch.stack(nearest), torch.stack(indices)
 
 
