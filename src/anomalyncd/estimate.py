@@ -69,9 +69,6 @@ def estimate(
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(settings, n_patches, inputs.normals is not None)
         work += n_parts * _map_work(encoder, settings, n_patches, compared)
-        if inputs.normals is None:
-            n_drawn = min(settings.detector.n_drawn, len(inputs.parts))
-            work += n_drawn * _map_work(encoder, settings, n_patches, compared / 2)
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * (settings.detector.rotations - 1)
             work += n_rotated * _map_work(encoder, settings, n_patches, 0)

@@ -1,6 +1,5 @@
 """Both built-in detectors score patches by what they are compared with."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -141,23 +140,3 @@ def test_maps_are_equal_with_and_without_the_cache(
     monkeypatch.setenv(LIMIT_VARIABLE, "0")
     assert first == second == maps("without")
     assert n_first == n_second == n_images
-
-
-def test_references_are_the_least_suspicious_of_those_drawn(encoder: RegionEncoder) -> None:
-    names = ["good"] * 6 + ["spot"] * 4
-    parts = Parts.from_list([picture(kind, index) for index, kind in enumerate(names)])
-
-    def n_damaged(n_drawn: int) -> list[int]:
-        settings = replace(QUICK.detector, n_references=5, n_drawn=n_drawn)
-        detectors = [fit_detector(encoder.vit, parts, None, settings, seed) for seed in range(4)]
-        return [len({*one.names} & {*parts.names[6:]}) for one in detectors]
-
-    assert sum(n_damaged(10)) < sum(n_damaged(0))
-    assert n_damaged(5) == n_damaged(0)
-
-
-def test_few_references_can_be_chosen(encoder: RegionEncoder) -> None:
-    parts = Parts.from_list([picture("good", index) for index in range(5)])
-    settings = replace(QUICK.detector, n_references=2)
-    detector = fit_detector(encoder.vit, parts, None, settings, 0)
-    assert len(detector.names) == 2

@@ -9,13 +9,11 @@ import torch
 from torch import Tensor
 
 from anomalyncd.data.parts import Parts
-from anomalyncd.detect.drawing import anomaly_map
 from anomalyncd.detect.nearest import NEVER, SamePlace, distances, likeness
 from anomalyncd.detect.view import Seen, View
-from anomalyncd.detect.viewer import Viewer, fit_view
+from anomalyncd.detect.viewer import fit_view
 from anomalyncd.errors import InputError
 from anomalyncd.model.vit import VisionTransformer
-from anomalyncd.progress import track
 from anomalyncd.settings import DetectorSettings
 
 
@@ -94,17 +92,13 @@ class MutualScoring:
 def fit_mutual_scoring(
     vit: VisionTransformer, parts: Parts, settings: DetectorSettings, seed: int
 ) -> MutualScoring:
-    """Picks the references and computes their tokens.
-
-    Parts drawn at random are scored against others, drawn at random as well. The least suspicious
-    of them become the references, so that fewer defects vouch for their like. Our own;
-    docs/decisions/default-preset.md.
+    """Picks the references at random and computes their tokens.
 
     Args:
         vit: The backbone, on its device and in its precision.
         parts: What to pick from.
-        settings: Resolution, layers, neighbourhoods, number of references, and of how many.
-        seed: Of both draws.
+        settings: Resolution, layers, neighbourhoods, number of references.
+        seed: Of the choice.
 
     Returns:
         The references, with what they allow for. They take
@@ -118,33 +112,10 @@ def fit_mutual_scoring(
         raise InputError(
             f"{len(parts)} image cannot be scored against others; give two or more, or maps"
         )
-    rng = np.random.default_rng(seed)
     count = min(settings.n_references, len(parts))
-    chosen = np.sort(rng.choice(len(parts), count, replace=False))
+    chosen = np.sort(np.random.default_rng(seed).choice(len(parts), count, replace=False))
     selected = parts.select(chosen.tolist())
     view, pictures = fit_view(vit, selected, settings)
-    drawn = rng.permutation(len(parts))[: settings.n_drawn]
-    if len(drawn) <= count:
-        return _scoring_against(view, pictures, selected.names, settings)
-    # Half of them, without tolerance, choose no worse at a third of the cost.
-    every = 2 if count >= 4 else 1  # Nothing is left of a single one that is scored itself.
-    quick = replace(settings, tolerance=0)
-    judges = _scoring_against(view, pictures[::every], selected.names[::every], quick)
-    viewer = Viewer(vit, view, settings)
-    peaks = [
-        float(anomaly_map(viewer.look(parts, i), judges, settings, parts.names[i]).max())
-        for i in track(drawn.tolist(), "Choosing references")
-    ]
-    chosen = np.sort(drawn[np.argsort(peaks, kind="stable")[:count]])
-    selected = parts.select(chosen.tolist())
-    pictures = [viewer.look(parts, i) for i in chosen.tolist()]
-    return _scoring_against(view, pictures, selected.names, settings)
-
-
-def _scoring_against(
-    view: View, pictures: list[Seen], names: tuple[str, ...], settings: DetectorSettings
-) -> MutualScoring:
-    """The detector that has these pictures as references."""
     vectors = [seen.vectors() for seen in pictures]
     same_place = None
     if settings.same_place is not None:
@@ -154,7 +125,7 @@ def _scoring_against(
         view,
         tuple(torch.cat(same_kind).to(torch.bfloat16) for same_kind in zip(*vectors, strict=True)),
         tuple(len(of_picture[0]) for of_picture in vectors),
-        names,
+        selected.names,
         settings.closest,
         same_place,
     )

@@ -38,9 +38,6 @@ class DetectorSettings:
     distance to it. 0 switches it off."""
     n_references: int = 40
     """Parts that every part is compared with (mutual scoring)."""
-    n_drawn: int = 100
-    """Parts, drawn at random, of which the least suspicious become the references (mutual scoring).
-    No more than `n_references` switches that off, and all that are drawn become references."""
     closest: tuple[float, float] = (0.05, 0.2)
     """The references that a patch is judged by, closest first, from one share of them to another
     (mutual scoring). The very closest may show the same part once more."""
@@ -72,7 +69,6 @@ class DetectorSettings:
         odd = bool(sides) and all(side % 2 == 1 for side in sides)
         require(odd, "neighbourhoods", sides, "use odd sides such as 1 and 3")
         require(self.n_references >= 2, "n_references", self.n_references, "use 2 or more")
-        require(self.n_drawn >= 0, "n_drawn", self.n_drawn, "use 0 (off) or more")
         require(self.bank_size >= 1, "bank_size", self.bank_size, "use 1 or more")
         enough = self.n_candidates >= self.bank_size
         require(enough, "n_candidates", self.n_candidates, "use bank_size or more")
