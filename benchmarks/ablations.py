@@ -95,6 +95,7 @@ def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, A
                 row.settings,
                 seed,
                 tokens.found.highest_split,
+                tokens.found.regions.found,
             )
         tables = verdicts(
             inputs.parts,

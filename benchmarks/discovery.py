@@ -64,6 +64,7 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
                 settings,
                 seed,
                 found.highest_split,
+                found.regions.found,
             )
         tables = verdicts(
             inputs.parts, inputs.sizes, found, classes.features, classes.probabilities

@@ -58,7 +58,8 @@ class Ladder:
         if true_centres:
             prototypes = self._means()
         else:
-            start = spherical_kmeans(self.features, weights, len(self.kinds), seed * 1000)
+            found, seed = self.read.regions.found | true_normal, seed * 1000
+            start = spherical_kmeans(self.features, weights, len(self.kinds), seed, found)
             prototypes = start.numpy()
         cosines = self.features @ prototypes.T
         return normality.posterior(self.features, cosines, weights, STUDENT_TEMPERATURE)

@@ -45,7 +45,8 @@ def find_classes(read: Read, rows: NDArray, n_classes: int, seed: int) -> tuple[
     descriptor.fit(torch.from_numpy(read.vectors[rows]))
     features = descriptor(torch.from_numpy(read.vectors[rows])).numpy()
     normality, normal = fit_normality(features, read.regions.score[rows], seed, read.highest_split)
-    centres = spherical_kmeans(features, normal, n_classes, seed * 1000).numpy()
+    found = read.regions.found[rows]
+    centres = spherical_kmeans(features, normal, n_classes, seed * 1000, found).numpy()
     return Classes(descriptor, normality, centres), normal
 
 

@@ -100,7 +100,15 @@ def confidence(read: Read, seed: int) -> dict[str, float]:
     full = classes.posterior(features, normal)
     assigned = full.argmax(1)
     held_out = held_out_probabilities(
-        features, regions.score, regions.image, assigned, n_classes, True, seed
+        features,
+        regions.score,
+        regions.image,
+        assigned,
+        n_classes,
+        True,
+        seed,
+        read.highest_split,
+        regions.found,
     )
     temperature = fit_temperature(held_out, assigned)
     calibrated = tempered(held_out, temperature)

@@ -91,6 +91,7 @@ def learn(
             place.settings,
             place.seed,
             found.highest_split,
+            found.regions.found,
         )
         _report_factor(place)
         attention = attend_all(place.encoder, cache)

@@ -31,6 +31,7 @@ def held_out_probabilities(
     neighbours: bool,
     seed: int,
     highest_split: float = 1.0,
+    found: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Class probabilities of each region by classes that are found anew without its part.
 
@@ -46,17 +47,21 @@ def held_out_probabilities(
         neighbours: Whether look-alikes say what is normal, see `TrainingSettings.correction`.
         seed: Of folds and starts.
         highest_split: See `fit_normality`.
+        found: See `spherical_kmeans`.
 
     Returns:
         (R, n_classes), float32.
     """
+    if found is None:
+        found = np.ones(len(features), np.bool_)
     fold = folds_of(parts, seed)
     probabilities = np.zeros((len(features), n_classes), np.float32)
     for index in range(fold.max() + 1):
         rest, left = fold != index, fold == index
-        found, new = _refitted(
+        old, new = _refitted(
             features[rest],
             scores[rest],
+            found[rest],
             features[left],
             scores[left],
             n_classes,
@@ -65,7 +70,7 @@ def held_out_probabilities(
             highest_split,
         )
         shared = np.zeros((n_classes, n_classes))
-        np.add.at(shared, (assigned[rest], found.argmax(1)), 1)
+        np.add.at(shared, (assigned[rest], old.argmax(1)), 1)
         probabilities[left] = new[:, linear_sum_assignment(shared, maximize=True)[1]]
     return probabilities
 
@@ -102,6 +107,7 @@ def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[
 def _refitted(
     features: NDArray[np.float32],
     scores: NDArray[np.float32],
+    found: NDArray[np.bool_],
     new_features: NDArray[np.float32],
     new_scores: NDArray[np.float32],
     n_classes: int,
@@ -118,7 +124,7 @@ def _refitted(
             scipy.special.softmax(new / STUDENT_TEMPERATURE, axis=1),
         )
     normality, normal = fit_normality(features, scores, seed, highest_split)
-    centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
+    centres = spherical_kmeans(features, normal, n_classes, seed, found).numpy()
     return (
         normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),
         normality.posterior(

@@ -55,6 +55,7 @@ def discover_classes(
     settings: Settings,
     seed: int,
     highest_split: float = 1.0,
+    found: NDArray[np.bool_] | None = None,
 ) -> Discovered:
     """Finds the classes of novel regions (AnomalyNCD, section 3.3).
 
@@ -67,6 +68,7 @@ def discover_classes(
         settings: Start, correction and training.
         seed: Of everything random.
         highest_split: See `fit_normality`.
+        found: See `spherical_kmeans`; it counts where look-alikes say what is normal.
     """
     n_base = base.n_classes if base else 0
     model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
@@ -75,7 +77,9 @@ def discover_classes(
     if neighbours:
         _, normal = fit_normality(describe_all(model, cache), scores, seed, highest_split)
     if settings.training.start == "kmeans":
-        _start_from_kmeans(model, cache, normal, n_classes, base, seed)
+        _start_from_kmeans(
+            model, cache, normal, n_classes, base, seed, found if neighbours else None
+        )
     corrected = settings.training.correction != "none"
     novel = Samples(cache, torch.from_numpy(normal if corrected else np.zeros_like(normal)))
     known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
@@ -142,12 +146,13 @@ def _start_from_kmeans(
     n_classes: int,
     base: BaseRegions | None,
     seed: int,
+    found: NDArray[np.bool_] | None,
 ) -> None:
     """Novel prototypes at centres of k-means, another run for each head; base ones at means."""
     features = describe_all(model, cache)
     n_base = model.prototypes.prototypes.shape[1] - n_classes
     for head in range(len(model.prototypes.prototypes)):
-        centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head)
+        centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head, found)
         model.prototypes.prototypes.data[head, n_base:] = centres
     if base is not None:
         known = torch.from_numpy(describe_all(model, base.cache))

@@ -109,6 +109,7 @@ def fit_rejection(
             discovered.normality is not None,
             seed,
             highest_split,
+            regions.found,
         )
         temperature = fit_temperature(held_out, assigned)
     novelty, known = np.zeros(len(features), np.float32), None

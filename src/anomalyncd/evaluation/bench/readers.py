@@ -137,6 +137,7 @@ class RegionTokens:
             settings,
             seed,
             found.highest_split,
+            found.regions.found,
         )
         tables = verdicts(
             inputs.parts,
