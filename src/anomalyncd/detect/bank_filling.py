@@ -118,11 +118,11 @@ def _apart_from_others(patches: Tensor, names: tuple[str, ...]) -> Tensor:
     patches = patches.float()  # Many processors are slow in bfloat16.
     blocks = zip(patches.split(_BLOCK), owners.split(_BLOCK), strict=True)
     nearest = [
-        (block @ patches.T).masked_fill(own[:, None] == owners, NEVER).amax(1)
+        (block @ patches.T - 1).masked_fill(own[:, None] == owners, NEVER).amax(1)
         for block, own in blocks
     ]
-    cosines = torch.cat(nearest)
-    return distances(cosines).clamp(min=_LEAST_APART).masked_fill(cosines == NEVER, 0)
+    alike = torch.cat(nearest)
+    return distances(alike).clamp(min=_LEAST_APART).masked_fill(alike == NEVER, 0)
 
 
 def _name_for(bank: MemoryBank, normals: Parts, index: int, vectors: Tensor) -> str | None:

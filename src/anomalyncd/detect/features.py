@@ -18,6 +18,8 @@ def normalised(patches: Tensor) -> Tensor:
 def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
     """Normalised tokens, averaged over r x r patches with zeros outside (MuSc, section 3.1).
 
+    In float32, in which differences from a mean are taken.
+
     Args:
         tokens: As they leave the backbone.
         neighbourhoods: The sides r, in patches.
@@ -28,8 +30,8 @@ def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
     maps = []
     for patches in tokens.patches:
         for side in neighbourhoods:
-            one = functional.avg_pool2d(normalised(patches), side, stride=1, padding=side // 2)
-            maps.append(one)
+            whole = normalised(patches.float())
+            maps.append(functional.avg_pool2d(whole, side, stride=1, padding=side // 2))
     return maps
 
 
@@ -56,15 +58,17 @@ class FeatureSpace:
             tokens: As they leave the backbone.
 
         Returns:
-            For each layer and neighbourhood (D + 1, rows, columns).
+            For each layer and neighbourhood (D + 1, rows, columns), in the precision of the tokens.
         """
         features = []
+        precision = tokens.patches[0].dtype
         with torch.inference_mode():
             maps = pooled(tokens, self.neighbourhoods)
             for one, mean, constant in zip(maps, self.means, self.constants, strict=True):
-                apart = one - mean.to(one.device, one.dtype)[:, None, None]
+                apart = one - mean.to(one.device)[:, None, None]
                 common = torch.full_like(apart[:1], constant)
-                features.append(functional.normalize(torch.cat([apart, common]), dim=0))
+                unit = functional.normalize(torch.cat([apart, common]), dim=0)
+                features.append(unit.to(precision))
         return features
 
 
@@ -78,7 +82,7 @@ def fit_feature_space(pictures: list[Tokens], settings: DetectorSettings) -> Fea
     means, constants = [], []
     maps = [pooled(tokens, settings.neighbourhoods) for tokens in pictures]
     for same_kind in zip(*maps, strict=True):
-        patches = torch.cat([one.flatten(1).T for one in same_kind]).float().cpu()
+        patches = torch.cat([one.flatten(1).T for one in same_kind]).cpu()
         mean = patches.mean(0)
         spread = (patches - mean).square().sum(1).mean().sqrt()
         means.append(mean)
