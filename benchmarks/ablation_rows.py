@@ -28,6 +28,16 @@ class Row:
     backbone: str = DEFAULT_BACKBONE
 
     @property
+    def other_maps(self) -> bool:
+        """Whether the row needs maps of its own."""
+        return any(name.startswith("detector.") for name in self.changes)
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether settings alone make the row, so that a default could be chosen so."""
+        return self.base is None and not self.masks and self.backbone == DEFAULT_BACKBONE
+
+    @property
     def settings(self) -> Settings:
         """As they hold for a run."""
         return changed(PRESETS[self.preset], self.changes).resolved(self.base is not None)
@@ -84,6 +94,31 @@ TABLES = (
             Row("6", {"encoder.n_guided": 6}),
             Row("9 (default)"),
             Row("12", {"encoder.n_guided": 12}),
+        ),
+    ),
+    Table(
+        "Maps",
+        "How the parts are scored without normal images. Each row has maps of its own.",
+        (
+            Row("default"),
+            Row("block 5 alone", {"detector.layers": (5,)}),
+            Row("block 8 alone", {"detector.layers": (8,)}),
+            Row("no tolerance", {"detector.tolerance": 0.0}),
+            Row("judged by the closest 30 % of the references", {"detector.closest": (0.0, 0.3)}),
+            Row("20 references", {"detector.n_references": 20}),
+            Row("smoothed twice as far", {"detector.smoothing": 1.0}),
+        ),
+    ),
+    Table(
+        "Levels",
+        "The share of sound surfaces that a part must exceed to have a region, and the one that "
+        "bounds the split between normal and anomalous regions.",
+        (
+            Row(".85 and .9 (default)"),
+            Row(".75 and .9", {"mebin.sound_share": 0.75}),
+            Row(".95 and .9", {"mebin.sound_share": 0.95}),
+            Row(".85 and .8", {"mebin.anomalous_share": 0.8}),
+            Row(".85 and 1 (not bounded)", {"mebin.anomalous_share": 1.0}),
         ),
     ),
     Table(
@@ -192,7 +227,8 @@ def distinct_rows() -> list[Row]:
 
 
 def tokens_of(row: Row) -> tuple[Any, ...]:
-    """Everything that regions and their tokens depend on, besides parts and maps."""
+    """Everything that regions and their tokens depend on, besides the parts and shared maps."""
     chosen = row.settings
     stages = (chosen.mebin, chosen.regions, chosen.objects, chosen.encoder, chosen.views)
-    return (*stages, row.base, row.masks, row.backbone)
+    detector = chosen.detector if row.other_maps else None
+    return (detector, *stages, row.base, row.masks, row.backbone)

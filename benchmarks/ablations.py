@@ -1,6 +1,7 @@
 """Ablations on real parts: what NMI, ARI and F1 become when one thing is changed.
 
-The rows are those of `ablation_rows.py`. Maps are those of the default detector, made once a set.
+The rows are those of `ablation_rows.py`. Maps are those of the default detector, made once a set,
+except for rows that change it.
 Tokens are read once for all seeds and all rows that need the same. Each row is written when it is
 measured, one file a set, so that an interrupted run goes on; a row is measured again when what it
 stands for, or the maps, have changed. `docs/ablations.md` is written anew from the files.
@@ -65,6 +66,8 @@ def read(row: Row, inputs: Inputs, source: Path, work: Path) -> Tokens:
     if row.masks:
         marked = Masks.from_folder(source / "ground_truth", inputs.parts)
         inputs = replace(inputs, masks=marked)
+    if row.other_maps:
+        inputs = with_built_in_maps(inputs, settings, work / f"maps_{row.digest}")
     place = Workplace(new_encoder(settings, row.backbone), settings, 0, work, Stages())
     objects = fit_objects(place, inputs).masks
     found, cache = find_and_read(place, inputs, score_parts(place, inputs), objects)
