@@ -1,4 +1,4 @@
-"""Patches are compared with those of the same place alone, where that is asked for."""
+"""Patches are compared in any precision, and with those of the same place alone where asked for."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from anomalyncd.detect.features import FeatureSpace
 from anomalyncd.detect.fitting import fit_detector
 from anomalyncd.detect.memory_bank import MemoryBank
 from anomalyncd.detect.mutual_scoring import MutualScoring
-from anomalyncd.detect.nearest import SamePlace, grid_positions
+from anomalyncd.detect.nearest import SamePlace, distances, grid_positions, likeness
 from anomalyncd.detect.view import View
 from anomalyncd.detect.viewer import Viewer
 from anomalyncd.model.region_encoder import RegionEncoder
@@ -34,6 +34,16 @@ def mutual(within: float | None) -> MutualScoring:
     place = None if within is None else SamePlace(positions, within)
     lengths = (COLUMNS, COLUMNS)
     return MutualScoring(VIEW, (ROW.repeat(2, 1),), lengths, ("a", "b"), (0, 1), place)
+
+
+def test_bfloat16_tells_the_nearest_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    near = torch.ones(20, 64) + 0.2 * torch.randn(20, 64, generator=generator)
+    near = torch.nn.functional.normalize(near, dim=1).bfloat16()
+    found = distances(likeness(near.T[:, None], near))
+    exact = distances(near.double() @ near.T.double() - 1)
+    other = ~torch.eye(20, dtype=torch.bool)
+    assert (found / exact - 1)[other].abs().max() < 0.01
 
 
 def test_near_is_a_window_around_the_own_place() -> None:

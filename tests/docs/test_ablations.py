@@ -72,3 +72,27 @@ def test_page_says_what_was_measured_and_what_was_not(page: ModuleType, tmp_path
     assert "by score" not in text.split("## Merging")[1]
     assert "bottle" not in text
     assert "## Guided blocks" not in text
+
+
+def test_settings_are_chosen_without_the_set_that_is_left_out(
+    page: ModuleType, tmp_path: Path
+) -> None:
+    header = {"n_seeds": 3, "maps_digest": "abc", "torch": "2", "instructions": "AVX512"}
+    header |= {"n_processors": 2, "n_threads": 1}
+    reached = {"bottle": (0.5, 0.6, 0.1), "pill": (0.4, 0.5, 0.2), "mtd": (0.3, 0.1, 0.9)}
+    names = ("default", "default, merging.rule=mean", "default, merging.rule=score")
+    for name, scores in reached.items():
+        found = {
+            row: {measure: {"mean": score, "std": 0.0} for measure in ("nmi", "ari", "f1")}
+            for row, score in zip((*names, "default, masks=True"), (*scores, 1.0), strict=True)
+        }
+        for row in found.values():
+            row["normal_recall"] = {"mean": 1.0, "std": 0.0}
+        write_json(tmp_path / f"ablations_{name}.json", {**header, "set": name, "rows": found})
+    lines = page.page(tmp_path).split("## Leave one set out")[1].splitlines()
+    told = {
+        line.split(" | ")[0].strip("| "): line.split(" | ")[1:3] for line in lines if " | " in line
+    }
+    assert told["mtd"] == ["merging: mean", ".100 ± .000 / .100 ± .000 / .100 ± .000"]
+    assert told["bottle"] == ["merging: by score", ".100 ± .000 / .100 ± .000 / .100 ± .000"]
+    assert told["pill"] == ["merging: by score", ".200 ± .000 / .200 ± .000 / .200 ± .000"]

@@ -29,8 +29,8 @@ def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
     """
     maps = []
     for patches in tokens.patches:
+        whole = normalised(patches.float())
         for side in neighbourhoods:
-            whole = normalised(patches.float())
             maps.append(functional.avg_pool2d(whole, side, stride=1, padding=side // 2))
     return maps
 

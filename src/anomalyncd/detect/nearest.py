@@ -40,9 +40,8 @@ def grid_positions(rows: int, columns: int) -> Tensor:
 def likeness(features: Tensor, others: Tensor) -> Tensor:
     """Cosines of unit vectors, minus 1: -2..0, 0 where they are equal.
 
-    Half the squared distance with its sign turned. bfloat16 has its finest steps next to 0, so the
-    nearest patches are told apart as well as in float32; cosines near 1 would come in steps of
-    .004.
+    Half the squared distance with its sign turned. bfloat16 has its finest steps next to 0, where
+    the nearest patches are; cosines near 1 would come in steps of .004.
 
     Args:
         features: Of the patches of a picture, (D, rows, columns).
