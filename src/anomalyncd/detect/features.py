@@ -30,8 +30,10 @@ def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
     maps = []
     for patches in tokens.patches:
         whole = normalised(patches.float())
-        for side in neighbourhoods:
-            maps.append(functional.avg_pool2d(whole, side, stride=1, padding=side // 2))
+        maps += [
+            functional.avg_pool2d(whole, side, stride=1, padding=side // 2)
+            for side in neighbourhoods
+        ]
     return maps
 
 
