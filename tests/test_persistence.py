@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from anomalyncd import PRESETS, AnomalyNCD, InputError, ProtoAnomalyNCD
 from anomalyncd.model.vit import VisionTransformer
+from anomalyncd.persistence import FORMAT
 from conftest import QUICK, TINY, damage, picture
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
@@ -177,7 +178,7 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lacks the file model\.safetensors"):
         AnomalyNCD.load(folder)
     tensors.write_bytes(whole)
-    for damaged in ("{", "[]", '{"format": 3}'):
+    for damaged in ("{", "[]", f'{{"format": {FORMAT}}}'):
         text.write_text(damaged, encoding="utf-8")
         with pytest.raises(InputError, match="is damaged"):
             AnomalyNCD.load(folder)
@@ -192,7 +193,8 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is damaged"):
         AnomalyNCD.load(folder)
     _change(folder, format=2, anomalyncd="0.1")
-    with pytest.raises(InputError, match=r"format 2, this version reads 3; use anomalyncd 0\.1"):
+    told = rf"format 2, this version reads {FORMAT}; use anomalyncd 0\.1"
+    with pytest.raises(InputError, match=told):
         AnomalyNCD.load(folder)
     text.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.json"):

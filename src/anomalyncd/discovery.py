@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -407,7 +408,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             named = preset if estimator.presets.get(preset) == stored.settings else stored.settings
             loaded = estimator(**stored.parameters | {"preset": named})
             loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
-            loaded.model_ = stored.classifier(loaded._encoder(stored.settings))
+            # New regions are read in as many poses as those that classes were found among.
+            read = replace(stored.settings.encoder, n_poses=stored.n_poses)
+            encoder = loaded._encoder(replace(stored.settings, encoder=read))
+            loaded.model_ = stored.classifier(encoder)
         except (TypeError, KeyError, AttributeError, IndexError, RuntimeError) as error:
             raise InputError(
                 f"the description of model '{folder}' is damaged ({error}); fit the model again"

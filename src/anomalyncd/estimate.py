@@ -58,9 +58,10 @@ def estimate(
     n_regions = _REGIONS_PER_PART * len(inputs.parts)
     n_base = len(inputs.base.parts) if inputs.base else 0
     views = 1 + settings.views.n_views
+    looks = settings.encoder.n_poses + settings.views.n_views
     n_tokens = (settings.views.size // encoder.vit.config.patch_size) ** 2 + 1
     width = encoder.vit.config.width
-    work = (n_regions + n_base) * views * _forward(encoder, n_tokens, encoder.readout)
+    work = (n_regions + n_base) * looks * _forward(encoder, n_tokens, encoder.readout)
     references = maps = 0.0
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.

@@ -34,7 +34,7 @@ from anomalyncd.training.normality import Normality
 from anomalyncd.training.outliers import KnownRegions
 from anomalyncd.training.rejection import Rejection
 
-FORMAT = 3
+FORMAT = 4
 """Grows when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
@@ -57,6 +57,8 @@ class StoredModel:
     """What its preset meant when it was saved."""
     n_classes: int
     """Number of classes."""
+    n_poses: int
+    """Poses in which a region is read: one where training took place, whatever the settings say."""
     tensors: dict[str, Tensor]
     """What was trained: read-out block, its guidance where that is learned, final LayerNorm,
     prototypes, descriptor centre."""
@@ -149,6 +151,7 @@ def write_model(
             "parameters": parameters | {"preset": preset if isinstance(preset, str) else None},
             "settings": asdict(settings),
             "n_classes": model.prototypes.prototypes.shape[1],
+            "n_poses": model.encoder.settings.n_poses,
             "backbone": _backbone_digest(model.encoder),
             "score_range": asdict(score_range) if score_range else None,
             "detector": described(detector) if detector else None,
@@ -206,6 +209,7 @@ def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredMo
         description["parameters"],
         _settings(description["settings"]),
         description["n_classes"],
+        int(description["n_poses"]),
         tensors,
         description["backbone"],
         _score_range(**bounds) if bounds else None,

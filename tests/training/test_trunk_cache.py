@@ -1,11 +1,13 @@
 """Tokens out of the cache are those that the trunk would say again."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anomalyncd.model.pixels import to_tensor
@@ -138,6 +140,28 @@ def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_pa
     expected = tokens[:2].repeat(BATCH // 2 + 1, 1, 1, 1)
     torch.testing.assert_close(tokens, expected, atol=0.02, rtol=0.01)
     assert (tokens[0] - tokens[1]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("n_poses", "turned", "mirrored"), [(1, False, False), (4, True, False), (8, True, True)]
+)
+def test_mean_over_poses_is_that_of_the_region_in_any_of_them(
+    encoder: RegionEncoder, tmp_path: Path, n_poses: int, turned: bool, mirrored: bool
+) -> None:
+    encoder.settings = replace(encoder.settings, n_poses=n_poses)
+
+    def read(pose: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Tensor:
+        cut = [
+            replace(one, image=pose(one.image).copy(), mask=pose(one.mask).copy())
+            for one in crops(N_REGIONS)
+        ]
+        views = replace(VIEWS, n_views=0)
+        return fill_cache(encoder, cut, N_REGIONS, views, 0, tmp_path).read(encoder)
+
+    upright = read(lambda layer: layer)
+    assert upright.shape == (N_REGIONS, sum(encoder.widths))
+    assert torch.allclose(read(np.rot90), upright, atol=1e-4) == turned
+    assert torch.allclose(read(np.flipud), upright, atol=1e-4) == mirrored
 
 
 def test_views_move_everything_alike() -> None:

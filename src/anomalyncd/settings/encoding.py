@@ -31,6 +31,10 @@ class EncoderSettings:
     """Earlier blocks whose mean patch token under the mask joins the vector."""
     centred: bool = True
     """Whether the mean over all regions is taken from each part of the vector."""
+    n_poses: int = 4
+    """Poses of a region over which its vector is averaged, since a defect is the same whichever way
+    it lies: 1, 4 (quarter turns) or 8 (their mirror images as well). One where a block is trained,
+    which learns that from augmented views."""
 
     def __post_init__(self) -> None:
         modes, rows = ("hard", "soft", "learned", "none"), ("cls", "patches", "all")
@@ -41,6 +45,7 @@ class EncoderSettings:
         positive = len(factor) == 3 and all(0 < one < float("inf") for one in factor)
         require(positive, "guidance_factor", factor, "use three numbers above 0")
         require(self.n_guided >= 0, "n_guided", self.n_guided, "use 0 or more")
+        require(self.n_poses in (1, 4, 8), "n_poses", self.n_poses, "use 1, 4 or 8")
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,13 @@ class Settings:
         require(frozen, "detector.layers", self.detector.layers, "use blocks before the readout")
 
     def resolved(self, with_base: bool) -> "Settings":
-        """What holds with or without a base set: epochs, and views only if they are learnt from."""
+        """What holds with or without a base set: epochs, and views only if they are learnt from,
+        or else poses."""
         chosen = self.training.epochs_with_base if with_base else self.training.epochs
+        if not chosen:
+            return self.central_views_only()
         training = replace(self.training, epochs=chosen)
-        return replace(self, training=training) if chosen else self.central_views_only()
+        return replace(self, training=training, encoder=replace(self.encoder, n_poses=1))
 
     def central_views_only(self) -> "Settings":
         """For prediction, and where nothing is learnt from augmented views."""
@@ -62,7 +65,7 @@ PRESETS = {
         mebin=MebinSettings(rules="paper"),
         regions=RegionSettings(rules="paper"),
         encoder=EncoderSettings(
-            guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False
+            guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False, n_poses=1
         ),
         training=TrainingSettings(
             start="random", correction="published", epochs=50, epochs_with_base=50

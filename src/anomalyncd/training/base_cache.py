@@ -1,7 +1,7 @@
 """Frozen tokens of the base set, kept between runs."""
 
 import hashlib
-from dataclasses import asdict, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +39,16 @@ def read_base(
     if cache is None:
         crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
-        store.save(key, vars(cache))
+        held = {name: one for name, one in vars(cache).items() if one is not None}
+        store.save(key, held)
     return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
 
 
 def _kept(store: TensorStore, key: str) -> TrunkCache | None:
     """Tokens of an earlier run, or None; what lacks a part is as good as none."""
     tensors = store.load(key)
-    names = {field.name for field in fields(TrunkCache)}
-    return TrunkCache(**tensors) if tensors is not None and tensors.keys() == names else None
+    needed = {field.name for field in fields(TrunkCache) if field.default is MISSING}
+    return TrunkCache(**tensors) if tensors is not None and needed <= tensors.keys() else None
 
 
 def _key(base: BaseSet, encoder: RegionEncoder, settings: Settings, seed: int) -> str:

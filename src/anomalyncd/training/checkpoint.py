@@ -68,6 +68,8 @@ class Checkpoint:
         with write_atomically(folder / _FOUND) as temporary:
             np.savez(temporary, **_arrays(found))
         parts = {"shares": cache.shares, "frozen": cache.frozen}
+        if cache.means is not None:
+            parts["means"] = cache.means
         if (self.work / MAPPED).is_file():
             parts["shape"] = torch.tensor(cache.tokens.shape)
         else:

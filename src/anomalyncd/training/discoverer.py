@@ -135,7 +135,7 @@ def _new_model(
     device = encoder.vit.cls_token.device
     model.to(device)
     with torch.inference_mode():
-        model.descriptor.fit(torch.cat([encoder.read(trunk) for trunk in cache.central(device)]))
+        model.descriptor.fit(cache.read(encoder).to(device))
     return model
 
 
@@ -197,10 +197,9 @@ def _reduce(
 
 def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float32]:
     """Descriptors of the central views of all regions, (R, D), unit length."""
-    device = model.prototypes.prototypes.device
+    parts = cache.read(model.encoder).to(model.prototypes.prototypes.device)
     with torch.inference_mode():
-        parts = [model.describe(trunk).cpu() for trunk in cache.central(device)]
-    return torch.cat(parts).numpy()
+        return model.descriptor(parts).cpu().numpy()
 
 
 def attend_all(encoder: RegionEncoder, cache: TrunkCache) -> NDArray[np.float16] | None:

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from anomalyncd.model.region_encoder import RegionEncoder, Trunk
 from anomalyncd.progress import track
 from anomalyncd.regions.reading import Crop, Levels
 from anomalyncd.settings import ViewSettings
-from anomalyncd.training.views import View, augmented_view, central_view
+from anomalyncd.training.views import View, augmented_view, central_view, poses
 
 BATCH = 16
 MAPPED = "tokens.bin"
@@ -32,6 +32,9 @@ class TrunkCache:
     """(R, 1 + n_views, 3, rows, columns), float32: what each patch shows, see `region_shares`."""
     frozen: Tensor
     """(R, 1 + n_views, F), float32: parts of the descriptor that are never trained."""
+    means: Tensor | None = None
+    """(R, sum of widths), float32: all parts of the descriptor of the central view, averaged over
+    its poses; None where it is read in one pose alone."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -70,6 +73,14 @@ class TrunkCache:
         for regions in torch.arange(len(self)).split(size):
             yield self.batch(regions, torch.zeros_like(regions), device)
 
+    def read(self, encoder: RegionEncoder) -> Tensor:
+        """All parts of the descriptor of each region, (R, sum of widths), float32, on the CPU."""
+        if self.means is not None:
+            return self.means
+        device = encoder.vit.cls_token.device
+        with torch.inference_mode():
+            return torch.cat([encoder.read(trunk).cpu() for trunk in self.central(device)])
+
 
 def fill_cache(
     encoder: RegionEncoder,
@@ -99,10 +110,12 @@ def fill_cache(
             rows = slice(start, start + len(crop.images))
             for index, view in enumerate(_views(crop, settings)):
                 trunk = _run_trunk(encoder, view)
-                cache = cache or _allocate(trunk, n_regions, settings, folder)
+                cache = cache or _allocate(trunk, n_regions, encoder, settings, folder)
                 cache.tokens[rows, index] = trunk.tokens.to("cpu", torch.bfloat16)
                 cache.shares[rows, index] = trunk.shares.cpu()
                 cache.frozen[rows, index] = trunk.frozen.cpu()
+                if cache.means is not None and index == 0:
+                    cache.means[rows] = _mean_over_poses(encoder, view, trunk)
     if cache is None:
         raise ValueError("no region to read")
     return cache
@@ -116,6 +129,14 @@ def _run_trunk(encoder: RegionEncoder, view: View) -> Trunk:
         None if view.objects is None else view.objects.to(weight.device),
         None if view.maps is None else view.maps.to(weight.device),
     )
+
+
+def _mean_over_poses(encoder: RegionEncoder, view: View, upright: Trunk) -> Tensor:
+    """All parts of the descriptors, (B, sum of widths), averaged over the poses of a view."""
+    others = islice(poses(view, encoder.settings.n_poses), 1, None)
+    trunks = chain([upright], (_run_trunk(encoder, pose) for pose in others))
+    read = [encoder.read(replace(one, tokens=one.tokens.float())).cpu() for one in trunks]
+    return torch.stack(read).mean(0)
 
 
 def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
@@ -162,7 +183,9 @@ def _stacked(layers: list[Levels | None]) -> Tensor | None:
     return torch.from_numpy(np.stack(held))[:, None] if held else None
 
 
-def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path) -> TrunkCache:
+def _allocate(
+    trunk: Trunk, n_regions: int, encoder: RegionEncoder, settings: ViewSettings, folder: Path
+) -> TrunkCache:
     rows = (n_regions, 1 + settings.n_views)
     shape = (*rows, *trunk.tokens.shape[1:])
     if 2 * math.prod(shape) > settings.memory_limit_gb * 1e9:
@@ -171,4 +194,7 @@ def _allocate(trunk: Trunk, n_regions: int, settings: ViewSettings, folder: Path
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
     shares, frozen = (torch.empty(*rows, *one.shape[1:]) for one in (trunk.shares, trunk.frozen))
-    return TrunkCache(tokens, shares, frozen)
+    means = None
+    if encoder.settings.n_poses > 1:
+        means = torch.empty(n_regions, sum(encoder.widths))
+    return TrunkCache(tokens, shares, frozen, means)

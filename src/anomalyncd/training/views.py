@@ -1,7 +1,8 @@
 """Augmented views of a region: geometry on image and masks alike, colour on the image alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import kornia.augmentation as augmentation
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from anomalyncd.model.pixels import normalise
 from anomalyncd.settings import ViewSettings
+
+QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,22 @@ def augmented_view(crop: View, settings: ViewSettings) -> View:
     return replace(view, images=normalise(_colours(settings.colour)(view.images)))
 
 
+def poses(view: View, n_poses: int) -> Iterator[View]:
+    """The same view in quarter turns, as it is first, then mirrored in quarter turns.
+
+    Args:
+        view: As it enters the backbone.
+        n_poses: How many of these, 1..8.
+    """
+    for pose in range(n_poses):
+        yield _moved(view, partial(_posed, pose=pose))
+
+
+def _posed(layers: Tensor, pose: int) -> Tensor:
+    mirrored = layers if pose < QUARTERS else layers.flip(-1)
+    return torch.rot90(mirrored, pose % QUARTERS, (-2, -1))
+
+
 def _moved(crop: View, move: Callable[[Tensor], Tensor]) -> View:
     """The same geometry for everything that a view holds; `move` maps (B, C, S, S) to another S."""
     layers = {field.name: getattr(crop, field.name) for field in fields(View)}
@@ -69,7 +88,7 @@ def _random_pose(crop: Tensor, size: int) -> Tensor:
     window = crop[:, top : top + size, left : left + size]
     if torch.rand(()) < 0.5:
         window = window.flip(-1)
-    return torch.rot90(window, int(torch.randint(4, ())), (-2, -1))
+    return torch.rot90(window, int(torch.randint(QUARTERS, ())), (-2, -1))
 
 
 def _colours(strength: float) -> nn.Module:

@@ -31,7 +31,7 @@ _RESOLUTION = 336
 _PATCH_BLOCKS = (5, 8)
 """Middle blocks, as AC and UniFormaly take middle layers."""
 UNGUIDED = EncoderSettings(
-    guidance="none", readout=-1, extra_cls=(), region_means=(), centred=False
+    guidance="none", readout=-1, extra_cls=(), region_means=(), centred=False, n_poses=1
 )
 """The CLS token after the last block and nothing else."""
 
