@@ -178,6 +178,16 @@ TABLES = (
         ),
     ),
     Table(
+        "Poses",
+        "In how many poses a region is read, whose mean describes it: quarter turns, and their mirror "
+        "images. Rows that train read one, since augmented views teach the block the same.",
+        (
+            Row("1", {"encoder.n_poses": 1}),
+            Row("4 (default)"),
+            Row("8", {"encoder.n_poses": 8}),
+        ),
+    ),
+    Table(
         "Backbone",
         "The default and the one of the papers.",
         (

@@ -199,7 +199,8 @@ def describe_all(model: RegionClassifier, cache: TrunkCache) -> NDArray[np.float
     """Descriptors of the central views of all regions, (R, D), unit length."""
     parts = cache.read(model.encoder).to(model.prototypes.prototypes.device)
     with torch.inference_mode():
-        return model.descriptor(parts).cpu().numpy()
+        features: Tensor = model.descriptor(parts).cpu()
+    return features.numpy()
 
 
 def attend_all(encoder: RegionEncoder, cache: TrunkCache) -> NDArray[np.float16] | None:

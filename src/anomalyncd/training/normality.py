@@ -121,7 +121,7 @@ def fit_normality(
     centres = np.zeros((0, features.shape[1]), np.float32)
     if len(sure):
         centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
-        centres = centres / np.linalg.norm(centres, axis=1, keepdims=True)
+        centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     return Normality(features, smoothed, centres.astype(np.float32), threshold), normal
 
 
@@ -163,6 +163,8 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
         if not len(low) or not len(high):
             break
         dark, bright = max(float(low.mean()), 1e-9), float(high.mean())
+        if bright <= dark:
+            break  # Equal but for rounding, or all but zero.
         new = (bright - dark) / (np.log(bright) - np.log(dark))
         if abs(new - threshold) < 1e-6:
             break
