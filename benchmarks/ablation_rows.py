@@ -179,8 +179,8 @@ TABLES = (
     ),
     Table(
         "Poses",
-        "In how many poses a region is read, whose mean describes it: quarter turns, and their mirror "
-        "images. Rows that train read one, since augmented views teach the block the same.",
+        "In how many poses a region is read, whose mean describes it: quarter turns, and their "
+        "mirror images. Rows that train read one, since augmented views teach the block the same.",
         (
             Row("1", {"encoder.n_poses": 1}),
             Row("4 (default)"),
