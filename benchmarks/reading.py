@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anomalyncd.data.inputs import Inputs, check_inputs
@@ -73,12 +72,9 @@ def read_set(name: str, kind: str, folder: Path) -> Read:
     inputs = inputs_of(name, kind, folder)
     place = Workplace(new_encoder(settings), settings, 0, folder, Stages())
     found, cache = find_and_read(place, inputs, score_parts(place, inputs))
-    with torch.inference_mode():
-        trunks = cache.central(torch.device("cpu"))
-        vectors = torch.cat([place.encoder.read(trunk) for trunk in trunks]).numpy()
     read = Read(
         found.regions,
-        vectors,
+        cache.read(place.encoder).numpy(),
         place.encoder.widths,
         np.array(labels_from_names(inputs.parts.names)),
         merging_temperature(inputs.sizes[:, 0], inputs.sizes[:, 1]),
