@@ -80,7 +80,11 @@ def test_settings_are_chosen_without_the_set_that_is_left_out(
     header = {"n_seeds": 3, "maps_digest": "abc", "torch": "2", "instructions": "AVX512"}
     header |= {"n_processors": 2, "n_threads": 1}
     reached = {"bottle": (0.5, 0.6, 0.1), "pill": (0.4, 0.5, 0.2), "mtd": (0.3, 0.1, 0.9)}
-    names = ("default", "default, merging.rule=mean", "default, merging.rule=score")
+    names = (
+        "default, encoder.n_poses=4",
+        "default, merging.rule=mean",
+        "default, merging.rule=score",
+    )
     for name, scores in reached.items():
         found = {
             row: {measure: {"mean": score, "std": 0.0} for measure in ("nmi", "ari", "f1")}

@@ -70,6 +70,8 @@ def discover_classes(
         highest_split: See `fit_normality`.
         found: See `spherical_kmeans`; it counts where look-alikes say what is normal.
     """
+    if settings.training.epochs and cache.means is not None:
+        raise ValueError("means over poses do not follow a block that is trained; read one pose")
     n_base = base.n_classes if base else 0
     model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
     normal = published_weights(scores)
