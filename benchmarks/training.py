@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default="paper")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    settings = PRESETS[options.preset]
+    settings = PRESETS[options.preset].resolved(with_base=True)
     torch.manual_seed(0)
     encoder = RegionEncoder(load_backbone(), settings.encoder)
     encoder.set_trunk_precision(resolve_precision(options.precision, torch.device("cpu")))

@@ -48,7 +48,7 @@ def drawn_maps() -> list[np.ndarray]:
     return [one + rng.random(one.shape, np.float32) * 0.1 for one in drawn]
 
 
-def _base_set(folder: Path) -> None:
+def write_base_set(folder: Path) -> None:
     """Four lines and four spots with their masks."""
     for index in range(4):
         for kind in ("line", "spot"):
@@ -133,7 +133,7 @@ def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
 def test_base_set_takes_part(
     build: Build, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _base_set(tmp_path / "base")
+    write_base_set(tmp_path / "base")
     alone = build().fit(parts_folder)
     helped = build().fit(parts_folder, base=tmp_path / "base")
     assert helped.verdicts_.probabilities.shape[1] == 3
@@ -255,7 +255,7 @@ def test_proto_differs_from_anomalyncd_in_its_presets_alone(tiny: Path) -> None:
 def test_losses_of_prototypes_learn_from_a_base_set(
     build: Build, parts_folder: Path, tmp_path: Path
 ) -> None:
-    _base_set(tmp_path / "base")
+    write_base_set(tmp_path / "base")
     training = replace(PROTO_PRESETS["paper"].training, epochs_with_base=2, batch_size=8)
     told = replace(QUICK, training=replace(training, entropy_prior="start", n_heads=2))
     model = build(preset=told).fit(parts_folder, base=tmp_path / "base")

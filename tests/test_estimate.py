@@ -45,6 +45,8 @@ def test_large_pictures_take_longer_where_their_size_decides(encoder: RegionEnco
 def test_poses_and_large_maps_count(encoder: RegionEncoder) -> None:
     plain = needs(encoder, 300, QUICK)
     assert needs(encoder, 300, with_detector(rotations=4)).seconds > plain.seconds
+    upright = replace(QUICK, encoder=replace(QUICK.encoder, n_poses=1))
+    assert needs(encoder, 300, upright).seconds < plain.seconds
     full = needs(encoder, 300, with_detector(map_size=None))
     n_maps, small = 6, QUICK.detector.map_size
     assert small is not None

@@ -33,8 +33,8 @@ class EncoderSettings:
     """Whether the mean over all regions is taken from each part of the vector."""
     n_poses: int = 4
     """Poses of a region over which its vector is averaged, since a defect is the same whichever way
-    it lies: 1, 4 (quarter turns) or 8 (their mirror images as well). One where a block is trained,
-    which learns that from augmented views."""
+    it lies: 1, 4 (quarter turns) or 8 (their mirror images as well). With epochs it is one,
+    whatever is set: training learns that from augmented views."""
 
     def __post_init__(self) -> None:
         modes, rows = ("hard", "soft", "learned", "none"), ("cls", "patches", "all")

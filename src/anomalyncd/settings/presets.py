@@ -49,10 +49,10 @@ class Settings:
         """What holds with or without a base set: epochs, and views only if they are learnt from,
         or else poses."""
         chosen = self.training.epochs_with_base if with_base else self.training.epochs
+        held = replace(self, training=replace(self.training, epochs=chosen))
         if not chosen:
-            return self.central_views_only()
-        training = replace(self.training, epochs=chosen)
-        return replace(self, training=training, encoder=replace(self.encoder, n_poses=1))
+            return held.central_views_only()
+        return replace(held, encoder=replace(held.encoder, n_poses=1))
 
     def central_views_only(self) -> "Settings":
         """For prediction, and where nothing is learnt from augmented views."""

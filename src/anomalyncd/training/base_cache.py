@@ -1,7 +1,7 @@
 """Frozen tokens of the base set, kept between runs."""
 
 import hashlib
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def read_base(
     limited = replace(settings.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
     found = regions_of_masks(base.masks, sizes, limited)
     store, key = TensorStore(BASE), _key(base, encoder, settings, seed)
-    cache = _kept(store, key)
+    cache = _kept(store, key, encoder)
     if cache is None:
         crops = read_crops(base.parts, found, settings.views.load_size, settings.regions.rules)
         cache = fill_cache(encoder, crops, len(found.regions), settings.views, seed, folder)
@@ -44,11 +44,13 @@ def read_base(
     return BaseRegions(cache, base.labels[found.regions.image], len(base.class_names))
 
 
-def _kept(store: TensorStore, key: str) -> TrunkCache | None:
+def _kept(store: TensorStore, key: str, encoder: RegionEncoder) -> TrunkCache | None:
     """Tokens of an earlier run, or None; what lacks a part is as good as none."""
     tensors = store.load(key)
-    needed = {field.name for field in fields(TrunkCache) if field.default is MISSING}
-    return TrunkCache(**tensors) if tensors is not None and needed <= tensors.keys() else None
+    needed = {field.name for field in fields(TrunkCache)}
+    if encoder.settings.n_poses == 1:
+        needed.remove("means")
+    return TrunkCache(**tensors) if tensors is not None and tensors.keys() == needed else None
 
 
 def _key(base: BaseSet, encoder: RegionEncoder, settings: Settings, seed: int) -> str:

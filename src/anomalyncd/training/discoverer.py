@@ -70,8 +70,9 @@ def discover_classes(
         highest_split: See `fit_normality`.
         found: See `spherical_kmeans`; it counts where look-alikes say what is normal.
     """
-    if settings.training.epochs and cache.means is not None:
-        raise ValueError("means over poses do not follow a block that is trained; read one pose")
+    caches = (cache, base.cache) if base else (cache,)
+    if settings.training.epochs and any(one.means is not None for one in caches):
+        raise ValueError("means over poses do not follow what is trained; set encoder.n_poses=1")
     n_base = base.n_classes if base else 0
     model = _new_model(encoder, n_base + n_classes, cache, settings, seed)
     normal = published_weights(scores)
