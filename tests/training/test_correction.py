@@ -30,6 +30,7 @@ def test_scores_change_classes_unless_correction_is_off(
 ) -> None:
     training = replace(QUICK.training, start="random", correction=correction)
     settings = replace(QUICK, training=training)
+    encoder.settings = replace(encoder.settings, n_poses=1)
     cache = fill_cache(encoder, crops(COUNT), COUNT, QUICK.views, 0, tmp_path)
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     found = []
