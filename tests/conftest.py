@@ -33,6 +33,7 @@ QUICK = Settings(
     views=ViewSettings(load_size=40, size=32, n_views=2),
     training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),
 )
+UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=0))
 QUICK_PROTO = replace(
     QUICK,
     objects=PROTO_PRESETS["default"].objects,
@@ -56,6 +57,20 @@ def picture(kind: str, seed: int) -> np.ndarray:
 def damage(kind: str, seed: int) -> np.ndarray:
     """Where `picture` differs from a normal part of the same seed, bool."""
     return (picture(kind, seed) != picture("good", seed)).any(-1)
+
+
+def write_base_set(folder: Path) -> None:
+    """Four lines and four spots with their masks."""
+    for index in range(4):
+        for kind in ("line", "spot"):
+            image = folder / "test" / kind / f"{index}.png"
+            mask = folder / "ground_truth" / kind / f"{index}_mask.png"
+            for path, pixels in (
+                (image, picture(kind, 90 + index)),
+                (mask, damage(kind, 90 + index)),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
 
 
 def crops(count: int) -> list[Crop]:

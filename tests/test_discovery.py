@@ -24,7 +24,7 @@ from anomalyncd import (
 )
 from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.detect.memory_bank import MemoryBank
-from conftest import QUICK, damage, picture
+from conftest import QUICK, damage, picture, write_base_set
 
 Build = Callable[..., AnomalyNCD]
 KINDS = ["good"] * 4 + ["line"] * 4 + ["spot"] * 4
@@ -46,20 +46,6 @@ def drawn_maps() -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     drawn = [damage(kind, 10 * (i // 4) + i % 4) for i, kind in enumerate(KINDS)]
     return [one + rng.random(one.shape, np.float32) * 0.1 for one in drawn]
-
-
-def write_base_set(folder: Path) -> None:
-    """Four lines and four spots with their masks."""
-    for index in range(4):
-        for kind in ("line", "spot"):
-            image = folder / "test" / kind / f"{index}.png"
-            mask = folder / "ground_truth" / kind / f"{index}_mask.png"
-            for path, pixels in (
-                (image, picture(kind, 90 + index)),
-                (mask, damage(kind, 90 + index)),
-            ):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(pixels).save(path)
 
 
 def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is not trained is read in several poses: in a run, in one that goes on, and in a model."""
+"""What is not trained is read in several poses, by a run and by a model that was saved."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anomalyncd import AnomalyNCD, InputError, learning, steps
+from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.runs import discover_run
 from anomalyncd.settings import EncoderSettings, Settings
 from anomalyncd.training.discoverer import discover_classes
 from anomalyncd.training.trunk_cache import fill_cache
-from conftest import QUICK, crops, picture
-from test_discovery import write_base_set
+from conftest import QUICK, UNTRAINED, crops, picture, write_base_set
 
-UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=0))
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
 
 
@@ -53,30 +50,6 @@ def test_models_read_new_parts_as_they_read_those_of_fit(
     assert np.array_equal(loaded.inspect(NEW).features, expected.features)
     again = loaded.fit(parts_folder, **base).inspect(NEW)
     np.testing.assert_allclose(again.features, expected.features, atol=1e-5)
-
-
-@pytest.mark.parametrize("mapped", [False, True])
-def test_interrupted_run_goes_on_in_all_poses(
-    tiny: Path,
-    parts_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    mapped: bool,
-) -> None:
-    views = replace(QUICK.views, memory_limit_gb=0 if mapped else 4)
-    model = _model(tiny, replace(UNTRAINED, views=views))
-    expected = model.fit(parts_folder).verdicts_.features
-
-    def fail(*_: object) -> None:
-        raise MemoryError
-
-    with monkeypatch.context() as failing:
-        failing.setattr(learning, "discover_classes", fail)
-        with pytest.raises(MemoryError):
-            discover_run(model, parts_folder, tmp_path / "run")
-    monkeypatch.setattr(steps, "fill_cache", fail)
-    discover_run(model, parts_folder, tmp_path / "run")
-    assert np.array_equal(model.verdicts_.features, expected)
 
 
 def test_base_sets_are_kept_in_all_poses(

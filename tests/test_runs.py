@@ -17,7 +17,8 @@ from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
 from anomalyncd.evaluation.operating import OperatingPoint, write_point
 from anomalyncd.finished_run import read_table
 from anomalyncd.runs import discover_run
-from conftest import QUICK, picture
+from anomalyncd.settings import Settings
+from conftest import QUICK, UNTRAINED, picture
 
 
 @pytest.fixture
@@ -144,15 +145,17 @@ def test_interrupted_run_goes_on(
 
 
 @pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("settings", [QUICK, UNTRAINED], ids=["trained", "untrained"])
 def test_run_that_failed_in_training_goes_on_after_its_tokens(
     estimator: AnomalyNCD,
     parts_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
     mapped: bool,
 ) -> None:
-    views = replace(QUICK.views, memory_limit_gb=0 if mapped else 4)
-    estimator.set_params(preset=replace(QUICK, views=views))
+    views = replace(settings.views, memory_limit_gb=0 if mapped else 4)
+    estimator.set_params(preset=replace(settings, views=views))
     run, train, fill = tmp_path / "run", learning.discover_classes, steps.fill_cache
 
     def fail(*_: object) -> None:
