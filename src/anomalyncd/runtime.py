@@ -47,22 +47,26 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def _faster_in_bfloat16(device: torch.device) -> bool:
     """Whether products of matrices are clearly faster in bfloat16 than in float32.
 
-    It is measured, for some 0.2 s: processors without instructions for bfloat16 imitate it, up to
-    fifty times slower, and which do is not to be learnt from torch on every system. A device that
-    refuses it is not faster in it.
+    It is measured, for 0.2 s or a little more: processors without instructions for bfloat16 imitate
+    it, up to fifty times slower, and which do is not to be learnt from torch on every system. A
+    device that refuses it is not faster in it.
     """
 
     def seconds(dtype: torch.dtype) -> float:
         tokens, weight = (torch.ones(rows, 384, device=device, dtype=dtype) for rows in (128, 384))
-        timed = []
-        for _ in range(4):  # the first one prepares
-            start = time.perf_counter()
-            float((tokens @ weight)[0, 0])  # waits for the device
-            timed.append(time.perf_counter() - start)
-        return min(timed)
+        start = time.perf_counter()
+        float((tokens @ weight)[0, 0])  # waits for the device
+        return time.perf_counter() - start
 
+    # By turns and over many, so that other work on the machine does not hit one of them alone.
+    types = (torch.bfloat16, torch.float32)
+    timed: list[list[float]] = []
+    end = time.perf_counter() + 0.2
     try:
-        return 1.5 * seconds(torch.bfloat16) < seconds(torch.float32)
+        while len(timed) < 4 or time.perf_counter() < end:
+            timed.append([seconds(dtype) for dtype in types])
+        bfloat16, float32 = (min(each) for each in zip(*timed[1:], strict=True))  # 1 prepares
+        return 1.5 * bfloat16 < float32
     except (RuntimeError, TypeError):
         return False
 
