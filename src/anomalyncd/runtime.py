@@ -65,8 +65,9 @@ def _faster_in_bfloat16(device: torch.device) -> bool:
     try:
         while len(timed) < 4 or time.perf_counter() < end:
             timed.append([seconds(dtype) for dtype in types])
-        bfloat16, float32 = (min(each) for each in zip(*timed[1:], strict=True))  # 1 prepares
-        return 1.5 * bfloat16 < float32
+        # The first round prepares.
+        bfloat16, float32 = (min(each) for each in zip(*timed[1:], strict=True))
+        return bool(1.5 * bfloat16 < float32)
     except (RuntimeError, TypeError):
         return False
 
