@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ablation_rows import SHIPPED, TABLES, Row, Table, distinct_rows
-from anomalyncd.data.json_files import read_json
+from anomalyncd.io.json_files import read_json
 
 PAGE = Path("docs/ablations.md")
 RESULT = "ablations_{}.json"
@@ -16,7 +16,7 @@ NOT_RUN = "not run"
 _HEAD = """# Ablations
 
 What becomes of the classes when one thing is changed. Each cell is {measures}, mean ± standard
-deviation over {n_seeds} seeds, as `evaluate` scores them: the normal class counts, parts called
+deviation over {n_seeds} seeds, as `evaluate` scores them: the normal class counts, images called
 `combined` do not, and the number of classes is the true one. Maps are those of the built-in
 zero-shot detector, made once a set unless the row changes the detector. Regions are read in one
 pose, a quarter of the default's time; the table of poses tells what four bring. Settings were not
@@ -25,18 +25,18 @@ preset](decisions/default-preset.md) says how they were, and the last table what
 choosing so. Rows that are missing,
 and cells that say "{not_run}", were not measured.
 
-The spread is that of the starts alone, on one set of parts and maps each. Differences of a few
+The spread is that of the starts alone, on one set of images and maps each. Differences of a few
 hundredths say little.
 
 {sets}
 
 This page is written by `benchmarks/ablations.py` from `benchmarks/results/ablations_*.json`. Each
 row is a dictionary of [settings](reference/settings.md) by dotted name, which
-`anomalyncd.evaluation.switchboard.changed` puts in place:
+`anomalyncd.config.overrides.with_overrides` puts in place:
 
 ```py
 from anomalyncd import PRESETS, AnomalyNCD
-from anomalyncd.evaluation.switchboard import changed
+from anomalyncd.config.overrides import changed
 
 settings = changed(PRESETS["default"], {{"encoder.guidance": "hard", "merging.rule": "mean"}})
 model = AnomalyNCD(n_classes=4, preset=settings)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from anomalyncd.evaluation.switchboard import changed
-from anomalyncd.model.weights import DEFAULT_BACKBONE
-from anomalyncd.settings import PRESETS, Settings
+from anomalyncd.backbone.weights import DEFAULT_BACKBONE
+from anomalyncd.config import PRESETS, Config
+from anomalyncd.config.overrides import with_overrides
 
 LEARNT = {"training.epochs": 20}
-BASELINE = {"encoder.n_poses": 1}
+BASELINE = {"encoder.n_rotations": 1}
 """What all rows have in common, unless they change it: four poses take four times as long."""
 
 
@@ -40,9 +40,9 @@ class Row:
         return self.base is None and not self.masks and self.backbone == DEFAULT_BACKBONE
 
     @property
-    def settings(self) -> Settings:
+    def config(self) -> Config:
         """As they hold for a run."""
-        preset = changed(PRESETS[self.preset], {**BASELINE, **self.changes})
+        preset = with_overrides(PRESETS[self.preset], {**BASELINE, **self.changes})
         return preset.resolved(self.base is not None)
 
     @property
@@ -57,10 +57,10 @@ class Row:
     @property
     def digest(self) -> str:
         """Tells whether the settings are those that a result was measured with."""
-        return hashlib.sha256(repr(asdict(self.settings)).encode()).hexdigest()[:12]
+        return hashlib.sha256(repr(asdict(self.config)).encode()).hexdigest()[:12]
 
 
-SHIPPED = Row("4 (default)", {"encoder.n_poses": 4})
+SHIPPED = Row("4 (default)", {"encoder.n_rotations": 4})
 """The default preset as it is, in all its poses."""
 
 
@@ -87,7 +87,7 @@ TABLES = (
             Row("CLS, hard", {"encoder.guidance": "hard"}),
             Row("CLS, soft (default)"),
             Row("CLS, soft, by the map", {"encoder.guided_by": "map"}),
-            Row("CLS, soft, background told apart", {"objects.source": "auto"}),
+            Row("CLS, soft, background told apart", {"foreground.source": "auto"}),
             Row("CLS, soft, 20 epochs", LEARNT),
             Row("CLS, learned, 20 epochs", {"encoder.guidance": "learned", **LEARNT}),
         ),
@@ -105,12 +105,12 @@ TABLES = (
     ),
     Table(
         "Maps",
-        "How the parts are scored without normal images. Each row has maps of its own.",
+        "How the images are scored without normal images. Each row has maps of its own.",
         (
             Row("default"),
             Row("block 5 alone", {"detector.layers": (5,)}),
             Row("block 8 alone", {"detector.layers": (8,)}),
-            Row("no tolerance", {"detector.tolerance": 0.0}),
+            Row("no tolerance", {"detector.reference_discount": 0.0}),
             Row("judged by the closest 30 % of the references", {"detector.closest": (0.0, 0.3)}),
             Row("20 references", {"detector.n_references": 20}),
             Row("smoothed twice as far", {"detector.smoothing": 1.0}),
@@ -118,20 +118,20 @@ TABLES = (
     ),
     Table(
         "Levels",
-        "The share of sound surfaces that a part must exceed to have a region, and the one that "
+        "The share of sound surfaces that a image must exceed to have a region, and the one that "
         "bounds the split between normal and anomalous regions.",
         (
             Row(".85 and .9 (default)"),
-            Row(".75 and .9", {"mebin.sound_share": 0.75}),
-            Row(".95 and .9", {"mebin.sound_share": 0.95}),
-            Row(".85 and .8", {"mebin.anomalous_share": 0.8}),
-            Row(".85 and 1 (not bounded)", {"mebin.anomalous_share": 1.0}),
+            Row(".75 and .9", {"mebin.background_quantile": 0.75}),
+            Row(".95 and .9", {"mebin.background_quantile": 0.95}),
+            Row(".85 and .8", {"mebin.max_normal_quantile": 0.8}),
+            Row(".85 and 1 (not bounded)", {"mebin.max_normal_quantile": 1.0}),
         ),
     ),
     Table(
         "Masks",
         "What cuts the maps. The erosion is the same for all three. Otsu's threshold is found for "
-        "each map anew, so maps of good parts are cut as well. With true masks nothing "
+        "each map anew, so maps of good images are cut as well. With true masks nothing "
         "is left to be cut.",
         (
             Row("MEBin (default)"),
@@ -144,7 +144,7 @@ TABLES = (
         "Pseudo-label correction",
         "Whether anomaly scores pull regions to the normal class. The default does not train; its "
         "correction acts on the start and on the verdict. The `paper` preset trains for 50 epochs. "
-        "Recall is the share of good parts in the class that is matched with the normal one.",
+        "Recall is the share of good images in the class that is matched with the normal one.",
         (
             Row("off", {"training.correction": "none"}),
             Row("on, by score and look-alikes (default)"),
@@ -155,11 +155,11 @@ TABLES = (
     ),
     Table(
         "Merging",
-        "What a region weighs in the class of its part.",
+        "What a region weighs in the class of its image.",
         (
             Row("by area (default)"),
-            Row("mean", {"merging.rule": "mean"}),
-            Row("by score", {"merging.rule": "score"}),
+            Row("mean", {"aggregation.rule": "mean"}),
+            Row("by score", {"aggregation.rule": "score"}),
         ),
     ),
     Table(
@@ -191,7 +191,7 @@ TABLES = (
         (
             Row("1"),
             SHIPPED,
-            Row("8", {"encoder.n_poses": 8}),
+            Row("8", {"encoder.n_rotations": 8}),
         ),
     ),
     Table(
@@ -204,7 +204,7 @@ TABLES = (
     ),
     Table(
         "Start and losses",
-        "Self-labelling over 20 epochs, and what it loses or gains with each of its parts.",
+        "Self-labelling over 20 epochs, and what it loses or gains with each of its images.",
         (
             Row("k-means start, not trained (default)"),
             Row("k-means start, trained", LEARNT),
@@ -237,15 +237,15 @@ def distinct_rows() -> list[Row]:
     keys = [tokens_of(row) for row in rows]
 
     def cost(row: Row) -> tuple[int, ...]:
-        key, epochs = tokens_of(row), row.settings.training.epochs
+        key, epochs = tokens_of(row), row.config.training.epochs
         return row.base is not None, epochs, -keys.count(key), keys.index(key)
 
     return sorted(rows, key=cost)
 
 
 def tokens_of(row: Row) -> tuple[Any, ...]:
-    """Everything that regions and their tokens depend on, besides the parts and shared maps."""
-    chosen = row.settings
-    stages = (chosen.mebin, chosen.regions, chosen.objects, chosen.encoder, chosen.views)
+    """Everything that regions and their tokens depend on, besides the images and shared maps."""
+    chosen = row.config
+    stages = (chosen.mebin, chosen.regions, chosen.foreground, chosen.encoder, chosen.views)
     detector = chosen.detector if row.other_maps else None
     return (detector, *stages, row.base, row.masks, row.backbone)

@@ -1,4 +1,4 @@
-"""Ablations on real parts: what NMI, ARI and F1 become when one thing is changed.
+"""Ablations on real images: what NMI, ARI and F1 become when one thing is changed.
 
 The rows are those of `ablation_rows.py`. Maps are those of the default detector, made once a set,
 except for rows that change it.
@@ -23,22 +23,27 @@ from numpy.typing import NDArray
 
 from ablation_page import PAGE, RESULT, page
 from ablation_rows import Row, distinct_rows, tokens_of
-from anomalyncd.data.fingerprint import fingerprint
-from anomalyncd.data.inputs import Inputs, check_inputs
-from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.data.masks import Masks
+from anomalyncd.config import PRESETS
+from anomalyncd.discovery.discover import discover_classes
+from anomalyncd.embedding.base_regions import BaseRegions, read_base
+from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import LEFT_OUT
-from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_names
-from anomalyncd.evaluation.scores import cluster_scores, match_classes
+from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_names
+from anomalyncd.evaluation.metrics import cluster_scores, match_classes
+from anomalyncd.inputs.inputs import Inputs, check_inputs
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.key import fingerprint
 from anomalyncd.regions.finding import Found
-from anomalyncd.result import verdicts
-from anomalyncd.runtime import Stages
-from anomalyncd.settings import PRESETS
-from anomalyncd.steps import Workplace, find_and_read, fit_objects, score_parts
-from anomalyncd.training.base_cache import read_base
-from anomalyncd.training.discoverer import BaseRegions, discover_classes
-from anomalyncd.training.trunk_cache import TrunkCache
+from anomalyncd.results.predictions import aggregate
+from anomalyncd.runtime.device import Stages
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    fit_objects,
+    score_parts,
+)
 from common import (
     FOLDERS,
     RESULTS,
@@ -54,40 +59,40 @@ from common import (
 class Tokens:
     """What several rows share."""
 
-    place: Workplace
+    context: RunContext
     found: Found
-    cache: TrunkCache
+    cache: TokenStore
     base: BaseRegions | None
 
 
 def read(row: Row, inputs: Inputs, source: Path, work: Path) -> Tokens:
     """Regions and tokens for a row and for all that need the same."""
-    settings = row.settings
+    config = row.config
     if row.masks:
-        marked = Masks.from_folder(source / "ground_truth", inputs.parts)
+        marked = Masks.from_folder(source / "ground_truth", inputs.images)
         inputs = replace(inputs, masks=marked)
     if row.other_maps:
-        inputs = with_built_in_maps(inputs, settings, work / f"maps_{row.digest}")
-    place = Workplace(new_encoder(settings, row.backbone), settings, 0, work, Stages())
-    objects = fit_objects(place, inputs).masks
-    found, cache = find_and_read(place, inputs, score_parts(place, inputs), objects)
+        inputs = with_built_in_maps(inputs, config, work / f"maps_{row.digest}")
+    context = RunContext(new_encoder(config, row.backbone), config, 0, work, Stages())
+    foreground = fit_objects(context, inputs).masks
+    found, cache = find_and_read(context, inputs, score_parts(context, inputs), foreground)
     base = None
     if row.base is not None:
         known = check_inputs(source, maps=inputs.maps, base=real_data() / row.base).base
         assert known is not None
-        with place.stages("base"):
-            base = read_base(known, place.encoder, settings, 0, work / "base")
-    return Tokens(place, found, cache, base)
+        with context.stages("base"):
+            base = read_base(known, context.encoder, config, 0, work / "base")
+    return Tokens(context, found, cache, base)
 
 
 def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, Any]:
     """Scores of a row over seeds, with the seconds that all of them took."""
-    labels = np.array(labels_from_names(inputs.parts.names))
+    labels = np.array(labels_from_names(inputs.images.names))
     counted = ~np.isin(labels, LEFT_OUT)
     n_classes = len(set(labels[counted]))
     scores, stages = [], Stages()
     for seed in range(seeds):
-        encoder = copy.deepcopy(tokens.place.encoder)
+        encoder = copy.deepcopy(tokens.context.encoder)
         with stages("train"):
             classes = discover_classes(
                 encoder,
@@ -95,18 +100,18 @@ def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, A
                 tokens.found.regions.score,
                 n_classes,
                 tokens.base,
-                row.settings,
+                row.config,
                 seed,
-                tokens.found.highest_split,
+                tokens.found.max_normal_score,
                 tokens.found.regions.found,
             )
-        tables = verdicts(
-            inputs.parts,
+        tables = aggregate(
+            inputs.images,
             inputs.sizes,
             tokens.found,
             classes.features,
             classes.probabilities,
-            rule=row.settings.merging.rule,
+            rule=row.config.aggregation.rule,
         )
         found = tables.images["class"].to_numpy()[counted]
         score = cluster_scores(labels[counted], found)
@@ -114,18 +119,18 @@ def measure(row: Row, inputs: Inputs, tokens: Tokens, seeds: int) -> dict[str, A
     means, spreads = np.mean(scores, 0), np.std(scores, 0)
     names = ("nmi", "ari", "f1", "normal_recall")
     return {
-        "settings": row.digest,
+        "config": row.digest,
         "n_regions": len(tokens.found.regions),
         **{
             name: {"mean": round(float(mean), 3), "std": round(float(spread), 3)}
             for name, mean, spread in zip(names, means, spreads, strict=True)
         },
-        "seconds": dict(tokens.place.stages.seconds) | dict(stages.seconds),
+        "seconds": dict(tokens.context.stages.seconds) | dict(stages.seconds),
     }
 
 
 def normal_recall(labels: NDArray[np.str_], found: NDArray[np.int64]) -> float:
-    """Share of the normal parts whose class is the one that is matched with the normal one."""
+    """Share of the normal images whose class is the one that is matched with the normal one."""
     normal = np.array([label.lower() in NORMAL_LABELS for label in labels])
     matched = match_classes(labels, found)
     hit = [matched.get(one) == label for one, label in zip(found, labels, strict=True)]
@@ -139,7 +144,7 @@ def measured_before(path: Path, header: dict[str, Any], rows: Sequence[Row]) -> 
         same = all(before.get(name) == header[name] for name in ("set", "n_seeds", "maps_digest"))
         digests = {row.name: row.digest for row in rows}
         kept = before["rows"].items() if same else ()
-        return {name: row for name, row in kept if row["settings"] == digests.get(name)}
+        return {name: row for name, row in kept if row["config"] == digests.get(name)}
     return {}
 
 
@@ -157,7 +162,7 @@ def run_set(name: str, options: argparse.Namespace, work: Path) -> None:
     results = measured_before(path, header, rows)
     held, tokens = None, None
     for row in rows:
-        skipped = options.untrained and row.settings.training.epochs > 0
+        skipped = options.untrained and row.config.training.epochs > 0
         if skipped or row.name in results:
             continue
         try:

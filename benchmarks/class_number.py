@@ -1,4 +1,4 @@
-"""The estimated number of classes against the true one, on real parts.
+"""The estimated number of classes against the true one, on real images.
 
 Regions are read once for each kind of maps; seeds vary the resamples. Written as JSON, one file for
 all sets, and printed.
@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.settings import PRESETS
-from anomalyncd.training.class_number import estimate_class_number
-from anomalyncd.training.classifier import Descriptor
+from anomalyncd.config import PRESETS
+from anomalyncd.discovery.class_number import estimate_n_classes
+from anomalyncd.discovery.classifier import Descriptor
+from anomalyncd.io.json_files import read_json, write_json
 from common import FOLDERS, RESULTS, keep_no_tokens, machine
 from reading import KINDS, LEFT_OUT, Read, read_set
 
@@ -30,14 +30,14 @@ def count(read: Read, seeds: int) -> list[dict[str, Any]]:
     descriptor.fit(vectors)
     features, regions = descriptor(vectors).numpy(), read.regions
     counted = [
-        estimate_class_number(
+        estimate_n_classes(
             features,
             regions.score,
             regions.image,
             PRESETS["default"].class_number,
             seed,
             None,
-            read.highest_split,
+            read.max_normal_score,
         )
         for seed in range(seeds)
     ]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from anomalyncd.cache import LIMIT_VARIABLE
-from anomalyncd.data.inputs import Inputs
-from anomalyncd.data.maps import Maps
-from anomalyncd.detect.anomaly_maps import write_anomaly_maps
-from anomalyncd.detect.fitting import fit_detector
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.vit import VisionTransformer
-from anomalyncd.model.weights import DEFAULT_BACKBONE, load_backbone
-from anomalyncd.runtime import Stages, resolve_precision
-from anomalyncd.settings import DetectorSettings, Settings
+from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.backbone.weights import DEFAULT_BACKBONE, load_backbone
+from anomalyncd.config import Config, DetectorConfig
+from anomalyncd.detection.fitting import fit_detector
+from anomalyncd.detection.maps import write_anomaly_maps
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.io.cache import LIMIT_VARIABLE
+from anomalyncd.runtime.device import Stages, resolve_precision
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
 RESULTS = Path("benchmarks/results")
@@ -60,37 +60,37 @@ def machine() -> dict[str, str | int]:
     }
 
 
-def new_encoder(settings: Settings, backbone: str = DEFAULT_BACKBONE) -> RegionEncoder:
-    encoder = RegionEncoder(load_backbone(backbone), settings.encoder)
+def new_encoder(config: Config, backbone: str = DEFAULT_BACKBONE) -> RegionEncoder:
+    encoder = RegionEncoder(load_backbone(backbone), config.encoder)
     return encoder.set_trunk_precision(precision())
 
 
-def detector_backbone(settings: Settings) -> VisionTransformer:
+def detector_backbone(config: Config) -> VisionTransformer:
     """The backbone, as the estimator makes maps with it."""
-    return new_encoder(settings).vit.to(precision())
+    return new_encoder(config).vit.to(precision())
 
 
 def built_in_maps(
     vit: VisionTransformer,
     inputs: Inputs,
-    settings: DetectorSettings,
+    config: DetectorConfig,
     seed: int,
     work: Path,
     stage: Callable[[str], AbstractContextManager[None]],
-) -> tuple[Maps, Maps | None]:
-    """Maps of the parts and of the normal images, in the stages `fit` and `score`."""
+) -> tuple[AnomalyMaps, AnomalyMaps | None]:
+    """Maps of the images and of the normal images, in the stages `fit` and `score`."""
     with stage("fit"):
-        detector = fit_detector(vit, inputs.parts, inputs.normals, settings, seed)
+        detector = fit_detector(vit, inputs.images, inputs.normals, config, seed)
     with stage("score"):
-        maps = write_anomaly_maps(vit, inputs.parts, detector, settings, work)
+        maps = write_anomaly_maps(vit, inputs.images, detector, config, work)
         if inputs.normals is None:
             return maps, None
         apart = work.with_name(f"{work.name}_normals")
-        return maps, write_anomaly_maps(vit, inputs.normals, detector, settings, apart)
+        return maps, write_anomaly_maps(vit, inputs.normals, detector, config, apart)
 
 
-def with_built_in_maps(inputs: Inputs, settings: Settings, folder: Path) -> Inputs:
+def with_built_in_maps(inputs: Inputs, config: Config, folder: Path) -> Inputs:
     """Inputs with the maps of seed 0, and those of normal images; they are kept in `folder`."""
-    vit = detector_backbone(settings)
-    maps, normal_maps = built_in_maps(vit, inputs, settings.detector, 0, folder, Stages())
+    vit = detector_backbone(config)
+    maps, normal_maps = built_in_maps(vit, inputs, config.detector, 0, folder, Stages())
     return replace(inputs, maps=maps, normal_maps=normal_maps)

@@ -1,4 +1,4 @@
-"""Discovery on real parts: NMI, ARI and F1 of each preset, with seconds and memory per stage.
+"""Discovery on real images: NMI, ARI and F1 of each preset, with seconds and memory per stage.
 
 Maps are made once a set and tokens are read once a preset; the seeds vary the start, the order and
 the choice of views. Results are written as JSON, one file a set, and printed. Seconds are those of
@@ -16,17 +16,21 @@ from pathlib import Path
 
 import numpy as np
 
-from anomalyncd.data.inputs import Inputs, check_inputs
-from anomalyncd.data.masks import Masks
-from anomalyncd.discovery import ESTIMATORS
-from anomalyncd.evaluation.labels import labels_from_names
-from anomalyncd.evaluation.scores import cluster_scores
-from anomalyncd.result import verdicts
-from anomalyncd.runtime import Stages
-from anomalyncd.settings import PRESETS, Settings
-from anomalyncd.steps import Workplace, find_and_read, score_parts
-from anomalyncd.training.base_cache import read_base
-from anomalyncd.training.discoverer import discover_classes
+from anomalyncd.config import PRESETS, Config
+from anomalyncd.discovery.discover import discover_classes
+from anomalyncd.embedding.base_regions import read_base
+from anomalyncd.estimator import ESTIMATORS
+from anomalyncd.evaluation.ground_truth import labels_from_names
+from anomalyncd.evaluation.metrics import cluster_scores
+from anomalyncd.inputs.inputs import Inputs, check_inputs
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.results.predictions import aggregate
+from anomalyncd.runtime.device import Stages
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    score_parts,
+)
 from common import (
     FOLDERS,
     RESULTS,
@@ -41,19 +45,19 @@ from common import (
 LEFT_OUT = "combined"  # as the papers do
 
 
-def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stages: Stages) -> dict:
-    labels = np.array(labels_from_names(inputs.parts.names))
+def run_preset(inputs: Inputs, config: Config, seeds: int, work: Path, stages: Stages) -> dict:
+    labels = np.array(labels_from_names(inputs.images.names))
     counted = labels != LEFT_OUT
     n_classes = len(set(labels[counted]))
-    place = Workplace(new_encoder(settings), settings, 0, work, stages)
-    found, cache = find_and_read(place, inputs, score_parts(place, inputs))
+    context = RunContext(new_encoder(config), config, 0, work, stages)
+    found, cache = find_and_read(context, inputs, score_parts(context, inputs))
     known = None
     if inputs.base is not None:
         with stages("base"):
-            known = read_base(inputs.base, place.encoder, settings, 0, work / "base")
+            known = read_base(inputs.base, context.encoder, config, 0, work / "base")
     scores = []
     for seed in range(seeds):
-        encoder = copy.deepcopy(place.encoder)
+        encoder = copy.deepcopy(context.encoder)
         with stages("train"):
             classes = discover_classes(
                 encoder,
@@ -61,13 +65,13 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
                 found.regions.score,
                 n_classes,
                 known,
-                settings,
+                config,
                 seed,
-                found.highest_split,
+                found.max_normal_score,
                 found.regions.found,
             )
-        tables = verdicts(
-            inputs.parts, inputs.sizes, found, classes.features, classes.probabilities
+        tables = aggregate(
+            inputs.images, inputs.sizes, found, classes.features, classes.probabilities
         )
         score = cluster_scores(labels[counted], tables.images["class"].to_numpy()[counted])
         scores.append((score.nmi, score.ari, score.f1))
@@ -83,15 +87,15 @@ def run_preset(inputs: Inputs, settings: Settings, seeds: int, work: Path, stage
     }
 
 
-def chosen_settings(preset: str, options: argparse.Namespace) -> Settings:
+def chosen_settings(preset: str, options: argparse.Namespace) -> Config:
     """A preset with what the command line changes of it."""
-    settings = ESTIMATORS[options.method].presets[preset]
+    config = ESTIMATORS[options.method].presets[preset]
     if options.epochs is not None:
         epochs = {"epochs": options.epochs, "epochs_with_base": options.epochs}
-        settings = replace(settings, training=replace(settings.training, **epochs))
+        config = replace(config, training=replace(config.training, **epochs))
     if options.views is not None:
-        settings = replace(settings, views=replace(settings.views, n_views=options.views))
-    return settings.resolved(with_base=options.base is not None)
+        config = replace(config, crops=replace(config.crops, n_views=options.views))
+    return config.resolved(with_base=options.base is not None)
 
 
 def main() -> None:
@@ -120,7 +124,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             work, stages = Path(temporary), Stages()
             if options.masks:
-                masks = Masks.from_folder(source / "ground_truth", inputs.parts)
+                masks = Masks.from_folder(source / "ground_truth", inputs.images)
                 inputs = replace(inputs, masks=masks)
             else:
                 folder = options.maps / f"{name}_{kind}" if options.maps else work / "maps"

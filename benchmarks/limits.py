@@ -2,7 +2,7 @@
 
 The steps are those of the default preset: which regions are normal, the centres of the classes,
 and the class of each region from these. `supervised` is what a linear classifier reaches that
-learns the labels of four fifths of the parts: what the descriptors can tell apart at best. Every
+learns the labels of four fifths of the images: what the descriptors can tell apart at best. Every
 kind of maps is a rung as well. Written as JSON, one file for all sets, and printed.
 
     ANOMALYNCD_DATA=... python benchmarks/limits.py [--sets pill] [--kinds zero_shot masks]
@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.evaluation.labels import NORMAL_LABELS
-from anomalyncd.evaluation.scores import cluster_scores
-from anomalyncd.training.classifier import Descriptor
-from anomalyncd.training.losses import STUDENT_TEMPERATURE
-from anomalyncd.training.normality import N_NORMAL_CENTRES, Normality, fit_normality
-from anomalyncd.training.start import kmeans, spherical_kmeans
+from anomalyncd.discovery.classifier import Descriptor
+from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
+from anomalyncd.discovery.normality import (
+    N_NORMAL_CENTRES,
+    Normality,
+    fit_normality,
+)
+from anomalyncd.discovery.prototypes import kmeans, spherical_kmeans
+from anomalyncd.evaluation.ground_truth import NORMAL_LABELS
+from anomalyncd.evaluation.metrics import cluster_scores
+from anomalyncd.io.json_files import read_json, write_json
 from common import FOLDERS, RESULTS, keep_no_tokens, machine
 from reading import KINDS, LEFT_OUT, Read, read_set
 
@@ -53,7 +57,7 @@ class Ladder:
             centres, _ = kmeans(self.features[self.normal], N_NORMAL_CENTRES, seed)
             normality = Normality(self.features, 1 - weights, _unit(centres), 0.5)
         else:
-            scores, split = self.read.regions.score, self.read.highest_split
+            scores, split = self.read.regions.score, self.read.max_normal_score
             normality, weights = fit_normality(self.features, scores, seed, split)
         if true_centres:
             prototypes = self._means()
@@ -65,7 +69,7 @@ class Ladder:
         return normality.posterior(self.features, cosines, weights, STUDENT_TEMPERATURE)
 
     def supervised(self) -> NDArray[np.float32]:
-        """Class probabilities of regions whose parts took no part in the learning, (R, K)."""
+        """Class probabilities of regions whose images took no part in the learning, (R, K)."""
         known = self.labels != LEFT_OUT
         found = np.full((len(self.labels), len(self.kinds)), 1 / len(self.kinds), np.float32)
         found[known] = cross_val_predict(
@@ -79,7 +83,7 @@ class Ladder:
         return found
 
     def scores(self, probabilities: NDArray[np.float32]) -> tuple[float, float, float]:
-        """NMI, ARI and F1 of the parts."""
+        """NMI, ARI and F1 of the images."""
         merged = self.read.merged(probabilities, np.arange(len(self.labels))).argmax(1)
         counted = self.read.labels != LEFT_OUT
         score = cluster_scores(self.read.labels[counted], merged[counted])

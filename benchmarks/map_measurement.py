@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anomalyncd.data.frame import Frame
-from anomalyncd.data.inputs import Inputs, check_inputs
-from anomalyncd.data.maps import Maps
-from anomalyncd.data.masks import Masks
-from anomalyncd.data.parts import Parts
-from anomalyncd.evaluation.labels import states_from_labels
-from anomalyncd.evaluation.map_scores import (
+from anomalyncd.backbone.features import TokenReader, Tokens
+from anomalyncd.backbone.roi import RegionOfInterest
+from anomalyncd.config import Config
+from anomalyncd.evaluation.ground_truth import Truth, states_from_labels
+from anomalyncd.evaluation.map_evaluation import (
+    Overlap,
+    mask_overlap,
+    mebin_quality,
+)
+from anomalyncd.evaluation.metrics import (
     MapScores,
     PixelHistograms,
     aupro,
@@ -28,19 +31,19 @@ from anomalyncd.evaluation.map_scores import (
     label_regions,
     pixel_auroc,
 )
-from anomalyncd.evaluation.mebin_quality import Overlap, mask_overlap, mebin_quality
-from anomalyncd.evaluation.operating import operating_curve
-from anomalyncd.evaluation.truth import Truth
-from anomalyncd.model.tokens import TokenReader, Tokens
+from anomalyncd.evaluation.operating_point import operating_curve
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs, check_inputs
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.finding import Found, regions_of_maps
 from anomalyncd.regions.mebin import binarise
 from anomalyncd.regions.score_range import ScoreRange
-from anomalyncd.runtime import Stages
-from anomalyncd.settings import Settings
+from anomalyncd.runtime.device import Stages
 from anomalyncd.steps import bound_scores
 from common import built_in_maps, detector_backbone, normal_folder
 
-SETTINGS = Settings()
+SETTINGS = Config()
 NORMALS = "normals"
 """The kind of maps that are made with normal images; any other is made without."""
 
@@ -70,10 +73,10 @@ class StagesAndReading(Stages):
         read = TokenReader.read
 
         def timed(
-            reader: TokenReader, parts: Parts, index: int, frame: Frame | None = None
+            reader: TokenReader, images: ImageSet, index: int, frame: RegionOfInterest | None = None
         ) -> Tokens:
             start = time.perf_counter()
-            tokens = read(reader, parts, index, frame)
+            tokens = read(reader, images, index, frame)
             self._reading += time.perf_counter() - start
             if not self.n_read:
                 with Stages.__call__(self, "read"):
@@ -97,7 +100,7 @@ def measure(
         source: A set in the layout of MVTec AD.
         kind: `NORMALS`, or anything else for maps without normal images.
         seed: Of the references, or of the coreset.
-        limit: Parts, and normal images, that are taken, evenly spread; None takes all.
+        limit: ImageSet, and normal images, that are taken, evenly spread; None takes all.
         folder: Keeps the maps; None forgets them.
 
     Returns:
@@ -117,15 +120,17 @@ def measure(
                 vit, inputs, SETTINGS.detector, seed, folder or Path(work) / "maps", stages
             )
         with stages("regions"):
-            bounds = bound_scores(maps, normal_maps, SETTINGS.mebin).bounds
-            assert bounds is not None
-            found = regions_of_maps(maps, inputs.sizes, bounds, SETTINGS.mebin, SETTINGS.regions)
+            score_range = bound_scores(maps, normal_maps, SETTINGS.mebin).score_range
+            assert score_range is not None
+            found = regions_of_maps(
+                maps, inputs.sizes, score_range, SETTINGS.mebin, SETTINGS.regions
+            )
         processor_seconds = time.process_time() - idle
         scores = evaluate(truth, maps, found)
     total = sum(stages.seconds.values())
     return {
         "date": date.today().isoformat(),
-        "n_parts": len(inputs.parts),
+        "n_images": len(inputs.images),
         "n_normals": 0 if inputs.normals is None else len(inputs.normals),
         "n_images_read": stages.n_read,
         **scores,
@@ -136,17 +141,17 @@ def measure(
 
 
 def read_set(source: Path, kind: str, limit: int | None) -> tuple[Inputs, Truth]:
-    """Parts, normal images and what is true of the parts; see `measure`."""
-    parts = Parts.from_folder(source)
-    masks = Masks.from_folder(source / "ground_truth", parts)
-    chosen = evenly(len(parts), limit)
-    normals = Parts.from_folder(normal_folder(source)) if kind == NORMALS else None
+    """ImageSet, normal images and what is true of the images; see `measure`."""
+    images = ImageSet.from_folder(source)
+    masks = Masks.from_folder(source / "ground_truth", images)
+    chosen = evenly(len(images), limit)
+    normals = ImageSet.from_folder(normal_folder(source)) if kind == NORMALS else None
     inputs = check_inputs(
-        parts.select(chosen),
+        images.select(chosen),
         normals=None if normals is None else normals.select(evenly(len(normals), limit)),
     )
-    told = states_from_labels(pd.DataFrame({"name": inputs.parts.names}))
-    marked = Masks(inputs.parts, tuple(masks.sources[index] for index in chosen))
+    told = states_from_labels(pd.DataFrame({"name": inputs.images.names}))
+    marked = Masks(inputs.images, tuple(masks.sources[index] for index in chosen))
     return inputs, Truth(inputs.sizes, told, marked)
 
 
@@ -155,7 +160,7 @@ def evenly(count: int, limit: int | None) -> list[int]:
     return np.linspace(0, count - 1, min(count, limit or count)).astype(int).tolist()
 
 
-def evaluate(truth: Truth, maps: Maps, found: Found) -> dict[str, Any]:
+def evaluate(truth: Truth, maps: AnomalyMaps, found: Found) -> dict[str, Any]:
     """Scores of maps and regions; see `MapScores` and `MebinQuality`."""
     ends = np.array([(scores.min(), scores.max()) for scores in maps])
     peaks = ends[:, 1]

@@ -50,7 +50,7 @@ def _spread(values: list[float | None]) -> str:
 
 
 def slopes(runs: Collection[Run]) -> dict[str, dict[str, float]]:
-    """Slopes over the number of parts on log-log axes: 1 is proportional, 0 does not grow.
+    """Slopes over the number of images on log-log axes: 1 is proportional, 0 does not grow.
 
     Left out are stages that take no measurable time in a run.
 
@@ -63,7 +63,7 @@ def slopes(runs: Collection[Run]) -> dict[str, dict[str, float]]:
 def _slopes(runs: list[Run], what: str) -> dict[str, float]:
     if len(runs) < 2:
         return {}
-    sizes = np.log([run["n_parts"] for run in runs])
+    sizes = np.log([run["n_images"] for run in runs])
     values = {stage: np.array([run[what][stage] for run in runs]) for stage in runs[0][what]}
     return {
         stage: round(float(np.polyfit(sizes, np.log(each), 1)[0]), 2)
@@ -75,15 +75,15 @@ def _slopes(runs: list[Run], what: str) -> dict[str, float]:
 def print_growth(results: dict[str, Any]) -> None:
     """Seconds and peak memory by stage, a row each size, and their slopes."""
     for kind, by_size in results["runs"].items():
-        runs = sorted(by_size.values(), key=lambda run: run["n_parts"])
+        runs = sorted(by_size.values(), key=lambda run: run["n_images"])
         for what in MEASURES if runs else ():
             stages, slope = list(runs[0][what]), results["slopes"][kind][what]
             rows = [
-                [str(run["n_parts"]), *(f"{run[what][one]:g}" for one in stages)] for run in runs
+                [str(run["n_images"]), *(f"{run[what][one]:g}" for one in stages)] for run in runs
             ]
             rows.append(["slope", *(f"{slope[one]:.2f}" if one in slope else "" for one in stages)])
             print(f"\n{kind}, {what}\n")
-            _print_rows(["parts", *stages], rows)
+            _print_rows(["images", *stages], rows)
 
 
 def _print_rows(header: list[str], rows: list[list[str]]) -> None:

@@ -20,9 +20,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from anomalyncd.data.json_files import read_json, write_json
-from anomalyncd.data.made_parts import make_parts
-from anomalyncd.data.made_products import PRODUCTS
+from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.synthetic.generate import make_synthetic_images
+from anomalyncd.synthetic.products import PRODUCTS
 from common import FOLDERS, RESULTS, keep_no_tokens, machine, real_data
 from map_measurement import NORMALS, SETTINGS, measure
 from map_tables import print_growth, print_table, slopes
@@ -84,7 +84,7 @@ def in_own_process(function: Callable[..., Output], *arguments: Any) -> Output:
     """What a function returns in a fresh process.
 
     On Linux a process inherits the peak memory of the one that starts it, so whatever takes memory
-    is done in such processes, the making of parts included.
+    is done in such processes, the making of images included.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -96,7 +96,9 @@ def run_set(results: Results, options: argparse.Namespace, work: Path) -> None:
     if not missing:
         return
     if name in PRODUCTS:
-        source = in_own_process(partial(make_parts, product=name, seed=MADE_SEED), work / name)
+        source = in_own_process(
+            partial(make_synthetic_images, product=name, seed=MADE_SEED), work / name
+        )
     else:
         source = real_data() / FOLDERS[name]
     for kind, seed in missing:
@@ -116,7 +118,7 @@ def run_growth(results: Results, options: argparse.Namespace, work: Path) -> Non
     n_normal = most - n_per_kind * len(PRODUCTS["plates"].kinds)
     if missing:
         numbers = (n_per_kind, n_normal, 0, most)
-        in_own_process(make_parts, work / "plates", *numbers, GROWTH_SIZE, MADE_SEED)
+        in_own_process(make_synthetic_images, work / "plates", *numbers, GROWTH_SIZE, MADE_SEED)
     for kind, size in missing:
         results.add(kind, size, in_own_process(measure, work / "plates", kind, 0, size))
         print(f"{size} plates, {kind}: {results[kind][str(size)]['seconds']}", flush=True)
@@ -131,7 +133,7 @@ def open_results(name: str, options: argparse.Namespace) -> Results:
         "set": name,
         "limit": options.limit,
         **machine(),
-        "settings": {type(one).__name__: asdict(one) for one in stages},
+        "config": {type(one).__name__: asdict(one) for one in stages},
     }
     return Results(options.out / f"maps_{name}.json", circumstances, options.again)
 
@@ -142,7 +144,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=sets, choices=sets)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--limit", type=int, help="take no more than this many parts of a set")
+    parser.add_argument("--limit", type=int, help="take no more than this many images of a set")
     parser.add_argument("--growth", action="store_true", help="time and memory over size instead")
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="of --growth")
     parser.add_argument("--again", action="store_true", help="repeat runs that are there already")
@@ -150,7 +152,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     if min([options.limit or 10, *options.sizes]) < 10 or (options.growth and options.limit):
-        parser.error("use 10 parts or more, --limit without --growth, --sizes with it")
+        parser.error("use 10 images or more, --limit without --growth, --sizes with it")
     keep_no_tokens()
     with tempfile.TemporaryDirectory() as work:
         if options.growth:

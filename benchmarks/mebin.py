@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.config import MebinConfig
 from anomalyncd.regions.mebin import binarise_all
-from anomalyncd.regions.score_range import ScoreRange, score_range
-from anomalyncd.settings import MebinSettings
+from anomalyncd.regions.score_range import ScoreRange, fit_score_range
 
-SETTINGS = MebinSettings()
+SETTINGS = MebinConfig()
 SIDES = (256, 512, 1024)
 N_DEFECTS = (0, 1, 3, 6)
 N_RUNS = 3
@@ -41,11 +41,11 @@ def made_map(side: int, n_defects: int, seed: int) -> NDArray[np.float32]:
     return scores.astype(np.float32)
 
 
-def published_counts(anomaly_map: NDArray[np.float32], bounds: ScoreRange) -> list[int]:
+def published_counts(anomaly_map: NDArray[np.float32], score_range: ScoreRange) -> list[int]:
     """The published loop, written plainly."""
     scores = anomaly_map.astype(np.float64)
-    scaled = (scores - bounds.low) / (bounds.high - bounds.low) * 255
-    scaled = np.where(scores < bounds.low, 0, scaled)
+    scaled = (scores - score_range.low) / (score_range.high - score_range.low) * 255
+    scaled = np.where(scores < score_range.low, 0, scaled)
     box = np.ones((6, 6), np.uint8)
     counts = []
     for threshold in range(255, 0, -4):
@@ -63,15 +63,17 @@ def timed(work: Callable[[], list[list[int]]]) -> tuple[float, list[list[int]]]:
     return perf_counter() - start, counts
 
 
-def compare(maps: list[NDArray[np.float32]], bounds: ScoreRange, n_threads: int) -> list[float]:
+def compare(
+    maps: list[NDArray[np.float32]], score_range: ScoreRange, n_threads: int
+) -> list[float]:
     """Milliseconds a map of the published loop and of ours, medians of alternating runs."""
     cv2.setNumThreads(1 if n_threads == 1 else -1)
 
     def published() -> list[list[int]]:
-        return [published_counts(anomaly_map, bounds) for anomaly_map in maps]
+        return [published_counts(anomaly_map, score_range) for anomaly_map in maps]
 
     def ours() -> list[list[int]]:
-        return [r.counts.tolist() for r in binarise_all(maps, bounds, SETTINGS, n_threads)]
+        return [r.counts.tolist() for r in binarise_all(maps, score_range, SETTINGS, n_threads)]
 
     ours()
     runs = [(timed(published), timed(ours)) for _ in range(N_RUNS)]
@@ -87,12 +89,12 @@ def main() -> None:
     for side in SIDES:
         n_maps = len(N_DEFECTS) * (max(SIDES) // side) ** 2
         maps = [made_map(side, N_DEFECTS[seed % len(N_DEFECTS)], seed) for seed in range(n_maps)]
-        usual = score_range(maps, SETTINGS)
+        usual = fit_score_range(maps, SETTINGS)
         lowest = min(float(anomaly_map.min()) for anomaly_map in maps)
-        for name, bounds in (("usual", usual), ("widest", ScoreRange(lowest, usual.high))):
-            share = np.mean([(anomaly_map > bounds.low).mean() for anomaly_map in maps])
+        for name, score_range in (("usual", usual), ("widest", ScoreRange(lowest, usual.high))):
+            share = np.mean([(anomaly_map > score_range.low).mean() for anomaly_map in maps])
             for label, n_threads in (("alone", 1), ("together", n_processors)):
-                slow, fast = compare(maps, bounds, n_threads)
+                slow, fast = compare(maps, score_range, n_threads)
                 print(
                     f"{side:>5} {name:>8} {share:>11.0%} {label:>9} "
                     f"{slow:>8.2f} ms {fast:>6.2f} ms {slow / fast:>5.0f}",

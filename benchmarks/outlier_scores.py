@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
 
-from anomalyncd.training.classifier import Descriptor
-from anomalyncd.training.losses import STUDENT_TEMPERATURE
-from anomalyncd.training.normality import Normality, fit_normality
-from anomalyncd.training.outliers import fit_known_regions
-from anomalyncd.training.start import spherical_kmeans
+from anomalyncd.discovery.classifier import Descriptor
+from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
+from anomalyncd.discovery.normality import Normality, fit_normality
+from anomalyncd.discovery.novelty import fit_novelty_detector
+from anomalyncd.discovery.prototypes import spherical_kmeans
 from reading import Read
 
 
@@ -44,7 +44,9 @@ def find_classes(read: Read, rows: NDArray, n_classes: int, seed: int) -> tuple[
     descriptor = Descriptor(read.widths, centred=True)
     descriptor.fit(torch.from_numpy(read.vectors[rows]))
     features = descriptor(torch.from_numpy(read.vectors[rows])).numpy()
-    normality, normal = fit_normality(features, read.regions.score[rows], seed, read.highest_split)
+    normality, normal = fit_normality(
+        features, read.regions.score[rows], seed, read.max_normal_score
+    )
     found = read.regions.found[rows]
     centres = spherical_kmeans(features, normal, n_classes, seed * 1000, found).numpy()
     return Classes(descriptor, normality, centres), normal
@@ -58,7 +60,7 @@ def outlier_scores(read: Read, classes: Classes, rows: NDArray, new: NDArray) ->
     probabilities = np.sort(classes.posterior(features, normal), axis=1)[:, ::-1]
     cosines = classes.cosines(features)
     found = old.found
-    known, _ = fit_known_regions(known_features[found], old.area[found], old.image[found], 0)
+    known, _ = fit_novelty_detector(known_features[found], old.area[found], old.image[found], 0)
     nearest = 1 - (features @ known_features.T).max(1)
     scores = {
         "max p": -probabilities[:, 0],

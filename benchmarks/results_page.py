@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from anomalyncd.data.files import write_atomically
-from anomalyncd.evaluation.bench.writing import results_page
+from anomalyncd.io.files import write_atomically
+from anomalyncd_bench.writing import results_page
 
 FOLDER = Path("benchmarks/results/bench")
 PAGE = Path("docs/results.md")

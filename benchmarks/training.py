@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.weights import load_backbone
-from anomalyncd.regions.reading import Crop
-from anomalyncd.runtime import PRECISIONS, resolve_precision
-from anomalyncd.settings import PRESETS
-from anomalyncd.training.classifier import RegionClassifier
-from anomalyncd.training.loop import Batch, batch_loss
-from anomalyncd.training.trunk_cache import fill_cache
-from anomalyncd.training.views import View, central_view
+from anomalyncd.backbone.weights import load_backbone
+from anomalyncd.config import PRESETS
+from anomalyncd.discovery.classifier import RegionClassifier
+from anomalyncd.discovery.training import Batch, batch_loss
+from anomalyncd.embedding.augmentation import CropBatch, central_view
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.regions.crops import Crop
+from anomalyncd.runtime.device import PRECISIONS, resolve_precision
 
 
 def random_crops(n_regions: int, side: int) -> list[Crop]:
@@ -37,32 +37,32 @@ def random_crops(n_regions: int, side: int) -> list[Crop]:
     return [Crop(image, mask) for image, mask in zip(images, masks, strict=True)]
 
 
-def step(model: RegionClassifier, batch: Batch, settings) -> float:
+def step(model: RegionClassifier, batch: Batch, config) -> float:
     model.zero_grad()
-    loss, _ = batch_loss(model, batch, None, 0, 0, settings.training)
+    loss, _ = batch_loss(model, batch, None, 0, 0, config.training)
     loss.backward()
     return float(loss.detach())
 
 
 def plain_epoch(
-    model: RegionClassifier, views: View, scores: torch.Tensor, settings
+    model: RegionClassifier, views: CropBatch, scores: torch.Tensor, config
 ) -> list[float]:
     dtype = model.encoder.vit.patch_embed.proj.weight.dtype
     losses = []
-    for rows in torch.arange(len(scores)).split(settings.training.batch_size):
+    for rows in torch.arange(len(scores)).split(config.training.batch_size):
         both = rows.repeat(2)
         trunk = model.encoder.trunk(views.images[both].to(dtype), views.masks[both])
         trunk = type(trunk)(trunk.tokens.float(), trunk.shares, trunk.frozen)
-        losses.append(step(model, Batch(trunk, scores[rows]), settings))
+        losses.append(step(model, Batch(trunk, scores[rows]), config))
     return losses
 
 
-def cached_epoch(model: RegionClassifier, cache, scores: torch.Tensor, settings) -> list[float]:
+def cached_epoch(model: RegionClassifier, cache, scores: torch.Tensor, config) -> list[float]:
     losses = []
-    for rows in torch.arange(len(scores)).split(settings.training.batch_size):
+    for rows in torch.arange(len(scores)).split(config.training.batch_size):
         both = rows.repeat(2)
         trunk = cache.batch(both, torch.zeros_like(both), scores.device)
-        losses.append(step(model, Batch(trunk, scores[rows]), settings))
+        losses.append(step(model, Batch(trunk, scores[rows]), config))
     return losses
 
 
@@ -79,27 +79,27 @@ def main() -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default="paper")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    settings = PRESETS[options.preset].resolved(with_base=True)
+    config = PRESETS[options.preset].resolved(with_base=True)
     torch.manual_seed(0)
-    encoder = RegionEncoder(load_backbone(), settings.encoder)
+    encoder = RegionEncoder(load_backbone(), config.encoder)
     encoder.set_trunk_precision(resolve_precision(options.precision, torch.device("cpu")))
-    model = RegionClassifier(encoder, 6, settings.training.n_heads)
+    model = RegionClassifier(encoder, 6, config.training.n_heads)
     for parameter in model.trainable():
         parameter.requires_grad_(True)
-    crops = random_crops(options.regions, settings.views.load_size)
+    crops = random_crops(options.regions, config.crops.load_size)
     scores = torch.rand(options.regions)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        cache = fill_cache(encoder, crops, len(crops), settings.views, 0, Path(folder))
+        cache = fill_token_store(encoder, crops, len(crops), config.crops, 0, Path(folder))
         filling = time.perf_counter() - start
     images = torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2) / 255
     masks = torch.from_numpy(np.stack([crop.mask for crop in crops]))[:, None]
-    views = central_view(View(images, masks), settings.views)
-    cached_epoch(model, cache, scores, settings)  # warms up
+    views = central_view(CropBatch(images, masks), config.crops)
+    cached_epoch(model, cache, scores, config)  # warms up
     timings: dict[str, list[float]] = {"plain": [], "cached": []}
     for _ in range(options.runs):
-        plain, plain_losses = seconds(plain_epoch, model, views, scores, settings)
-        cached, cached_losses = seconds(cached_epoch, model, cache, scores, settings)
+        plain, plain_losses = seconds(plain_epoch, model, views, scores, config)
+        cached, cached_losses = seconds(cached_epoch, model, cache, scores, config)
         np.testing.assert_allclose(cached_losses, plain_losses, rtol=2e-2)
         timings["plain"].append(plain)
         timings["cached"].append(cached)

@@ -1,7 +1,7 @@
 """Leave one kind of defect out: how well each outlier score tells its parts from known ones.
 
-Classes are found among the parts of all other kinds but one fold of them; that fold and the parts
-left out are then scored. Maps, masks and tokens are made once, with all parts, so what is left out
+Classes are found among the images of all other kinds but one fold of them; that fold and the images
+left out are then scored. Maps, masks and tokens are made once, with all images, so what is left out
 is left out of the classes, not of the maps. Results are written as JSON, one file a set, and
 printed.
 
@@ -18,17 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from anomalyncd.data.json_files import write_json
-from anomalyncd.evaluation.labels import NORMAL_LABELS
-from anomalyncd.evaluation.scores import match_classes
-from anomalyncd.settings import PRESETS
-from anomalyncd.training.cross_fit import fit_temperature, held_out_probabilities, tempered
-from anomalyncd.training.outliers import fit_known_regions
+from anomalyncd.config import PRESETS
+from anomalyncd.discovery.cross_fit import (
+    fit_temperature,
+    held_out_probabilities,
+    tempered,
+)
+from anomalyncd.discovery.novelty import fit_novelty_detector
+from anomalyncd.evaluation.ground_truth import NORMAL_LABELS
+from anomalyncd.evaluation.metrics import match_classes
+from anomalyncd.io.json_files import write_json
 from common import FOLDERS, RESULTS, keep_no_tokens, machine
 from outlier_scores import find_classes, outlier_scores
 from reading import KINDS, LEFT_OUT, Read, read_set
 
-SHARE = PRESETS["default"].rejection.share
+SHARE = PRESETS["default"].reliability_model.share
 
 
 def leave_one_out(read: Read, n_folds: int, seed: int) -> dict[str, dict[str, dict[str, float]]]:
@@ -72,16 +76,16 @@ def _measures(truth: NDArray[np.bool_], scores: NDArray) -> tuple[float, float, 
 
 
 def rejected_when_known(read: Read, n_folds: int, seed: int) -> float:
-    """Share of anomalous regions of parts held out, of kinds that are known, called unseen."""
-    parts = np.arange(len(read.labels))
-    fold = np.random.default_rng(seed).permutation(len(parts)) % n_folds
+    """Share of anomalous regions of images held out, of kinds that are known, called unseen."""
+    images = np.arange(len(read.labels))
+    fold = np.random.default_rng(seed).permutation(len(images)) % n_folds
     rejected = []
     for index in range(n_folds):
-        held_out = np.isin(read.regions.image, parts[fold == index])
+        held_out = np.isin(read.regions.image, images[fold == index])
         rows, new = (np.flatnonzero(one & read.regions.found) for one in (~held_out, held_out))
         classes, _ = find_classes(read, np.flatnonzero(~held_out), len(set(read.labels)), seed)
         old, regions = read.regions.select(rows), read.regions.select(new)
-        known, _ = fit_known_regions(
+        known, _ = fit_novelty_detector(
             classes.describe(read.vectors[rows]), old.area, old.image, seed
         )
         scores = known.scores(classes.describe(read.vectors[new]), regions.area)
@@ -107,7 +111,7 @@ def confidence(read: Read, seed: int) -> dict[str, float]:
         n_classes,
         True,
         seed,
-        read.highest_split,
+        read.max_normal_score,
         regions.found,
     )
     temperature = fit_temperature(held_out, assigned)
@@ -126,7 +130,9 @@ def confidence(read: Read, seed: int) -> dict[str, float]:
         "right": round(float(right.mean()), 3),
         "mean_confidence": round(float(sure.mean()), 3),
         "error_against_truth": calibration_error(sure, right),
-        "unsure": round(float((sure < PRESETS["default"].rejection.least_confidence).mean()), 3),
+        "unsure": round(
+            float((sure < PRESETS["default"].reliability_model.least_confidence).mean()), 3
+        ),
     }
 
 
@@ -152,7 +158,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(FOLDERS), choices=list(FOLDERS))
     parser.add_argument("--kinds", nargs="+", default=["zero_shot"], choices=list(KINDS))
     parser.add_argument("--maps", type=Path, help="keep maps and what was read here")
-    parser.add_argument("--folds", type=int, default=5, help="of the parts of known kinds")
+    parser.add_argument("--folds", type=int, default=5, help="of the images of known kinds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()

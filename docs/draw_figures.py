@@ -16,14 +16,18 @@ import torch
 from numpy.typing import NDArray
 from svg_sheet import BLUE, INK, MUTED, ORANGE, RULE, WIDTH, Sheet
 
-from anomalyncd import AnomalyNCD, Parts, make_parts
-from anomalyncd.merging import merging_temperature
-from anomalyncd.model.guidance import Guidance, region_shares
+from anomalyncd import (
+    AnomalyNCD,
+    ImageSet,
+    make_synthetic_images,
+)
+from anomalyncd.config import PRESETS
+from anomalyncd.embedding.guidance import Guidance, region_shares
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import binarise, threshold_at
 from anomalyncd.regions.score_range import rescale
 from anomalyncd.regions.table import resize_mask
-from anomalyncd.settings import PRESETS
+from anomalyncd.results.aggregation import merging_temperature
 
 IMAGES = Path(__file__).parent / "images"
 SETTINGS = PRESETS["default"]
@@ -38,7 +42,7 @@ class Run:
     """A discovery among made parts, with its maps."""
 
     estimator: AnomalyNCD
-    parts: Parts
+    parts: ImageSet
     maps: Path
 
     def picture(self, name: str) -> NDArray[np.uint8]:
@@ -48,11 +52,11 @@ class Run:
         return np.load(self.maps / f"{name}.npy").astype(np.float32)
 
     def mask(self, name: str) -> NDArray[np.bool_]:
-        coded = self.estimator.verdicts_.masks[self.parts.names.index(name)]
+        coded = self.estimator.predictions_.masks[self.parts.names.index(name)]
         return resize_mask(coded, self.picture(name).shape[:2])
 
     def regions(self, name: str) -> pd.DataFrame:
-        table = self.estimator.verdicts_.regions
+        table = self.estimator.predictions_.regions
         return table[table["name"] == name]
 
     def crops(self, name: str) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
@@ -102,9 +106,9 @@ def draw_frames(
 
 def overview(run: Run) -> Sheet:
     sheet = Sheet(500, "From a photograph to classes")
-    picture, half, bounds = run.picture(TWO_DEFECTS), 240, run.estimator.range_
+    picture, half, score_range = run.picture(TWO_DEFECTS), 240, run.estimator.score_range_
     cell(sheet, 0, 12, "1. Photograph", picture)
-    cell(sheet, 1, 12, "2. Anomaly map", heat(rescale(run.map(TWO_DEFECTS), bounds)))
+    cell(sheet, 1, 12, "2. Anomaly map", heat(rescale(run.map(TWO_DEFECTS), score_range)))
     x = cell(sheet, 0, 12 + half, "3. Regions", outlined(picture, run.mask(TWO_DEFECTS)))
     draw_frames(sheet, run, TWO_DEFECTS, x, 44 + half, CELL)
     x = LEFT + CELL[0] + GAP
@@ -129,16 +133,16 @@ def maps(run: Run) -> Sheet:
 
 def mebin(run: Run) -> Sheet:
     sheet = Sheet(520, "Region counts over thresholds, and the mask at three of them")
-    bounds, settings = run.estimator.range_, SETTINGS.mebin
+    score_range, config = run.estimator.score_range_, SETTINGS.mebin
     scores = run.map(TWO_DEFECTS)
-    found = binarise(scores, bounds, settings)
-    thresholds = [threshold_at(k, bounds, settings) for k in range(settings.n_thresholds)]
+    found = binarise(scores, score_range, config)
+    thresholds = [threshold_at(k, score_range, config) for k in range(config.n_thresholds)]
     chosen = thresholds.index(found.threshold)
     run_start = chosen
     while run_start and found.counts[run_start - 1] == found.n_regions:
         run_start -= 1
     draw_counts(sheet, found.counts, run_start, chosen)
-    eroded = cv2.erode(scores, np.ones((settings.erosion, settings.erosion), np.uint8))
+    eroded = cv2.erode(scores, np.ones((config.erosion, config.erosion), np.uint8))
     picture = run.picture(TWO_DEFECTS)
     shown = (("too high", run_start - 4), ("chosen", chosen), ("too low", len(thresholds) - 1))
     width = (WIDTH - 2 * LEFT - 2 * 12) / 3
@@ -243,7 +247,7 @@ def draw_blocks(sheet: Sheet, top: float) -> None:
 
 def normality(run: Run) -> Sheet:
     sheet = Sheet(400, "Scores of regions, alone and smoothed over look-alikes")
-    table, learnt = run.estimator.verdicts_.regions, run.estimator.normality_
+    table, learnt = run.estimator.predictions_.regions, run.estimator.normality_
     sound = table["name"].str.startswith("good/").to_numpy()
     draw_band(sheet, 20, "Score of each region alone", table["score"].to_numpy(), sound, None)
     draw_band(sheet, 180, "Smoothed over regions that look alike", learnt.scores, sound, learnt)
@@ -297,7 +301,7 @@ def merging(run: Run) -> Sheet:
         sheet.text(142, top + 72, f"weight {weight:.2f}", bold=True)
         draw_bars(sheet, top, table[columns].to_numpy()[index], COLOURS[index])
     sheet.line([(LEFT, 302), (WIDTH - LEFT, 302)], RULE, 1.5)
-    images = run.estimator.verdicts_.images
+    images = run.estimator.predictions_.images
     part = images[images["name"] == TWO_DEFECTS].iloc[0]
     sheet.text(LEFT, 364, "The part", bold=True)
     sheet.text(LEFT, 392, f"{part['class_name']}, p = {part[columns].max():.2f}")
@@ -329,8 +333,8 @@ def draw(run: Run) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        make_parts(work / "parts", n_per_kind=8, n_normal=20, n_combined=4, n_train=0)
-        parts = Parts.from_folder(work / "parts")
+        make_synthetic_images(work / "parts", n_per_kind=8, n_normal=20, n_combined=4, n_train=0)
+        parts = ImageSet.from_folder(work / "parts")
         estimator = AnomalyNCD(7).fit(parts, folder=work)
         draw(Run(estimator, parts, work / "maps"))
 

@@ -1,4 +1,4 @@
-"""A backbone small enough for whole runs, and a handful of parts with two kinds of defects."""
+"""A backbone small enough for whole runs, and a handful of images with two kinds of defects."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,33 +10,37 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
-from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
-from anomalyncd.cli import app
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.model.vit import VisionTransformer, VitConfig
-from anomalyncd.model.weights import BACKBONES, WEIGHTS_VARIABLE, load_backbone
-from anomalyncd.regions.reading import Crop
-from anomalyncd.settings import (
+from anomalyncd.backbone.vit import VisionTransformer, VitConfig
+from anomalyncd.backbone.weights import (
+    BACKBONES,
+    WEIGHTS_VARIABLE,
+    load_backbone,
+)
+from anomalyncd.cli.main import app
+from anomalyncd.config import (
     PRESETS,
     PROTO_PRESETS,
-    DetectorSettings,
-    EncoderSettings,
-    Settings,
-    TrainingSettings,
-    ViewSettings,
+    Config,
+    CropConfig,
+    DetectorConfig,
+    EncoderConfig,
+    TrainingConfig,
 )
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
+from anomalyncd.regions.crops import Crop
 
 TINY = VitConfig(patch_size=8, width=16, depth=4, n_heads=2, grid=4)
-QUICK = Settings(
-    detector=DetectorSettings(resolution=96, layers=(0, 1), map_size=64),
-    encoder=EncoderSettings(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
-    views=ViewSettings(load_size=40, size=32, n_views=2),
-    training=TrainingSettings(epochs=2, epochs_with_base=2, batch_size=8),
+QUICK = Config(
+    detector=DetectorConfig(resolution=96, layers=(0, 1), map_size=64),
+    encoder=EncoderConfig(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
+    crops=CropConfig(load_size=40, size=32, n_views=2),
+    training=TrainingConfig(epochs=2, epochs_with_base=2, batch_size=8),
 )
 UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=0))
 QUICK_PROTO = replace(
     QUICK,
-    objects=PROTO_PRESETS["default"].objects,
+    foreground=PROTO_PRESETS["default"].foreground,
     training=replace(QUICK.training, head_choice="consensus"),
 )
 SIZE = (72, 96)
@@ -75,7 +79,7 @@ def write_base_set(folder: Path) -> None:
 
 def crops(count: int) -> list[Crop]:
     """Whole crops around a spot or a line, by turns, of the side that `QUICK` loads."""
-    side, cut = QUICK.views.load_size, []
+    side, cut = QUICK.crops.load_size, []
     for seed in range(count):
         kind = ("spot", "line")[seed % 2]
         marked = damage(kind, seed)
@@ -86,8 +90,8 @@ def crops(count: int) -> list[Crop]:
 
 
 @pytest.fixture(scope="session")
-def parts_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve parts in the folders good, line and spot; nobody writes into it."""
+def images_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve images in the folders good, line and spot; nobody writes into it."""
     folder = tmp_path_factory.mktemp("data") / "plates"
     for group, kind in enumerate(("good", "line", "spot")):
         (folder / kind).mkdir(parents=True)

@@ -17,13 +17,13 @@ from anomalyncd import (
     UNSEEN,
     UNSURE,
     AnomalyNCD,
+    ImageSet,
     InputError,
-    Parts,
     ProtoAnomalyNCD,
-    RejectionSettings,
+    ReliabilityConfig,
 )
-from anomalyncd.cache import CACHE_VARIABLE, LIMIT_VARIABLE
-from anomalyncd.detect.memory_bank import MemoryBank
+from anomalyncd.detection.memory_bank import MemoryBank
+from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from conftest import QUICK, damage, picture, write_base_set
 
 Build = Callable[..., AnomalyNCD]
@@ -48,38 +48,38 @@ def drawn_maps() -> list[np.ndarray]:
     return [one + rng.random(one.shape, np.float32) * 0.1 for one in drawn]
 
 
-def test_tables_agree_with_each_other(build: Build, parts_folder: Path) -> None:
-    model = build().fit(parts_folder)
-    images, regions = model.verdicts_.images, model.verdicts_.regions
-    assert list(images["name"]) == list(Parts.from_folder(parts_folder).names)
+def test_tables_agree_with_each_other(build: Build, images_folder: Path) -> None:
+    model = build().fit(images_folder)
+    images, regions = model.predictions_.images, model.predictions_.regions
+    assert list(images["name"]) == list(ImageSet.from_folder(images_folder).names)
     assert np.array_equal(model.labels_, images[["p_0", "p_1", "p_2"]].to_numpy().argmax(1))
     assert images[["p_0", "p_1", "p_2"]].to_numpy().sum(1) == pytest.approx(1)
-    assert model.verdicts_.features.shape[0] == len(regions) >= len(images)
-    assert model.verdicts_.classes["n_images"].sum() == 12
+    assert model.predictions_.features.shape[0] == len(regions) >= len(images)
+    assert model.predictions_.classes["n_images"].sum() == 12
     assert images["n_regions"].sum() == regions["found"].sum()
     stages = ["check", "maps", "range", "regions", "read", "train", "reject"]
     assert list(model.stages_.seconds) == stages
 
 
-def test_same_seed_same_verdicts(build: Build, parts_folder: Path) -> None:
-    first, second = build().fit(parts_folder), build().fit(parts_folder)
-    other = build(random_state=1).fit(parts_folder)
-    assert np.array_equal(first.verdicts_.probabilities, second.verdicts_.probabilities)
-    assert not np.array_equal(first.verdicts_.features, other.verdicts_.features)
+def test_same_seed_same_verdicts(build: Build, images_folder: Path) -> None:
+    first, second = build().fit(images_folder), build().fit(images_folder)
+    other = build(random_state=1).fit(images_folder)
+    assert np.array_equal(first.predictions_.probabilities, second.predictions_.probabilities)
+    assert not np.array_equal(first.predictions_.features, other.predictions_.features)
 
 
-def test_arrays_in_memory_count_as_their_files(build: Build, parts_folder: Path) -> None:
-    from_files = build().fit(parts_folder).verdicts_
-    from_memory = build().fit(pictures()).verdicts_
+def test_arrays_in_memory_count_as_their_files(build: Build, images_folder: Path) -> None:
+    from_files = build().fit(images_folder).predictions_
+    from_memory = build().fit(pictures()).predictions_
     assert np.array_equal(from_files.probabilities, from_memory.probabilities)
     assert list(from_memory.images["name"])[:2] == ["000", "001"]
 
 
 def test_paths_below_a_folder_called_test_are_parts_like_others(
-    build: Build, parts_folder: Path, tmp_path: Path
+    build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
     paths = []
-    for index, file in enumerate(sorted(parts_folder.rglob("*.png"))):
+    for index, file in enumerate(sorted(images_folder.rglob("*.png"))):
         path = tmp_path / ("test" if index % 2 else "more") / f"{index}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(file.read_bytes())
@@ -88,85 +88,85 @@ def test_paths_below_a_folder_called_test_are_parts_like_others(
 
 
 def test_maps_as_arrays_dictionary_and_folder_agree(build: Build, tmp_path: Path) -> None:
-    parts = Parts.from_list(pictures())
+    images = ImageSet.from_list(pictures())
     maps = drawn_maps()
-    for name, one in zip(parts.names, maps, strict=True):
+    for name, one in zip(images.names, maps, strict=True):
         np.save(tmp_path / f"{name}.npy", one)
-    listed = build().fit(parts, maps=maps).verdicts_.probabilities
-    named = build().fit(parts, maps=dict(zip(parts.names, maps, strict=True)))
-    assert np.array_equal(listed, named.verdicts_.probabilities)
-    stored = build().fit(parts, maps=tmp_path)
-    assert np.array_equal(listed, stored.verdicts_.probabilities)
+    listed = build().fit(images, maps=maps).predictions_.probabilities
+    named = build().fit(images, maps=dict(zip(images.names, maps, strict=True)))
+    assert np.array_equal(listed, named.predictions_.probabilities)
+    stored = build().fit(images, maps=tmp_path)
+    assert np.array_equal(listed, stored.predictions_.probabilities)
     assert "maps" not in stored.stages_.seconds
 
 
 def test_marked_defects_are_the_regions(build: Build, tmp_path: Path) -> None:
-    parts = Parts.from_list(pictures())
+    images = ImageSet.from_list(pictures())
     for index, kind in enumerate(KINDS):
         if kind != "good":
             mask = damage(kind, 10 * (index // 4) + index % 4)
             Image.fromarray(mask).save(tmp_path / f"{index:03}_mask.png")
-    model = build().fit(parts, masks=tmp_path)
-    assert list(model.verdicts_.images["n_regions"]) == [0] * 4 + [1] * 8
-    assert list(model.verdicts_.images["score"]) == [0] * 4 + [1] * 8
-    with pytest.raises(InputError, match="give the masks of the new parts"):
-        model.predict(parts)
-    again = model.inspect(parts, masks=tmp_path).images
+    model = build().fit(images, masks=tmp_path)
+    assert list(model.predictions_.images["n_regions"]) == [0] * 4 + [1] * 8
+    assert list(model.predictions_.images["score"]) == [0] * 4 + [1] * 8
+    with pytest.raises(InputError, match="give the masks of the new images"):
+        model.predict(images)
+    again = model.classify(images, masks=tmp_path).images
     assert np.array_equal(again["class"], model.labels_)
     assert not again["unseen"][:4].any()
 
 
 def test_base_set_takes_part(
-    build: Build, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    build: Build, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_base_set(tmp_path / "base")
-    alone = build().fit(parts_folder)
-    helped = build().fit(parts_folder, base=tmp_path / "base")
-    assert helped.verdicts_.probabilities.shape[1] == 3
-    assert not np.array_equal(alone.verdicts_.features, helped.verdicts_.features)
+    alone = build().fit(images_folder)
+    helped = build().fit(images_folder, base=tmp_path / "base")
+    assert helped.predictions_.probabilities.shape[1] == 3
+    assert not np.array_equal(alone.predictions_.features, helped.predictions_.features)
     # It was read once; what is missing cannot be called.
-    monkeypatch.delattr("anomalyncd.training.base_cache.fill_cache")
-    again = build().fit(parts_folder, base=tmp_path / "base")
-    assert np.array_equal(helped.verdicts_.probabilities, again.verdicts_.probabilities)
+    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_token_store")
+    again = build().fit(images_folder, base=tmp_path / "base")
+    assert np.array_equal(helped.predictions_.probabilities, again.predictions_.probabilities)
 
 
-def test_normal_images_fill_a_memory_bank(build: Build, parts_folder: Path) -> None:
+def test_normal_images_fill_a_memory_bank(build: Build, images_folder: Path) -> None:
     normals = [picture("good", 70 + index) for index in range(3)]
-    model = build().fit(parts_folder, normals=normals)
+    model = build().fit(images_folder, normals=normals)
     assert isinstance(model.detector_, MemoryBank)
     assert set(model.detector_.names) == {"normals/000", "normals/001", "normals/002"}
     assert model.predict([picture("spot", 5)]).shape == (1,)
 
 
 def test_normals_can_be_added_to_a_saved_model(
-    build: Build, parts_folder: Path, tmp_path: Path
+    build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
     normals = [picture("good", 70 + index) for index in range(3)]
-    model = build().fit(parts_folder, normals=normals)
+    model = build().fit(images_folder, normals=normals)
     model.save(tmp_path / "model")
     odd = picture("spot", 5)
-    assert model.inspect([odd]).images["score"][0] > 0.3
+    assert model.classify([odd]).images["score"][0] > 0.3
     loaded = AnomalyNCD.load(tmp_path / "model", weights=model.weights)
     assert loaded.add_normals([odd]) is loaded
     loaded.save(tmp_path / "model")
     more = AnomalyNCD.load(tmp_path / "model", weights=model.weights)
     assert more.detector_ is not None
     assert len(set(more.detector_.names)) == 4
-    assert more.range_ == model.range_
-    assert more.inspect([odd]).images["score"][0] == 0
+    assert more.score_range_ == model.score_range_
+    assert more.classify([odd]).images["score"][0] == 0
 
 
 def test_normals_need_a_memory_bank_and_readable_images(
-    build: Build, parts_folder: Path, tmp_path: Path
+    build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(NotFittedError):
-        build().add_normals(parts_folder)
+        build().add_normals(images_folder)
     with pytest.raises(InputError, match="made without normal images, so it has no memory bank"):
-        build().fit(parts_folder).add_normals(parts_folder)
+        build().fit(images_folder).add_normals(images_folder)
     given = build().fit(pictures(), maps=drawn_maps())
     with pytest.raises(InputError, match="made from given maps or masks, so it has no memory bank"):
-        given.add_normals(parts_folder)
-    model = build().fit(parts_folder, normals=[picture("good", 70)])
+        given.add_normals(images_folder)
+    model = build().fit(images_folder, normals=[picture("good", 70)])
     bank = model.detector_
     (tmp_path / "torn.png").write_bytes(b"torn")
     with pytest.raises(InputError, match="torn"):
@@ -176,17 +176,17 @@ def test_normals_need_a_memory_bank_and_readable_images(
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_predict_repeats_fit_on_the_same_parts(
-    build: Build, parts_folder: Path, precision: str
+    build: Build, images_folder: Path, precision: str
 ) -> None:
-    model = build(precision=precision).fit(parts_folder)
-    again = model.inspect(parts_folder)
+    model = build(precision=precision).fit(images_folder)
+    again = model.classify(images_folder)
     assert np.array_equal(again.images["class"], model.labels_)
-    np.testing.assert_allclose(again.probabilities, model.verdicts_.probabilities, atol=1e-6)
+    np.testing.assert_allclose(again.probabilities, model.predictions_.probabilities, atol=1e-6)
 
 
-def test_one_new_part_is_enough_to_predict(build: Build, parts_folder: Path) -> None:
-    model = build().fit(parts_folder)
-    one = model.inspect([picture("line", 55)])
+def test_one_new_part_is_enough_to_predict(build: Build, images_folder: Path) -> None:
+    model = build().fit(images_folder)
+    one = model.classify([picture("line", 55)])
     assert len(one.images) == 1
     assert one.images["class"][0] in range(3)
     with pytest.raises(InputError, match="makes its own maps"):
@@ -195,10 +195,10 @@ def test_one_new_part_is_enough_to_predict(build: Build, parts_folder: Path) -> 
 
 def test_predict_says_unseen_and_unsure_where_it_is_set(build: Build) -> None:
     maps = drawn_maps()
-    strict = replace(QUICK, rejection=RejectionSettings(share=0.0, least_confidence=1.0))
+    strict = replace(QUICK, reliability=ReliabilityConfig(share=0.0, least_confidence=1.0))
     model = build(preset=strict).fit(pictures(), maps=maps)
     assert set(model.labels_) <= {0, 1, 2}
-    images = model.inspect(pictures(), maps=maps).images
+    images = model.classify(pictures(), maps=maps).images
     expected = np.where(images["confidence"] < 1, UNSURE, images["class"])
     assert UNSURE in expected
     assert np.array_equal(model.predict(pictures(), maps=maps), expected)
@@ -208,22 +208,22 @@ def test_predict_says_unseen_and_unsure_where_it_is_set(build: Build) -> None:
     marked[:40, :60] = 1
     model = build(preset=QUICK).fit(pictures(), maps=maps)
     assert model.predict([odd], maps=[marked]).tolist() == [UNSEEN]
-    easy = replace(QUICK, rejection=RejectionSettings(share=0.0, least_confidence=0.0))
+    easy = replace(QUICK, reliability=ReliabilityConfig(share=0.0, least_confidence=0.0))
     model.set_params(preset=easy)
     assert model.predict([odd], maps=[marked])[0] in (0, 1, 2)
 
 
-def test_scikit_learn_conventions(build: Build, parts_folder: Path) -> None:
+def test_scikit_learn_conventions(build: Build, images_folder: Path) -> None:
     model = build(preset=QUICK, random_state=3)
     copy = clone(model)
     assert copy.get_params() == model.get_params()
     assert copy.set_params(n_classes=2).n_classes == 2
-    assert np.array_equal(model.fit_predict(parts_folder), model.labels_)
+    assert np.array_equal(model.fit_predict(images_folder), model.labels_)
     assert model.labels_.dtype == np.int64
     with pytest.raises(NotFittedError):
-        copy.predict(parts_folder)
+        copy.predict(images_folder)
     with pytest.raises(NotFittedError):
-        copy.save(parts_folder / "never")
+        copy.save(images_folder / "never")
 
 
 def test_proto_differs_from_anomalyncd_in_its_presets_alone(tiny: Path) -> None:
@@ -232,21 +232,21 @@ def test_proto_differs_from_anomalyncd_in_its_presets_alone(tiny: Path) -> None:
     assert type(copy) is ProtoAnomalyNCD
     assert copy.get_params() == proto.get_params()
     assert proto.get_params() == AnomalyNCD(**proto.get_params()).get_params()
-    assert proto.settings() == PROTO_PRESETS["default"] != PRESETS["default"]
-    assert proto.set_params(preset=QUICK).settings() is QUICK
+    assert proto.config() == PROTO_PRESETS["default"] != PRESETS["default"]
+    assert proto.set_params(preset=QUICK).config() is QUICK
     with pytest.raises(InputError, match="use one of default, paper"):
         proto.set_params(preset="papre").fit([])
 
 
 def test_losses_of_prototypes_learn_from_a_base_set(
-    build: Build, parts_folder: Path, tmp_path: Path
+    build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
     write_base_set(tmp_path / "base")
     training = replace(PROTO_PRESETS["paper"].training, epochs_with_base=2, batch_size=8)
     told = replace(QUICK, training=replace(training, entropy_prior="start", n_heads=2))
-    model = build(preset=told).fit(parts_folder, base=tmp_path / "base")
-    assert model.verdicts_.probabilities.shape[1] == 3
-    assert np.isfinite(model.verdicts_.probabilities).all()
+    model = build(preset=told).fit(images_folder, base=tmp_path / "base")
+    assert model.predictions_.probabilities.shape[1] == 3
+    assert np.isfinite(model.predictions_.probabilities).all()
 
 
 def test_parts_all_alike_fall_into_one_class(build: Build) -> None:
@@ -267,39 +267,39 @@ def test_two_parts_two_classes(build: Build) -> None:
 def test_as_many_classes_as_parts(build: Build) -> None:
     kinds = ("good", "line", "spot", "spot")
     model = build(4).fit([picture(kind, i) for i, kind in enumerate(kinds)])
-    assert len(model.verdicts_.classes) == 4
+    assert len(model.predictions_.classes) == 4
 
 
 def test_class_of_one_member(build: Build, tiny: Path) -> None:
     images = [picture("good", i) for i in range(6)] + [picture("spot", 9)]
     maps = [np.zeros((72, 96)) for _ in range(6)] + [damage("spot", 9).astype(float)]
     model = build(2).fit(images, maps=maps)
-    assert model.verdicts_.images["n_regions"].tolist() == [0] * 6 + [1]
+    assert model.predictions_.images["n_regions"].tolist() == [0] * 6 + [1]
 
 
 @pytest.mark.parametrize("level", [0.0, 3.5])
 def test_maps_without_any_anomaly(build: Build, level: float) -> None:
     model = build(2).fit(pictures(), maps=[np.full((72, 96), level)] * 12)
-    assert not model.verdicts_.regions["found"].any()
+    assert not model.predictions_.regions["found"].any()
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "n_parts", "message"),
+    ("n_classes", "n_images", "message"),
     [
         (None, 12, "n_classes=None cannot be used"),
         ("many", 12, "or 'auto' to have the number estimated"),
         (True, 12, "n_classes=True cannot be used"),
         (2.5, 12, "n_classes=2.5 cannot be used"),
-        ("auto", 1, "1 parts cannot be sorted into 2 classes; give more parts$"),
+        ("auto", 1, "1 images cannot be sorted into 2 classes; give more images$"),
         (1, 12, "give 2 or more"),
-        (5, 4, "4 parts cannot be sorted into 5 classes"),
+        (5, 4, "4 images cannot be sorted into 5 classes"),
     ],
 )
 def test_unusable_numbers_of_classes(
-    build: Build, n_classes: Any, n_parts: int, message: str
+    build: Build, n_classes: Any, n_images: int, message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        build(n_classes).fit(pictures()[:n_parts])
+        build(n_classes).fit(pictures()[:n_images])
 
 
 def test_number_of_classes_is_estimated(build: Build, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_number_of_classes_is_estimated(build: Build, tmp_path: Path) -> None:
     counted = build("auto").estimate_n_classes(images, maps=maps)
     model = build("auto").fit(images, maps=maps)
     assert model.class_number_ == counted
-    assert model.n_classes_ == counted.estimate == len(model.verdicts_.classes)
+    assert model.n_classes_ == counted.estimate == len(model.predictions_.classes)
     assert counted.low <= counted.estimate <= counted.high
     assert counted.grid[0] == 3
     model.save(tmp_path / "model")
@@ -343,18 +343,18 @@ def test_estimated_number_with_a_base_set(build: Build, tmp_path: Path) -> None:
     ],
 )
 def test_unusable_options(
-    tiny: Path, parts_folder: Path, options: dict[str, str], message: str
+    tiny: Path, images_folder: Path, options: dict[str, str], message: str
 ) -> None:
     arguments: dict[str, Any] = {"backbone": "tiny", "weights": tiny} | options
     with pytest.raises(InputError, match=message):
-        AnomalyNCD(2, **arguments).fit(parts_folder)
+        AnomalyNCD(2, **arguments).fit(images_folder)
 
 
-def test_maps_and_masks_exclude_each_other(build: Build, parts_folder: Path) -> None:
+def test_maps_and_masks_exclude_each_other(build: Build, images_folder: Path) -> None:
     with pytest.raises(InputError, match="several of maps, masks and boxes"):
-        build().fit(parts_folder, maps=parts_folder, masks=parts_folder)
+        build().fit(images_folder, maps=images_folder, masks=images_folder)
     with pytest.raises(InputError, match="without maps of their own"):
-        build().fit(parts_folder, maps=parts_folder, normals=parts_folder)
+        build().fit(images_folder, maps=images_folder, normals=images_folder)
 
 
 def test_limit_of_the_cache_is_checked_first(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,14 +365,14 @@ def test_limit_of_the_cache_is_checked_first(build: Build, monkeypatch: pytest.M
 
 def test_run_does_without_a_cache_that_cannot_be_written(
     build: Build,
-    parts_folder: Path,
+    images_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    expected = build().fit(parts_folder)
+    expected = build().fit(images_folder)
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
-    model = build().fit(parts_folder)
-    assert np.array_equal(model.verdicts_.probabilities, expected.verdicts_.probabilities)
+    model = build().fit(images_folder)
+    assert np.array_equal(model.predictions_.probabilities, expected.predictions_.probabilities)
     assert any("nothing more is kept" in message for message in caplog.messages)

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anomalyncd import estimate as module
-from anomalyncd.data.inputs import check_inputs
-from anomalyncd.data.parts import Parts
-from anomalyncd.estimate import Estimate, estimate
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.settings import Settings
+from anomalyncd import cost as module
+from anomalyncd.config import Config
+from anomalyncd.cost import CostEstimate, estimate
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import check_inputs
 from conftest import QUICK
 
 
@@ -21,14 +21,14 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def needs(
-    encoder: RegionEncoder, side: int, settings: Settings, counts_classes: bool = False
-) -> Estimate:
+    encoder: RegionEncoder, side: int, config: Config, counts_classes: bool = False
+) -> CostEstimate:
     pictures = [np.full((side, side, 3), 90, np.uint8)] * 3
-    inputs = check_inputs(Parts.from_list(pictures), normals=Parts.from_list(pictures))
-    return estimate(inputs, encoder, settings, counts_classes)
+    inputs = check_inputs(ImageSet.from_list(pictures), normals=ImageSet.from_list(pictures))
+    return estimate(inputs, encoder, config, counts_classes)
 
 
-def with_detector(**options: object) -> Settings:
+def with_detector(**options: object) -> Config:
     return replace(QUICK, detector=replace(QUICK.detector, **options))
 
 
@@ -44,8 +44,8 @@ def test_large_pictures_take_longer_where_their_size_decides(encoder: RegionEnco
 @pytest.mark.usefixtures("steady")
 def test_poses_and_large_maps_count(encoder: RegionEncoder) -> None:
     plain = needs(encoder, 300, QUICK)
-    assert needs(encoder, 300, with_detector(rotations=4)).seconds > plain.seconds
-    upright = replace(QUICK, encoder=replace(QUICK.encoder, n_poses=1))
+    assert needs(encoder, 300, with_detector(n_rotations=4)).seconds > plain.seconds
+    upright = replace(QUICK, encoder=replace(QUICK.encoder, n_rotations=1))
     assert needs(encoder, 300, upright).seconds < plain.seconds
     full = needs(encoder, 300, with_detector(map_size=None))
     n_maps, small = 6, QUICK.detector.map_size

@@ -9,39 +9,39 @@ import pytest
 import torch
 
 from anomalyncd import AnomalyNCD, InputError
-from anomalyncd.data.maps import Maps
-from anomalyncd.data.masks import Masks
-from anomalyncd.data.parts import Parts
-from anomalyncd.finished_run import read_run
-from anomalyncd.model.guidance import region_shares
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.regions.finding import Found, regions_of_maps
-from anomalyncd.regions.reading import read_crops
-from anomalyncd.regions.score_range import score_range
+from anomalyncd.config import Config
+from anomalyncd.embedding.augmentation import CropBatch, central_view
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.embedding.guidance import region_shares
+from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.regions.crops import read_crops
+from anomalyncd.regions.finding import regions_of_maps
+from anomalyncd.regions.score_range import fit_score_range
 from anomalyncd.regions.table import Regions
 from anomalyncd.report.attention import attention_pictures
 from anomalyncd.report.report import write_report
-from anomalyncd.runs import discover_run
-from anomalyncd.runtime import Stages
-from anomalyncd.settings import Settings
-from anomalyncd.steps import Workplace, read_regions
-from anomalyncd.training.trunk_cache import TrunkCache
-from anomalyncd.training.views import View, central_view
+from anomalyncd.results.run_folder import read_run
+from anomalyncd.runtime.device import Stages
+from anomalyncd.steps import RunContext, read_regions
+from anomalyncd.workflows import discover_run
 from conftest import QUICK, damage, picture, use_tiny
-from pages import Page, can_be_read_aloud
+from support.pages import Page, can_be_read_aloud
 
 LEARNED = replace(QUICK, encoder=replace(QUICK.encoder, guidance="learned", guided_by="map"))
 
 
 @pytest.fixture(scope="module")
 def learned(
-    tiny_weights: Path, parts_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny_weights: Path, images_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[AnomalyNCD, Path]:
     folder = tmp_path_factory.mktemp("learned")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny(monkeypatch, folder / "cache")
         estimator = AnomalyNCD(3, backbone="tiny", weights=tiny_weights, preset=LEARNED)
-        discover_run(estimator, parts_folder, folder / "run")
+        discover_run(estimator, images_folder, folder / "run")
     return estimator, folder / "run"
 
 
@@ -60,21 +60,21 @@ def test_what_guidance_learns_is_reported(learned: tuple[AnomalyNCD, Path]) -> N
 
 
 def test_what_guidance_learnt_is_saved(
-    learned: tuple[AnomalyNCD, Path], tiny: Path, parts_folder: Path
+    learned: tuple[AnomalyNCD, Path], tiny: Path, images_folder: Path
 ) -> None:
     estimator, run = learned
     loaded = AnomalyNCD.load(run / "model")
     factor = loaded.model_.encoder.guidance.learnt_factor
     assert factor == estimator.model_.encoder.guidance.learnt_factor
-    again = loaded.inspect(parts_folder)
-    np.testing.assert_allclose(again.features, estimator.verdicts_.features, atol=1e-5)
+    again = loaded.classify(images_folder)
+    np.testing.assert_allclose(again.features, estimator.predictions_.features, atol=1e-5)
 
 
 def test_guidance_without_training_says_that_nothing_is_learned(
-    tiny: Path, parts_folder: Path, caplog: pytest.LogCaptureFixture
+    tiny: Path, images_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     untrained = replace(LEARNED, training=replace(LEARNED.training, epochs=0))
-    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=untrained).fit(parts_folder)
+    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=untrained).fit(images_folder)
     assert "learns nothing in 0 epochs" in caplog.text
     assert estimator.model_.encoder.guidance.learnt_factor["product"] == pytest.approx(0.1)
 
@@ -97,19 +97,19 @@ def test_report_shows_where_attention_goes(learned: tuple[AnomalyNCD, Path]) -> 
     assert attention_pictures(replace(opened, attention=None), rows) == {}
 
 
-def test_pictures_show_what_was_read(learned: tuple[AnomalyNCD, Path], parts_folder: Path) -> None:
+def test_pictures_show_what_was_read(learned: tuple[AnomalyNCD, Path], images_folder: Path) -> None:
     """Attention to one patch alone falls on the anomaly as far as the mask that was read does."""
     estimator, run = learned
-    opened, parts = read_run(run), Parts.from_folder(parts_folder)
+    opened, images = read_run(run), ImageSet.from_folder(images_folder)
     table = opened.regions
     boxes = table[["left", "top", "right", "bottom"]].to_numpy(float)
-    index = np.array([parts.names.index(name) for name in table["name"]])
+    index = np.array([images.names.index(name) for name in table["name"]])
     columns = (table[name].to_numpy() for name in ("area", "score", "found"))
-    found = Found(Regions(index, boxes, *columns), estimator.verdicts_.masks, opened.counts)
-    views = LEARNED.views
-    crops = list(read_crops(parts, found, views.load_size, "default"))
+    regions = Regions(index, boxes, *columns, estimator.predictions_.masks, opened.counts)
+    views = LEARNED.crops
+    crops = list(read_crops(images, regions, views.load_size, "default"))
     masks = torch.from_numpy(np.stack([crop.mask for crop in crops]))[:, None]
-    view = central_view(View(masks.repeat(1, 3, 1, 1), masks), views)
+    view = central_view(CropBatch(masks.repeat(1, 3, 1, 1), masks), views)
     expected = region_shares(view.masks, (4, 4))[:, 0].numpy()
     rows = list(table.index)
     shown = np.zeros_like(expected)
@@ -124,11 +124,11 @@ def test_pictures_show_what_was_read(learned: tuple[AnomalyNCD, Path], parts_fol
 
 
 def test_run_without_guidance_shows_no_attention(
-    tiny: Path, parts_folder: Path, tmp_path: Path
+    tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     plain = replace(QUICK, encoder=replace(QUICK.encoder, guidance="none"))
     estimator = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=plain)
-    discover_run(estimator, parts_folder, tmp_path / "run")
+    discover_run(estimator, images_folder, tmp_path / "run")
     assert estimator.attention_ is None
     assert not (tmp_path / "run" / "attention.npy").exists()
     page = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
@@ -150,18 +150,18 @@ def test_attention_of_another_run_is_refused(
 
 
 def _read(
-    encoder: RegionEncoder, settings: Settings, folder: Path, boxes: list[int] | None = None
-) -> TrunkCache:
-    """Tokens of four parts with a spot each; their maps rise from left to right beside it."""
-    parts = Parts.from_list([picture("spot", i) for i in range(4)])
+    encoder: RegionEncoder, config: Config, folder: Path, boxes: list[int] | None = None
+) -> TokenStore:
+    """Tokens of four images with a spot each; their maps rise from left to right beside it."""
+    images = ImageSet.from_list([picture("spot", i) for i in range(4)])
     scores = [damage("spot", i) * 1.0 + 0.2 * np.linspace(0, 1, 96) for i in range(4)]
-    maps = Maps.from_list([one.astype(np.float32) for one in scores], parts)
+    maps = AnomalyMaps.from_list([one.astype(np.float32) for one in scores], images)
     sizes = np.array([[72, 96]] * 4)
-    bounds = score_range(maps, settings.mebin)
-    found = regions_of_maps(maps, sizes, bounds, settings.mebin, settings.regions)
-    objects = Masks(parts, (np.array([boxes], np.float64),) * 4) if boxes else None
-    place = Workplace(encoder, settings, 0, folder, Stages())
-    return read_regions(place, parts, found, objects, maps, bounds)
+    score_range = fit_score_range(maps, config.mebin)
+    found = regions_of_maps(maps, sizes, score_range, config.mebin, config.regions)
+    foreground = Masks(images, (np.array([boxes], np.float64),) * 4) if boxes else None
+    context = RunContext(encoder, config, 0, folder, Stages())
+    return read_regions(context, images, found, foreground, maps, score_range)
 
 
 def test_maps_lead_only_where_the_settings_say_so(encoder: RegionEncoder, tmp_path: Path) -> None:

@@ -10,16 +10,22 @@ import torch
 from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
-from anomalyncd import cache as cache_module
-from anomalyncd.data.box_tables import read_boxes
-from anomalyncd.data.parts import Parts
-from anomalyncd.data.result_names import refuse_unwritable_names
-from anomalyncd.runs import discover_run, prepare_prediction, write_prediction
-from anomalyncd.settings import PRESETS
-from anomalyncd.training import trunk_cache
+from anomalyncd.config import PRESETS
+from anomalyncd.embedding import token_store as trunk_cache
+from anomalyncd.inputs.boxes import read_boxes
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.io import cache as cache_module
+from anomalyncd.io.files import refuse_unwritable_names
+from anomalyncd.workflows import (
+    discover_run,
+    prepare_prediction,
+    write_prediction,
+)
 from conftest import QUICK, picture
 
-MODULE = "import sys; from anomalyncd.cli import main; sys.argv = ['anomalyncd', *sys.argv[1:]]; "
+MODULE = (
+    "import sys; from anomalyncd.cli.main import main; sys.argv = ['anomalyncd', *sys.argv[1:]]; "
+)
 
 
 @pytest.mark.parametrize(
@@ -40,55 +46,55 @@ def test_names_that_differ_in_case_alone(system: str) -> None:
 
 
 def test_inputs_are_checked_for_their_names(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = Parts.from_list([picture("spot", 1), picture("line", 2)], names=["A", "a"])
+    images = ImageSet.from_list([picture("spot", 1), picture("line", 2)], names=["A", "a"])
 
     def as_on_a_mac(names: tuple[str, ...]) -> None:
         refuse_unwritable_names(names, "darwin")
 
-    monkeypatch.setattr("anomalyncd.data.inputs.refuse_unwritable_names", as_on_a_mac)
+    monkeypatch.setattr("anomalyncd.inputs.inputs.refuse_unwritable_names", as_on_a_mac)
     with pytest.raises(InputError, match="case alone"):
-        AnomalyNCD(2, backbone="tiny", weights=tiny).fit(parts)
+        AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images)
 
 
 def test_suffixes_in_capitals_and_composed_letters_are_found(tmp_path: Path) -> None:
     Image.fromarray(picture("spot", 1)).save(tmp_path / "PART.JPG", "JPEG")
     Image.fromarray(picture("spot", 2)).save(tmp_path / "u\u0308ber\u202f1.PNG", "PNG")
-    assert Parts.from_folder(tmp_path).names == ("PART", "\u00fcber\u202f1")
+    assert ImageSet.from_folder(tmp_path).names == ("PART", "\u00fcber\u202f1")
 
 
 def test_boxes_find_their_image_whatever_the_case_of_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(picture("spot", 1)).save(tmp_path / "Part.png")
-    monkeypatch.setattr("anomalyncd.data.box_tables.os.path.normcase", str.lower)
+    Image.fromarray(picture("spot", 1)).save(tmp_path / "Image.png")
+    monkeypatch.setattr("anomalyncd.inputs.boxes.os.path.normcase", str.lower)
     table = f"image,left,top,right,bottom\n{str(tmp_path).upper()}/PART.png,1,2,3,4\n"
     (tmp_path / "boxes.csv").write_text(table, encoding="utf-8")
-    assert list(read_boxes(tmp_path / "boxes.csv", Parts.from_folder(tmp_path))) == ["Part"]
+    assert list(read_boxes(tmp_path / "boxes.csv", ImageSet.from_folder(tmp_path))) == ["Image"]
 
 
 def test_tokens_in_a_file_are_let_go_before_it_is_deleted(
-    tiny: Path, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows deletes no file that is mapped."""
     from dataclasses import replace
 
-    views = replace(QUICK.views, memory_limit_gb=0)
-    monkeypatch.setitem(PRESETS, "default", replace(QUICK, views=views))
+    views = replace(QUICK.crops, memory_limit_gb=0)
+    monkeypatch.setitem(PRESETS, "default", replace(QUICK, crops=views))
     mapped = Path("/proc/self/maps")
     if not mapped.is_file():
         pytest.skip("needs a list of what is mapped")
     seen: list[str] = []
-    fill = trunk_cache.fill_cache
+    fill = trunk_cache.fill_token_store
 
-    def filled(*arguments: object) -> trunk_cache.TrunkCache:
+    def filled(*arguments: object) -> trunk_cache.TokenStore:
         result = fill(*arguments)  # type: ignore[arg-type]
         seen.append(mapped.read_text(encoding="utf-8"))
         return result
 
-    monkeypatch.setattr("anomalyncd.steps.fill_cache", filled)
+    monkeypatch.setattr("anomalyncd.steps.fill_token_store", filled)
     model = AnomalyNCD(3, backbone="tiny", weights=tiny)
-    discover_run(model, parts_folder, tmp_path / "run")
-    found = model.inspect(parts_folder, folder=tmp_path / "new")
+    discover_run(model, images_folder, tmp_path / "run")
+    found = model.classify(images_folder, folder=tmp_path / "new")
     write_prediction(found, tmp_path / "new")
     assert len(seen) == 2
     assert all("tokens.bin" in one for one in seen)
@@ -97,10 +103,10 @@ def test_tokens_in_a_file_are_let_go_before_it_is_deleted(
 
 
 def test_a_table_that_a_spreadsheet_holds_is_told_before_the_work(
-    parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "images.csv").write_text("x", encoding="utf-8")
-    prepare_prediction(tmp_path, parts_folder)
+    prepare_prediction(tmp_path, images_folder)
     opened = Path.open
 
     def held(path: Path, mode: str = "r", *more: object) -> object:
@@ -110,7 +116,7 @@ def test_a_table_that_a_spreadsheet_holds_is_told_before_the_work(
 
     monkeypatch.setattr(Path, "open", held)
     with pytest.raises(InputError, match=r"images\.csv.*close the program"):
-        prepare_prediction(tmp_path, parts_folder)
+        prepare_prediction(tmp_path, images_folder)
 
 
 def test_a_cached_file_that_another_run_reads_stays(
@@ -155,7 +161,7 @@ def test_libraries_keep_quiet_about_a_damaged_file(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1, done.stderr
 
 
-def test_no_random_state_is_left_behind(tiny: Path, parts_folder: Path) -> None:
+def test_no_random_state_is_left_behind(tiny: Path, images_folder: Path) -> None:
     before = torch.get_rng_state()
-    AnomalyNCD(2, backbone="tiny", weights=tiny).fit(parts_folder)
+    AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder)
     assert torch.equal(torch.get_rng_state(), before)

@@ -7,63 +7,63 @@ import numpy as np
 import pytest
 
 from anomalyncd import AnomalyNCD, InputError
-from anomalyncd.model.region_encoder import RegionEncoder
-from anomalyncd.settings import EncoderSettings, Settings
-from anomalyncd.training.discoverer import discover_classes
-from anomalyncd.training.trunk_cache import fill_cache
+from anomalyncd.config import Config, EncoderConfig
+from anomalyncd.discovery.discover import discover_classes
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.embedding.token_store import fill_token_store
 from conftest import QUICK, UNTRAINED, crops, picture, write_base_set
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
 
 
-def _in_poses(settings: Settings, n_poses: int) -> Settings:
-    return replace(settings, encoder=replace(settings.encoder, n_poses=n_poses))
+def _in_poses(config: Config, n_rotations: int) -> Config:
+    return replace(config, encoder=replace(config.encoder, n_rotations=n_rotations))
 
 
-def _model(tiny: Path, settings: Settings = UNTRAINED) -> AnomalyNCD:
-    return AnomalyNCD(3, backbone="tiny", weights=tiny, preset=settings)
+def _model(tiny: Path, config: Config = UNTRAINED) -> AnomalyNCD:
+    return AnomalyNCD(3, backbone="tiny", weights=tiny, preset=config)
 
 
-def test_poses_tell_something(tiny: Path, parts_folder: Path) -> None:
+def test_poses_tell_something(tiny: Path, images_folder: Path) -> None:
     read = [
-        _model(tiny, _in_poses(UNTRAINED, n_poses)).fit(parts_folder).verdicts_.features
-        for n_poses in (1, 4, 8)
+        _model(tiny, _in_poses(UNTRAINED, n_rotations)).fit(images_folder).predictions_.features
+        for n_rotations in (1, 4, 8)
     ]
     assert not np.allclose(read[0], read[1], atol=1e-3)
     assert not np.allclose(read[1], read[2], atol=1e-3)
 
 
-@pytest.mark.parametrize("settings", [UNTRAINED, _in_poses(UNTRAINED, 8), QUICK])
+@pytest.mark.parametrize("config", [UNTRAINED, _in_poses(UNTRAINED, 8), QUICK])
 @pytest.mark.parametrize("with_base", [False, True])
 def test_models_read_new_parts_as_they_read_those_of_fit(
-    tiny: Path, parts_folder: Path, tmp_path: Path, settings: Settings, with_base: bool
+    tiny: Path, images_folder: Path, tmp_path: Path, config: Config, with_base: bool
 ) -> None:
     write_base_set(tmp_path / "base")
     base = {"base": tmp_path / "base"} if with_base else {}
-    model = _model(tiny, settings).fit(parts_folder, **base)
-    same = model.inspect(parts_folder).features
-    np.testing.assert_allclose(same, model.verdicts_.features, atol=1e-5)
+    model = _model(tiny, config).fit(images_folder, **base)
+    same = model.classify(images_folder).features
+    np.testing.assert_allclose(same, model.predictions_.features, atol=1e-5)
     model.save(tmp_path / "model")
     loaded = AnomalyNCD.load(tmp_path / "model")
-    assert loaded.preset == settings
-    expected = model.inspect(NEW)
-    assert np.array_equal(loaded.inspect(NEW).features, expected.features)
-    again = loaded.fit(parts_folder, **base).inspect(NEW)
+    assert loaded.preset == config
+    expected = model.classify(NEW)
+    assert np.array_equal(loaded.classify(NEW).features, expected.features)
+    again = loaded.fit(images_folder, **base).classify(NEW)
     np.testing.assert_allclose(again.features, expected.features, atol=1e-5)
 
 
 def test_base_sets_are_kept_in_all_poses(
-    tiny: Path, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_base_set(tmp_path / "base")
-    first = _model(tiny).fit(parts_folder, base=tmp_path / "base").verdicts_
-    monkeypatch.delattr("anomalyncd.training.base_cache.fill_cache")
-    again = _model(tiny).fit(parts_folder, base=tmp_path / "base").verdicts_
+    first = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
+    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_token_store")
+    again = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
     assert np.array_equal(first.probabilities, again.probabilities)
 
 
 def test_mean_over_poses_is_not_trained(encoder: RegionEncoder, tmp_path: Path) -> None:
-    cache = fill_cache(encoder, crops(4), 4, QUICK.views, 0, tmp_path)
+    cache = fill_token_store(encoder, crops(4), 4, QUICK.crops, 0, tmp_path)
     assert cache.means is not None
     with pytest.raises(ValueError, match="n_poses=1"):
         discover_classes(encoder, cache, np.full(4, 0.5, np.float32), 2, None, QUICK, 0)
@@ -72,14 +72,14 @@ def test_mean_over_poses_is_not_trained(encoder: RegionEncoder, tmp_path: Path) 
 @pytest.mark.parametrize(("epochs", "with_base"), [(0, 0), (2, 0), (0, 2), (2, 3)])
 def test_epochs_decide_what_is_read(epochs: int, with_base: int) -> None:
     training = replace(QUICK.training, epochs=epochs, epochs_with_base=with_base)
-    settings = replace(QUICK, training=training)
+    config = replace(QUICK, training=training)
     for base, chosen in ((False, epochs), (True, with_base)):
-        held = settings.resolved(base)
+        held = config.resolved(base)
         assert held.training.epochs == chosen
-        assert held.views.n_views == (QUICK.views.n_views if chosen else 0)
-        assert held.encoder.n_poses == (1 if chosen else 4)
+        assert held.views.n_views == (QUICK.crops.n_views if chosen else 0)
+        assert held.encoder.n_rotations == (1 if chosen else 4)
 
 
 def test_other_numbers_of_poses_are_refused() -> None:
     with pytest.raises(InputError, match="n_poses=3 cannot be used; use 1, 4 or 8"):
-        EncoderSettings(n_poses=3)
+        EncoderConfig(n_rotations=3)

@@ -10,14 +10,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from anomalyncd import AnomalyNCD, InputError, learning, steps
-from anomalyncd.data.parts import Parts
-from anomalyncd.detect import anomaly_maps
+from anomalyncd import (
+    AnomalyNCD,
+    InputError,
+    learning,
+    steps,
+)
+from anomalyncd.config import Config
+from anomalyncd.detection import maps as anomaly_maps
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
-from anomalyncd.evaluation.operating import OperatingPoint, write_point
-from anomalyncd.finished_run import read_table
-from anomalyncd.runs import discover_run
-from anomalyncd.settings import Settings
+from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.results.run_folder import read_table
+from anomalyncd.workflows import discover_run
 from conftest import QUICK, UNTRAINED, picture
 
 
@@ -31,10 +36,10 @@ def _contents(folder: Path) -> list[str]:
 
 
 def test_run_folder_holds_everything(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    discover_run(estimator, parts_folder, run)
+    discover_run(estimator, images_folder, run)
     assert _contents(run) == [
         "attention.npy",
         "classes.csv",
@@ -51,72 +56,72 @@ def test_run_folder_holds_everything(
         "run.log",
     ]
     pd.testing.assert_frame_equal(
-        read_table(run), estimator.verdicts_.images, check_dtype=False, rtol=1e-5
+        read_table(run), estimator.predictions_.images, check_dtype=False, rtol=1e-5
     )
-    assert np.array_equal(np.load(run / "features.npy"), estimator.verdicts_.features)
+    assert np.array_equal(np.load(run / "features.npy"), estimator.predictions_.features)
     mask = np.asarray(Image.open(run / "masks" / "spot" / "002.png")) > 0
-    assert np.array_equal(mask, estimator.verdicts_.masks[10])
+    assert np.array_equal(mask, estimator.predictions_.masks[10])
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert record["n_parts"] == 12
+    assert record["n_images"] == 12
     assert record["estimator"] == "AnomalyNCD"
     assert record["parameters"]["random_state"] == 0
-    assert record["score_range"]["low"] == estimator.range_.low
+    assert record["score_range"]["low"] == estimator.score_range_.low
     assert record["score_range"]["calibration"] is None
-    assert record["settings"]["training"]["epochs"] == 2
+    assert record["config"]["training"]["epochs"] == 2
     assert set(record["versions"]) == {"anomalyncd", "torch", "numpy", "python"}
     assert set(record["stages"]["train"]) == {"seconds", "peak_memory_mb"}
     loaded = AnomalyNCD.load(run / "model")
-    assert np.array_equal(loaded.predict(parts_folder), estimator.labels_)
+    assert np.array_equal(loaded.predict(images_folder), estimator.labels_)
 
 
 def test_finished_run_is_refused_or_replaced(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    discover_run(estimator, parts_folder, run)
-    (run / "objects").mkdir()  # as a run writes it that looks for the product
+    discover_run(estimator, images_folder, run)
+    (run / "foreground").mkdir()  # as a run writes it that looks for the product
     with pytest.raises(InputError, match="--overwrite"):
-        discover_run(estimator, parts_folder, run)
-    few = Parts.from_folder(parts_folder).select(range(0, 12, 2))
+        discover_run(estimator, images_folder, run)
+    few = ImageSet.from_folder(images_folder).select(range(0, 12, 2))
     discover_run(estimator, few, run, overwrite=True)
     assert len(read_table(run)) == 6
     assert len(list((run / "masks").rglob("*.png"))) == 6
     assert len(list((run / "maps").rglob("*.npy"))) == 6
-    assert not (run / "objects").exists()
+    assert not (run / "foreground").exists()
 
 
 def test_failed_overwrite_leaves_the_old_run(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    discover_run(estimator, parts_folder, run)
+    discover_run(estimator, images_folder, run)
     before = (run / "run.json").read_bytes()
     estimator.save = lambda folder: 1 / 0  # type: ignore[assignment]
     with pytest.raises(ZeroDivisionError):
-        discover_run(estimator, parts_folder, run, overwrite=True)
+        discover_run(estimator, images_folder, run, overwrite=True)
     assert (run / "run.json").read_bytes() == before
     assert not [name for name in _contents(run) if name.startswith(".")]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_other_peoples_folders_are_refused(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, overwrite: bool
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, overwrite: bool
 ) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").touch()
     with pytest.raises(InputError, match=r"holds 'chapter\.tex'"):
-        discover_run(estimator, parts_folder, tmp_path / "thesis", overwrite=overwrite)
+        discover_run(estimator, images_folder, tmp_path / "thesis", overwrite=overwrite)
     with pytest.raises(InputError, match="is a file"):
-        discover_run(estimator, parts_folder, tmp_path / "thesis" / "chapter.tex")
-    with pytest.raises(InputError, match="would lie among the parts"):
-        discover_run(estimator, parts_folder, parts_folder / "runs")
+        discover_run(estimator, images_folder, tmp_path / "thesis" / "chapter.tex")
+    with pytest.raises(InputError, match="would lie among the images"):
+        discover_run(estimator, images_folder, images_folder / "runs")
     (tmp_path / "detector" / "masks").mkdir(parents=True)
     with pytest.raises(InputError, match="holds 'masks'"):
-        discover_run(estimator, parts_folder, tmp_path / "detector")
+        discover_run(estimator, images_folder, tmp_path / "detector")
 
 
 def test_interrupted_run_goes_on(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, plain, made = tmp_path / "run", anomaly_maps.anomaly_map, []
 
@@ -128,7 +133,7 @@ def test_interrupted_run_goes_on(
 
     monkeypatch.setattr(anomaly_maps, "anomaly_map", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        discover_run(estimator, parts_folder, run)
+        discover_run(estimator, images_folder, run)
     assert _contents(run) == ["maps", "run.log"]
     assert "stopped: KeyboardInterrupt" in (run / "run.log").read_text(encoding="utf-8")
     assert len(list((run / "maps").rglob("*.npy"))) == 5
@@ -137,126 +142,126 @@ def test_interrupted_run_goes_on(
     monkeypatch.setattr(
         anomaly_maps, "anomaly_map", lambda *given: (made.append(given[-1]), plain(*given))[1]
     )
-    discover_run(estimator, parts_folder, run)
+    discover_run(estimator, images_folder, run)
     assert len(made) == 7
     assert not set(made) & set(first)
-    resumed = estimator.verdicts_.probabilities
-    assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+    resumed = estimator.predictions_.probabilities
+    assert np.array_equal(resumed, estimator.fit(images_folder).predictions_.probabilities)
 
 
 @pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize("settings", [QUICK, UNTRAINED], ids=["trained", "untrained"])
+@pytest.mark.parametrize("config", [QUICK, UNTRAINED], ids=["trained", "untrained"])
 def test_run_that_failed_in_training_goes_on_after_its_tokens(
     estimator: AnomalyNCD,
-    parts_folder: Path,
+    images_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    settings: Settings,
+    config: Config,
     mapped: bool,
 ) -> None:
-    views = replace(settings.views, memory_limit_gb=0 if mapped else 4)
-    estimator.set_params(preset=replace(settings, views=views))
-    run, train, fill = tmp_path / "run", learning.discover_classes, steps.fill_cache
+    views = replace(config.crops, memory_limit_gb=0 if mapped else 4)
+    estimator.set_params(preset=replace(config, crops=views))
+    run, train, fill = tmp_path / "run", learning.discover_classes, steps.fill_token_store
 
     def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(learning, "discover_classes", fail)
     with pytest.raises(MemoryError):
-        discover_run(estimator, parts_folder, run)
+        discover_run(estimator, images_folder, run)
     assert (run / "tokens.bin").is_file() == mapped
     monkeypatch.setattr(learning, "discover_classes", train)
     monkeypatch.setattr(steps, "fill_cache", fail)
-    discover_run(estimator, parts_folder, run)
-    resumed = estimator.verdicts_.probabilities
+    discover_run(estimator, images_folder, run)
+    resumed = estimator.predictions_.probabilities
     assert not {"checkpoint", "tokens.bin"} & set(_contents(run))
     monkeypatch.setattr(steps, "fill_cache", fill)
-    assert np.array_equal(resumed, estimator.fit(parts_folder).verdicts_.probabilities)
+    assert np.array_equal(resumed, estimator.fit(images_folder).predictions_.probabilities)
 
 
 def test_mapped_tokens_of_another_run_are_not_taken_for_its_own(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
-    mapped = replace(QUICK, views=replace(QUICK.views, memory_limit_gb=0))
-    estimator.set_params(preset=mapped).fit(parts_folder, folder=tmp_path)
+    mapped = replace(QUICK, crops=replace(QUICK.crops, memory_limit_gb=0))
+    estimator.set_params(preset=mapped).fit(images_folder, folder=tmp_path)
     assert (tmp_path / "tokens.bin").is_file()
-    expected = estimator.set_params(preset=QUICK).fit(parts_folder, folder=tmp_path)
-    expected = expected.verdicts_.probabilities
+    expected = estimator.set_params(preset=QUICK).fit(images_folder, folder=tmp_path)
+    expected = expected.predictions_.probabilities
     assert not (tmp_path / "tokens.bin").exists()
-    again = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    again = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
     assert np.array_equal(again, expected)
 
 
 @pytest.mark.parametrize("file", ["regions.npz", "tokens.safetensors", "made_from.json"])
 def test_damaged_checkpoint_is_made_again(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, file: str
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, file: str
 ) -> None:
-    expected = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    expected = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
     (tmp_path / "checkpoint" / file).write_bytes(b"PK\x03\x04 cut off")
-    again = estimator.fit(parts_folder, folder=tmp_path).verdicts_.probabilities
+    again = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
     assert np.array_equal(again, expected)
 
 
 def test_new_run_keeps_no_operating_point(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    discover_run(estimator, parts_folder, run)
+    discover_run(estimator, images_folder, run)
     write_point(OperatingPoint(0.5, 0.0, None), run)
-    discover_run(estimator, parts_folder, run, overwrite=True)
+    discover_run(estimator, images_folder, run, overwrite=True)
     assert not (run / "operating.json").exists()
 
 
 def test_tables_name_parts_from_anywhere(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(parts_folder.parent)
-    discover_run(estimator, Path(parts_folder.name), tmp_path / "run")
+    monkeypatch.chdir(images_folder.parent)
+    discover_run(estimator, Path(images_folder.name), tmp_path / "run")
     monkeypatch.chdir(tmp_path)
     assert all(Path(path).is_file() for path in read_table("run")["path"])
 
 
 def test_tokens_of_something_else_are_read_again(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
-    estimator.fit(parts_folder, folder=tmp_path)
+    estimator.fit(images_folder, folder=tmp_path)
     assert (tmp_path / "checkpoint" / "made_from.json").is_file()
-    pictures = shutil.copytree(parts_folder, tmp_path / "copied")
+    pictures = shutil.copytree(images_folder, tmp_path / "copied")
     Image.fromarray(picture("good", 99)).save(pictures / "spot" / "002.png")
-    changed = estimator.fit(pictures, folder=tmp_path).verdicts_.probabilities
-    assert np.array_equal(changed, estimator.fit(pictures).verdicts_.probabilities)
+    changed = estimator.fit(pictures, folder=tmp_path).predictions_.probabilities
+    assert np.array_equal(changed, estimator.fit(pictures).predictions_.probabilities)
 
 
-@pytest.mark.parametrize("change", ["seed", "settings", "picture"])
+@pytest.mark.parametrize("change", ["seed", "config", "picture"])
 def test_maps_of_something_else_are_made_again(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path, change: str
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, change: str
 ) -> None:
     pictures = [picture(kind, i) for i, kind in enumerate(["good", "spot", "line"] * 2)]
     few = replace(QUICK.detector, n_references=3)
     estimator.set_params(preset=replace(QUICK, detector=few)).fit(pictures, folder=tmp_path)
     if change == "seed":
         estimator.set_params(random_state=1)
-    if change == "settings":
+    if change == "config":
         estimator.set_params(preset=replace(QUICK, detector=replace(few, smoothing=3.0)))
     if change == "picture":
         pictures[4] = picture("good", 99)
-    fresh = estimator.fit(pictures).verdicts_.regions
-    kept = estimator.fit(pictures, folder=tmp_path).verdicts_.regions
+    fresh = estimator.fit(pictures).predictions_.regions
+    kept = estimator.fit(pictures, folder=tmp_path).predictions_.regions
     pd.testing.assert_frame_equal(fresh, kept)
 
 
 def test_foreign_maps_are_never_taken_or_deleted(
-    estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "mine.npy", np.zeros((4, 4)))
     with pytest.raises(InputError, match=r"mine\.npy' was not made here"):
-        estimator.fit(parts_folder, folder=tmp_path)
+        estimator.fit(images_folder, folder=tmp_path)
     assert (tmp_path / "maps" / "mine.npy").is_file()
 
 
-def test_evaluation_of_a_run(estimator: AnomalyNCD, parts_folder: Path, tmp_path: Path) -> None:
-    discover_run(estimator, parts_folder, tmp_path / "run")
+def test_evaluation_of_a_run(estimator: AnomalyNCD, images_folder: Path, tmp_path: Path) -> None:
+    discover_run(estimator, images_folder, tmp_path / "run")
     evaluation = evaluate_run(tmp_path / "run", ignore=("line",)).to_dict()
     assert evaluation["images"]["n"] == 8
     assert set(evaluation["images"]) == {"nmi", "ari", "f1", "n"}

@@ -4,49 +4,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from anomalyncd.data.base_set import BaseSet as BaseSet
-    from anomalyncd.data.made_parts import made_part as made_part
-    from anomalyncd.data.made_parts import make_parts as make_parts
-    from anomalyncd.data.maps import Maps as Maps
-    from anomalyncd.data.masks import Masks as Masks
-    from anomalyncd.data.parts import Parts as Parts
-    from anomalyncd.discovery import AnomalyNCD as AnomalyNCD
-    from anomalyncd.discovery import ProtoAnomalyNCD as ProtoAnomalyNCD
+    from anomalyncd.config import PRESETS as PRESETS
+    from anomalyncd.config import PROTO_PRESETS as PROTO_PRESETS
+    from anomalyncd.config import Config as Config
+    from anomalyncd.discovery.class_number import ClassNumber as ClassNumber
+    from anomalyncd.discovery.reliability import UNSEEN as UNSEEN
+    from anomalyncd.discovery.reliability import UNSURE as UNSURE
     from anomalyncd.errors import InputError as InputError
-    from anomalyncd.result import Verdicts as Verdicts
-    from anomalyncd.settings import PROTO_PRESETS as PROTO_PRESETS
-    from anomalyncd.training.class_number import ClassNumber as ClassNumber
-    from anomalyncd.training.rejection import UNSEEN as UNSEEN
-    from anomalyncd.training.rejection import UNSURE as UNSURE
+    from anomalyncd.estimator import AnomalyNCD as AnomalyNCD
+    from anomalyncd.estimator import ProtoAnomalyNCD as ProtoAnomalyNCD
+    from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
+    from anomalyncd.inputs.base_set import BaseSet as BaseSet
+    from anomalyncd.inputs.image_set import ImageSet as ImageSet
+    from anomalyncd.inputs.masks import Masks as Masks
+    from anomalyncd.results.predictions import Predictions as Predictions
+    from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
+    from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
 
 _STAGES = (
-    *("Detector", "Mebin", "Region", "Object", "Encoder", "View"),
-    *("Training", "Merging", "Rejection", "ClassNumber", ""),
+    *("Detector", "Mebin", "Region", "Foreground", "Encoder", "Crop"),
+    *("Training", "Aggregation", "Reliability", "ClassNumber", ""),
 )
-_HOMES = {f"{stage}Settings": "settings" for stage in _STAGES} | {
-    "PRESETS": "settings",
-    "PROTO_PRESETS": "settings",
-    "UNSEEN": "training.rejection",
-    "UNSURE": "training.rejection",
-    "AnomalyNCD": "discovery",
-    "BaseSet": "data.base_set",
-    "ClassNumber": "training.class_number",
+_MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
+    "PRESETS": "config",
+    "PROTO_PRESETS": "config",
+    "UNSEEN": "discovery.reliability",
+    "UNSURE": "discovery.reliability",
+    "AnomalyMaps": "inputs.anomaly_maps",
+    "AnomalyNCD": "estimator",
+    "BaseSet": "inputs.base_set",
+    "ClassNumber": "discovery.class_number",
+    "ImageSet": "inputs.image_set",
     "InputError": "errors",
-    "Maps": "data.maps",
-    "Masks": "data.masks",
-    "Parts": "data.parts",
-    "ProtoAnomalyNCD": "discovery",
-    "Verdicts": "result",
-    "made_part": "data.made_parts",
-    "make_parts": "data.made_parts",
+    "Masks": "inputs.masks",
+    "Predictions": "results.predictions",
+    "ProtoAnomalyNCD": "estimator",
+    "make_synthetic_images": "synthetic.generate",
+    "synthetic_image": "synthetic.generate",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that the command line starts at once."""
     if name == "__version__":
         return import_module("importlib.metadata").version(__name__)
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

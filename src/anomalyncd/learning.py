@@ -2,51 +2,58 @@
 
 from dataclasses import dataclass, replace
 
-from anomalyncd.data.inputs import Inputs
-from anomalyncd.data.masks import Masks
-from anomalyncd.logs import LOG
-from anomalyncd.regions.finding import Found
-from anomalyncd.steps import Scored, Workplace, find_and_read
-from anomalyncd.training.base_cache import read_base
-from anomalyncd.training.class_number import ClassNumber, estimate_class_number
-from anomalyncd.training.discoverer import (
-    BaseRegions,
-    Discovered,
+from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
+from anomalyncd.discovery.discover import (
+    Discovery,
     attend_all,
     describe_start,
     discover_classes,
 )
-from anomalyncd.training.rejection import Judgement, Rejection, fit_rejection
-from anomalyncd.training.trunk_cache import TrunkCache
+from anomalyncd.discovery.reliability import (
+    Reliability,
+    ReliabilityModel,
+    fit_reliability,
+)
+from anomalyncd.embedding.base_regions import BaseRegions, read_base
+from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.logs import LOG
+from anomalyncd.steps import (
+    RunContext,
+    Scored,
+    find_and_read,
+)
 
 
-def read_known(place: Workplace, inputs: Inputs) -> BaseRegions | None:
+def read_known(context: RunContext, inputs: Inputs) -> BaseRegions | None:
     """Regions of the base set and their tokens; None without one."""
     if inputs.base is None:
         return None
-    with place.stages("base"):
+    with context.stages("base"):
         return read_base(
-            inputs.base, place.encoder, place.settings, place.seed, place.folder / "base"
+            inputs.base, context.encoder, context.config, context.seed, context.folder / "base"
         )
 
 
 def count_classes(
-    place: Workplace, found: Found, cache: TrunkCache, known: BaseRegions | None
+    context: RunContext, regions: Regions, cache: TokenStore, known: BaseRegions | None
 ) -> ClassNumber:
     """Estimates the number of classes."""
-    with place.stages("class number"):
+    with context.stages("class number"):
         features, described = describe_start(
-            place.encoder, cache, known, place.settings, place.seed
+            context.encoder, cache, known, context.config, context.seed
         )
-        regions, settings = found.regions, place.settings.class_number
-        counted = estimate_class_number(
+        config = context.config.class_number
+        counted = estimate_n_classes(
             features,
             regions.score,
             regions.image,
-            settings,
-            place.seed,
+            config,
+            context.seed,
             described,
-            found.highest_split,
+            regions.max_normal_score,
         )
     LOG.info("%s", counted)
     return counted
@@ -56,75 +63,79 @@ def count_classes(
 class Learnt:
     """What a discovery makes of all regions."""
 
-    found: Found
+    regions: Regions
     """The regions."""
-    discovered: Discovered
+    discovered: Discovery
     """Their classes."""
-    rejection: Rejection
+    reliability_model: ReliabilityModel
     """When new regions are unseen or unsure."""
-    judgement: Judgement
+    reliability: Reliability
     """What it says of these."""
     class_number: ClassNumber | None
     """How many classes there are; None where that was given."""
 
 
 def learn(
-    place: Workplace, inputs: Inputs, scored: Scored, objects: Masks | None, n_classes: int | None
+    context: RunContext,
+    inputs: Inputs,
+    scored: Scored,
+    foreground: Masks | None,
+    n_classes: int | None,
 ) -> Learnt:
     """Finds the classes of all regions, their number where it is None, and when a new region
     belongs to none of them.
 
     Tokens in a file are held by this call alone, since Windows deletes no file that is in use.
     """
-    found, cache = find_and_read(place, inputs, scored, objects)
-    known = read_known(place, inputs)
-    counted = count_classes(place, found, cache, known) if n_classes is None else None
+    regions, cache = find_and_read(context, inputs, scored, foreground)
+    known = read_known(context, inputs)
+    counted = count_classes(context, regions, cache, known) if n_classes is None else None
     n_chosen = counted.estimate if counted else n_classes
     assert n_chosen is not None
-    with place.stages("train"):
+    with context.stages("train"):
         discovered = discover_classes(
-            place.encoder,
+            context.encoder,
             cache,
-            found.regions.score,
+            regions.score,
             n_chosen,
             known,
-            place.settings,
-            place.seed,
-            found.highest_split,
-            found.regions.found,
+            context.config,
+            context.seed,
+            regions.max_normal_score,
+            regions.found,
         )
-        _report_factor(place)
-        attention = attend_all(place.encoder, cache)
+        _report_factor(context)
+        attention = attend_all(context.encoder, cache)
         discovered = replace(discovered, attention=attention)
-    with place.stages("reject"):
-        rejection, judgement = fit_rejection(
+    with context.stages("reject"):
+        reliability_model, reliability = fit_reliability(
             discovered,
-            found.regions,
-            place.settings.rejection,
-            place.seed,
-            found.highest_split,
+            regions,
+            context.config.reliability,
+            context.seed,
+            regions.max_normal_score,
         )
-    return Learnt(found, discovered, rejection, judgement, counted)
+    return Learnt(regions, discovered, reliability_model, reliability, counted)
 
 
 def estimate_classes(
-    place: Workplace, inputs: Inputs, scored: Scored, objects: Masks | None
+    context: RunContext, inputs: Inputs, scored: Scored, foreground: Masks | None
 ) -> ClassNumber:
     """Estimates the number of classes and learns none; see `learn` for files that are held."""
-    found, cache = find_and_read(place, inputs, scored, objects)
-    return count_classes(place, found, cache, read_known(place, inputs))
+    regions, cache = find_and_read(context, inputs, scored, foreground)
+    return count_classes(context, regions, cache, read_known(context, inputs))
 
 
-def _report_factor(place: Workplace) -> None:
+def _report_factor(context: RunContext) -> None:
     """Says what training made of the region guidance factor, where it may."""
-    settings = place.settings
-    if settings.encoder.guidance != "learned":
+    config = context.config
+    if config.encoder.guidance != "learned":
         return
-    if not settings.training.epochs:
+    if not config.training.epochs:
         LOG.warning("guidance='learned' learns nothing in 0 epochs; set epochs, or use soft")
         return
     pairs = zip(
-        place.encoder.guidance.learnt_factor.items(), settings.encoder.guidance_factor, strict=True
+        context.encoder.guidance.learnt_factor.items(), config.encoder.guidance_factor, strict=True
     )
     learnt = ", ".join(f"{kind} {before:.4g} -> {now:.4g}" for (kind, now), before in pairs)
     LOG.info("region guidance factor before -> after training: %s", learnt)

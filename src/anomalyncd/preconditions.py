@@ -2,11 +2,11 @@
 
 from numbers import Integral
 
-from anomalyncd.data.inputs import Inputs
-from anomalyncd.detect.detector import Detector
-from anomalyncd.detect.memory_bank import MemoryBank
-from anomalyncd.detect.object_prior import ObjectPrior
+from anomalyncd.detection.detector import Detector
+from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.errors import InputError
+from anomalyncd.foreground.foreground import Foreground
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.score_range import ScoreRange
 
 AUTO = "auto"
@@ -29,24 +29,26 @@ def require_n_classes(n_classes: int | str) -> int | None:
     return int(n_classes)
 
 
-def require_enough_parts(n_parts: int, n_classes: int | None) -> None:
+def require_enough_images(n_images: int, n_classes: int | None) -> None:
     """Raises unless each class can have a part; an estimated number is 2 at least.
 
     Raises:
-        InputError: There are more classes than parts.
+        InputError: There are more classes than images.
     """
     needed = 2 if n_classes is None else n_classes
-    if n_parts < needed:
-        remedy = "give more parts" + ("" if n_classes is None else " or ask for fewer classes")
-        raise InputError(f"{n_parts} parts cannot be sorted into {needed} classes; {remedy}")
+    if n_images < needed:
+        remedy = "give more images" + ("" if n_classes is None else " or ask for fewer classes")
+        raise InputError(f"{n_images} images cannot be sorted into {needed} classes; {remedy}")
 
 
-def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detector | None) -> None:
-    """Raises unless new parts come with what a model was made from, maps or masks.
+def require_same_kind(
+    inputs: Inputs, score_range: ScoreRange | None, detector: Detector | None
+) -> None:
+    """Raises unless new images come with what a model was made from, maps or masks.
 
     Args:
-        inputs: The new parts.
-        bounds: The model's score range; None where it was made from masks.
+        inputs: The new images.
+        score_range: The model's score range; None where it was made from masks.
         detector: The model's own detector; None where its maps were given.
 
     Raises:
@@ -54,31 +56,31 @@ def require_same_kind(inputs: Inputs, bounds: ScoreRange | None, detector: Detec
     """
     if inputs.masks is not None:
         return
-    if bounds is None:
-        raise InputError("the model was made from masks; give the masks of the new parts")
+    if score_range is None:
+        raise InputError("the model was made from masks; give the masks of the new images")
     if inputs.maps is None and detector is None:
-        raise InputError("the model was made from given maps; give the maps of the new parts")
+        raise InputError("the model was made from given maps; give the maps of the new images")
     if inputs.maps is not None and detector is not None:
         raise InputError("the model makes its own maps; those of another detector do not fit it")
 
 
-def require_objects(inputs: Inputs, prior: ObjectPrior | None) -> None:
-    """Raises unless the product is told from the background on new parts as it was for a model.
+def require_foreground(inputs: Inputs, prior: Foreground | None) -> None:
+    """Raises unless the product is told from the background on new images as it was for a model.
 
     Args:
-        inputs: The new parts.
+        inputs: The new images.
         prior: The model's; None where whole pictures are product.
 
     Raises:
         InputError: Says what to give, or to leave out.
     """
     source = "none" if prior is None else prior.source
-    if source == "given" and inputs.objects is None:
+    if source == "given" and inputs.foreground is None:
         raise InputError(
-            "the model was made with masks of the product; give those of the new parts "
+            "the model was made with masks of the product; give those of the new images "
             "(on the command line --objects)"
         )
-    if source == "none" and inputs.objects is not None:
+    if source == "none" and inputs.foreground is not None:
         raise InputError(
             "the model takes whole pictures for product; leave the masks of the product out "
             "(on the command line --objects)"

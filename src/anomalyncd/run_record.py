@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from anomalyncd.discovery import AnomalyNCD
-from anomalyncd.finished_run import FORMAT
-from anomalyncd.model.guidance import KINDS
+from anomalyncd.embedding.guidance import KINDS
+from anomalyncd.estimator import AnomalyNCD
+from anomalyncd.results.run_folder import FORMAT
 
 
 def record_of(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,17 +31,19 @@ def record_of(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any
             if given is not None
         },
         "maps": _origin_of_maps(estimator),
-        "objects": asdict(estimator.objects_) if estimator.objects_ else None,
-        "score_range": asdict(estimator.range_) if estimator.range_ else None,
+        "foreground": asdict(estimator.foreground_summary_)
+        if estimator.foreground_summary_
+        else None,
+        "score_range": asdict(estimator.score_range_) if estimator.score_range_ else None,
         "estimator": type(estimator).__name__,
         "parameters": estimator.get_params() | {"preset": _preset_name(estimator)},
         "precision": str(encoder.vit.patch_embed.proj.weight.dtype).removeprefix("torch."),
-        "settings": asdict(estimator.settings()),
+        "config": asdict(estimator.config()),
         "n_classes": estimator.n_classes_,
         "class_number": asdict(estimator.class_number_) if estimator.class_number_ else None,
         "guidance_factor": _learnt_factor(estimator),
-        "n_parts": len(estimator.verdicts_.images),
-        "n_regions": len(estimator.verdicts_.regions),
+        "n_images": len(estimator.predictions_.images),
+        "n_regions": len(estimator.predictions_.regions),
         "stages": {
             name: {"seconds": seconds, "peak_memory_mb": stages.peak_memory_mb[name]}
             for name, seconds in stages.seconds.items()
@@ -55,15 +57,15 @@ def record_of(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any
 def _origin_of_maps(estimator: AnomalyNCD) -> str:
     if estimator.detector_ is not None:
         return estimator.detector_.kind
-    return "given" if estimator.range_ is not None else "marked"
+    return "given" if estimator.score_range_ is not None else "marked"
 
 
 def _learnt_factor(estimator: AnomalyNCD) -> dict[str, dict[str, float]] | None:
     """The region guidance factor before and after training; None where it is not learned."""
     encoder = estimator.model_.encoder
-    if encoder.settings.guidance != "learned":
+    if encoder.config.guidance != "learned":
         return None
-    before = dict(zip(KINDS, encoder.settings.guidance_factor, strict=True))
+    before = dict(zip(KINDS, encoder.config.guidance_factor, strict=True))
     return {"before": before, "after": encoder.guidance.learnt_factor}
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from anomalyncd.data.json_files import write_json
+from anomalyncd.io.json_files import write_json
 
 ROOT = Path(__file__).parents[2]
 MODULES = ("ablation_rows", "ablation_page")
@@ -33,7 +33,7 @@ def rows(page: ModuleType) -> ModuleType:
 
 def test_rows_differ_in_settings_if_they_differ_in_name(rows: ModuleType) -> None:
     distinct = rows.distinct_rows()
-    done = [(row.settings, row.base, row.masks, row.backbone) for row in distinct]
+    done = [(row.config, row.base, row.masks, row.backbone) for row in distinct]
     assert len(set(done)) == len(done) == len({row.name for row in distinct})
     for table in rows.TABLES:
         assert len({row.name for row in table.rows}) == len(table.rows)
@@ -42,7 +42,7 @@ def test_rows_differ_in_settings_if_they_differ_in_name(rows: ModuleType) -> Non
 
 def test_tokens_are_read_once_and_training_comes_last(rows: ModuleType) -> None:
     distinct = rows.distinct_rows()
-    trained = [row.settings.training.epochs > 0 for row in distinct]
+    trained = [row.config.training.epochs > 0 for row in distinct]
     assert trained == sorted(trained)
     read = [key for key, _ in groupby(rows.tokens_of(row) for row in distinct)]
     assert len(set(read)) == len(read) < len(distinct)
@@ -57,7 +57,7 @@ def test_page_says_what_was_measured_and_what_was_not(page: ModuleType, tmp_path
     def measured(nmi: float) -> dict[str, object]:
         same = {"mean": 1.0, "std": 0.0}
         scores = {"nmi": {"mean": nmi, "std": 0.012}, "ari": same, "f1": same}
-        return {"settings": "", **scores, "normal_recall": {"mean": 0.25, "std": 0.5}}
+        return {"config": "", **scores, "normal_recall": {"mean": 0.25, "std": 0.5}}
 
     header = {"n_seeds": 3, "maps_digest": "abc", "torch": "2", "instructions": "AVX512"}
     header |= {"n_processors": 2, "n_threads": 1}

@@ -1,4 +1,4 @@
-"""Every command and every Python block of the README and the guide, run on a few tiny parts.
+"""Every command and every Python block of the README and the guide, run on a few tiny images.
 
 Blocks marked `py` need anomalib; tests/with_anomalib runs them.
 """
@@ -14,8 +14,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from anomalyncd import cli, settings
-from anomalyncd.model.weights import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
+from anomalyncd import config
+from anomalyncd.backbone.weights import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    WEIGHTS_VARIABLE,
+)
+from anomalyncd.cli import main as cli
 from conftest import QUICK, TINY, damage, picture
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +56,7 @@ def write_map(folder: Path, name: str, marked: np.ndarray, seed: int) -> None:
 
 
 def make_inputs(folder: Path) -> None:
-    """All folders and tables that the documents name, with a handful of parts each."""
+    """All folders and tables that the documents name, with a handful of images each."""
     rows = ["image,anomaly_map,label,lot,time"]
     for seed in range(12):
         kind = ("good", "line", "spot")[seed % 3]
@@ -64,7 +69,7 @@ def make_inputs(folder: Path) -> None:
         if kind != "good":
             write(folder / "masks", f"{name}_mask", marked)
             write(folder / "base/ground_truth", f"{name}_mask", damage(kind, 50 + seed))
-    (folder / "parts.csv").write_text("\n".join(rows), encoding="utf-8")
+    (folder / "images.csv").write_text("\n".join(rows), encoding="utf-8")
     table = "sets: {photos: photos}\nseeds: 1\nmethods: [kmeans, anomalyncd]\n"
     (folder / "table.yaml").write_text(table, encoding="utf-8")
     product = np.pad(np.ones((52, 76), bool), 10)
@@ -86,8 +91,8 @@ def workplace(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tiny))
     quick = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=1))
     for preset in ("default", "paper"):
-        monkeypatch.setitem(settings.PRESETS, preset, quick)
-        monkeypatch.setitem(settings.PROTO_PRESETS, preset, quick)
+        monkeypatch.setitem(config.PRESETS, preset, quick)
+        monkeypatch.setitem(config.PROTO_PRESETS, preset, quick)
     place = tmp_path / "place"
     make_inputs(place)
     (place / "weights").mkdir()

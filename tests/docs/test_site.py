@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import anomalyncd
-from anomalyncd.evaluation.bench.writing import results_page
-from anomalyncd.settings import Settings
+from anomalyncd.config import Config
+from anomalyncd_bench.writing import results_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -16,9 +16,9 @@ PAGES = sorted(DOCS.rglob("*.md"))
 
 def test_reference_lists_every_public_name() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
-    objects = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
+    foreground = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     # What a page says of a whole module is no name that is imported from the package.
-    listed = {path.rsplit(".", 1)[1] for path in objects if ".rivals." not in path}
+    listed = {path.rsplit(".", 1)[1] for path in foreground if ".rivals." not in path}
     assert listed == set(anomalyncd.__all__) - {"__version__"}
 
 
@@ -58,7 +58,7 @@ def test_licence_page_lists_every_dependency() -> None:
 
 
 def test_numbers_in_the_concepts_are_the_defaults() -> None:
-    chosen = Settings()
+    chosen = Config()
     assert (chosen.detector.resolution, chosen.detector.frame) == (None, "product")
     assert chosen.detector.layers == (5, 8)
     assert chosen.detector.neighbourhoods == (1,)

@@ -22,8 +22,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
-from anomalyncd.cli import app
-from anomalyncd.model.weights import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
+from anomalyncd.backbone.weights import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    WEIGHTS_VARIABLE,
+)
+from anomalyncd.cli.main import app
 
 sys.path.append(str(Path(__file__).parents[1]))
 from conftest import TINY, damage, picture, use_tiny, write_tiny_weights
@@ -140,12 +144,12 @@ def other_weights(place: Path) -> None:
 
 NAN = np.full((36, 48), np.nan, np.float32)
 GREY = np.zeros((72, 96), np.uint8)
-MANIFEST = "discover parts.csv --classes 3 --out out"
+MANIFEST = "discover images.csv --classes 3 --out out"
 BOXES = f"{DISCOVER} --boxes boxes.csv"
 HEAD = "name,left,top,right,bottom\n"
 
 CASES = {
-    "Parts": [
+    "ImageSet": [
         Case(
             "no such folder",
             nothing,
@@ -227,13 +231,13 @@ CASES = {
             ("udcff.png", "rename"),
         ),
         Case(
-            "fewer parts than classes",
+            "fewer images than classes",
             nothing,
             "discover photos --classes 13 --out out",
-            ("12 parts", "fewer classes"),
+            ("12 images", "fewer classes"),
         ),
         Case(
-            "one part and no maps",
+            "one image and no maps",
             lambda p: (
                 shutil.copytree(p / "photos/good", p / "one")
                 and [(p / "one" / f"00{i}.png").unlink() for i in (1, 2, 3)]
@@ -243,105 +247,105 @@ CASES = {
         ),
     ],
     "Manifests": [
-        Case("no such manifest", nothing, MANIFEST, ("'parts.csv'", "check the path")),
-        Case("an empty manifest", raw("parts.csv", b""), MANIFEST, ("'parts.csv'", "no rows")),
+        Case("no such manifest", nothing, MANIFEST, ("'images.csv'", "check the path")),
+        Case("an empty manifest", raw("images.csv", b""), MANIFEST, ("'images.csv'", "no rows")),
         Case(
             "a manifest without rows",
-            text("parts.csv", "image,label\n"),
+            text("images.csv", "image,label\n"),
             MANIFEST,
-            ("'parts.csv'", "no rows"),
+            ("'images.csv'", "no rows"),
         ),
         Case(
             "a manifest in another encoding",
-            raw("parts.csv", "image\nm\u00fcll.png\n".encode("latin-1")),
+            raw("images.csv", "image\nm\u00fcll.png\n".encode("latin-1")),
             MANIFEST,
-            ("'parts.csv'", "CSV UTF-8"),
+            ("'images.csv'", "CSV UTF-8"),
         ),
         Case(
             "a manifest without a column image",
-            text("parts.csv", "Image,lot\na.png,1\n"),
+            text("images.csv", "Image,lot\na.png,1\n"),
             MANIFEST,
             ("'image'", "rename 'Image'"),
         ),
         Case(
             "a manifest with two columns of one name",
-            text("parts.csv", "image,lot,lot\na.png,1,2\n"),
+            text("images.csv", "image,lot,lot\na.png,1,2\n"),
             MANIFEST,
             ("'lot'", "rename"),
         ),
         Case(
             "a manifest with a column that results have",
-            text("parts.csv", "image,score\nphotos/good/000.png,1\n"),
+            text("images.csv", "image,score\nphotos/good/000.png,1\n"),
             MANIFEST,
             ("'score'", "my_score"),
         ),
         Case(
             "a manifest with a row too long",
-            text("parts.csv", "image,lot\na.png,1,2\n"),
+            text("images.csv", "image,lot\na.png,1,2\n"),
             MANIFEST,
             ("line 2", "in quotes"),
         ),
         Case(
             "a manifest with an open quote",
-            text("parts.csv", 'image,lot\n"a.png,1\n'),
+            text("images.csv", 'image,lot\n"a.png,1\n'),
             MANIFEST,
             ("line 2", "save it again"),
         ),
         Case(
             "a manifest that names no such image",
-            text("parts.csv", "image\nphotos/good/000.png\nphotos/b.png\n"),
+            text("images.csv", "image\nphotos/good/000.png\nphotos/b.png\n"),
             MANIFEST,
             ("photos/b.png", "relative to the folder of the manifest"),
         ),
         Case(
             "a manifest with a blank image",
-            text("parts.csv", "image,lot\nphotos/good/000.png,1\n,2\n"),
+            text("images.csv", "image,lot\nphotos/good/000.png,1\n,2\n"),
             MANIFEST,
             ("row 2", "fill it in"),
         ),
         Case(
             "a manifest that names an image twice",
-            text("parts.csv", "image\nphotos/good/000.png\nphotos/./good/000.png\n"),
+            text("images.csv", "image\nphotos/good/000.png\nphotos/./good/000.png\n"),
             MANIFEST,
             ("000.png", "keep one row"),
         ),
         Case(
             "a manifest with a map for some images",
             text(
-                "parts.csv",
+                "images.csv",
                 "image,anomaly_map\nphotos/good/000.png,maps/good/000.npy\nphotos/good/001.png,\n",
             ),
-            "discover parts.csv --classes 2 --out out",
+            "discover images.csv --classes 2 --out out",
             ("good/001", "fill it in"),
         ),
         Case(
             "a damaged JSONL manifest",
-            text("parts.jsonl", '{"image": "photos/good/000.png"}\n{"image": \n'),
-            "discover parts.jsonl --classes 2 --out out",
+            text("images.jsonl", '{"image": "photos/good/000.png"}\n{"image": \n'),
+            "discover images.jsonl --classes 2 --out out",
             ("line 2", "save it again"),
         ),
         Case(
             "a JSONL manifest nested without end",
-            text("parts.jsonl", "[" * 100_000),
-            "discover parts.jsonl --classes 2 --out out",
+            text("images.jsonl", "[" * 100_000),
+            "discover images.jsonl --classes 2 --out out",
             ("line 1", "save it again"),
         ),
         Case(
             "a JSONL manifest with half a character",
-            text("parts.jsonl", '{"image": "photos/good/000.png", "lot": "\\ud800"}\n'),
-            "discover parts.jsonl --classes 2 --out out",
+            text("images.jsonl", '{"image": "photos/good/000.png", "lot": "\\ud800"}\n'),
+            "discover images.jsonl --classes 2 --out out",
             ("ud800", "write it anew"),
         ),
         Case(
             "a damaged Parquet manifest",
-            raw("parts.parquet", b"PAR1 nothing PAR1"),
-            "discover parts.parquet --classes 2 --out out",
-            ("parts.parquet", "save it again"),
+            raw("images.parquet", b"PAR1 nothing PAR1"),
+            "discover images.parquet --classes 2 --out out",
+            ("images.parquet", "save it again"),
         ),
         Case(
             "normals from a manifest without training rows",
-            text("parts.csv", "image,split\nphotos/good/000.png,test\n"),
-            f"{DISCOVER} --normals parts.csv",
+            text("images.csv", "image,split\nphotos/good/000.png,test\n"),
+            f"{DISCOVER} --normals images.csv",
             ("'train'", "mark the normal images"),
         ),
     ],
@@ -365,10 +369,10 @@ CASES = {
             ("'empty'", "expected .npy"),
         ),
         Case(
-            "maps of other parts",
+            "maps of other images",
             lambda p: np.save(p / "masks" / "x.npy", NAN),
             f"{DISCOVER} --maps masks",
-            ("no map belongs to a part", "name each map like its image"),
+            ("no map belongs to a image", "name each map like its image"),
         ),
         Case(
             "a map of NaN",
@@ -430,13 +434,13 @@ CASES = {
             ("a, b", "'anomaly_map'"),
         ),
         Case(
-            "maps of normal parts without normal parts",
+            "maps of normal images without normal images",
             nothing,
             f"{DISCOVER} --maps maps --normal-maps maps",
             ("maps of normal images", "need"),
         ),
         Case(
-            "normal parts without maps beside maps",
+            "normal images without maps beside maps",
             nothing,
             f"{DISCOVER} --maps maps --normals photos/good",
             ("normal images next to maps", "maps of their own"),
@@ -462,7 +466,7 @@ CASES = {
             ("000_mask.png", "save it again"),
         ),
         Case(
-            "two masks of one part",
+            "two masks of one image",
             lambda p: shutil.copy(p / "masks/line/000_mask.png", p / "masks/line/000.png"),
             f"{DISCOVER} --masks masks",
             ("line/000", "keep one"),
@@ -501,7 +505,7 @@ CASES = {
             ("'left': 'a'", "give numbers"),
         ),
         Case(
-            "a box on a part that is not there",
+            "a box on a image that is not there",
             text("boxes.csv", f"{HEAD}line/000,1,2,3,4\nline/999,1,2,3,4\n"),
             BOXES,
             ("line/999", "has no image"),
@@ -519,7 +523,7 @@ CASES = {
             ("nowhere.png", "check the path"),
         ),
     ],
-    "Base sets and normal parts": [
+    "Base sets and normal images": [
         Case(
             "a base set without masks",
             nothing,
@@ -557,7 +561,7 @@ CASES = {
             ("'label'", "add the class"),
         ),
         Case(
-            "a damaged normal part",
+            "a damaged normal image",
             lambda p: shutil.copytree(p / "photos/good", p / "ok") and cut("ok/000.png")(p),
             f"{DISCOVER} --normals ok",
             ("000.png", "save it again"),
@@ -583,7 +587,7 @@ CASES = {
             ("--zzzzzz", "--help"),
         ),
         Case("a command that there is not", nothing, "zzzzzz photos", ("zzzzzz", "--help")),
-        Case("an argument is missing", nothing, "predict run", ("PARTS", "predict --help")),
+        Case("an argument is missing", nothing, "predict run", ("IMAGES", "predict --help")),
         Case(
             "a preset that there is not",
             nothing,
@@ -652,10 +656,10 @@ CASES = {
             ("'run'", "--overwrite"),
         ),
         Case(
-            "results among the parts",
+            "results among the images",
             nothing,
             "discover photos --classes 3 --out photos/run",
-            ("among the parts", "--out"),
+            ("among the images", "--out"),
         ),
         Case(
             "a name that is too long",
@@ -708,13 +712,13 @@ CASES = {
             ("nowhere", "check the path"),
         ),
         Case(
-            "parts in place of a run",
+            "images in place of a run",
             nothing,
             "predict photos photos --out out",
             ("photos", "check the path"),
         ),
         Case(
-            "new parts that do not exist",
+            "new images that do not exist",
             nothing,
             "predict run nowhere --out out",
             ("'nowhere'", "check the path"),
@@ -787,7 +791,7 @@ CASES = {
         ),
         Case(
             "a description without settings",
-            edited("run/model/model.json", lambda one: one.pop("settings")),
+            edited("run/model/model.json", lambda one: one.pop("config")),
             PREDICT,
             ("model.json", "fit the model again"),
         ),
@@ -824,10 +828,10 @@ CASES = {
             ("'photos'", "folder of a finished run"),
         ),
         Case(
-            "comparing runs over other parts",
+            "comparing runs over other images",
             swap("run_of_maps/images.csv", "0", "9"),
             "compare run run_of_maps",
-            ("share no part", "same parts"),
+            ("share no image", "same images"),
         ),
         Case(
             "a run of another version",
@@ -851,25 +855,25 @@ CASES = {
             "a truncated record", cut("run/run.json"), "report run", ("run.json", "make it again")
         ),
         Case(
-            "a table of parts without scores",
+            "a table of images without scores",
             swap("run/images.csv", "score", "scores"),
             "report run",
             ("'score'", "make the run again"),
         ),
         Case(
-            "a table of parts with text for scores",
+            "a table of images with text for scores",
             swap("run/images.csv", ",True,", ",perhaps,", 1),
             "report run",
             ("'normal'", "make the run again"),
         ),
         Case(
-            "an empty table of parts",
+            "an empty table of images",
             raw("run/images.csv", b""),
             "evaluate run",
             ("images.csv", "make the run again"),
         ),
         Case(
-            "a table of parts of random bytes",
+            "a table of images of random bytes",
             raw("run/images.csv", bytes(range(256))),
             "evaluate run",
             ("images.csv", "make the run again"),
@@ -899,7 +903,7 @@ CASES = {
             ("masks", "check the path"),
         ),
         Case(
-            "an operating point of a run without known parts",
+            "an operating point of a run without known images",
             both(*(swap(f"run/{one}.csv", "good/", "fine/") for one in ("images", "regions"))),
             "operate run --max-overkill 0.1",
             ("which parts are OK", "--normals"),
@@ -954,7 +958,7 @@ def call(line: str) -> Result:
 
 
 def fill(place: Path) -> None:
-    """Everything in good order: parts, maps, masks, a base set, weights and three runs."""
+    """Everything in good order: images, maps, masks, a base set, weights and three runs."""
     for group, kind in enumerate(KINDS):
         for index in range(4):
             seed, name = 10 * group + index, f"{kind}/{index:03}"
@@ -1062,9 +1066,9 @@ FUZZED = {
     "photos/line/001.png": DISCOVER,
     "maps/line/001.npy": f"{DISCOVER} --maps maps",
     "masks/line/000_mask.png": f"{DISCOVER} --masks masks",
-    "parts.csv": MANIFEST,
-    "parts.jsonl": "discover parts.jsonl --classes 2 --out out",
-    "parts.parquet": "discover parts.parquet --classes 2 --out out",
+    "images.csv": MANIFEST,
+    "images.jsonl": "discover images.jsonl --classes 2 --out out",
+    "images.parquet": "discover images.parquet --classes 2 --out out",
     "boxes.csv": BOXES,
     "weights.safetensors": f"{DISCOVER} --weights weights.safetensors",
     "run/model/model.json": PREDICT,

@@ -1,4 +1,4 @@
-"""Every command on tiny parts, through the same library calls as the API."""
+"""Every command on tiny images, through the same library calls as the API."""
 
 import json
 import subprocess
@@ -11,22 +11,27 @@ import pytest
 from PIL import Image
 
 import anomalyncd
-from anomalyncd import UNSEEN, UNSURE, AnomalyNCD, ProtoAnomalyNCD
-from anomalyncd.data import made_parts
-from anomalyncd.finished_run import read_table
-from anomalyncd.model.weights import load_backbone
+from anomalyncd import (
+    UNSEEN,
+    UNSURE,
+    AnomalyNCD,
+    ProtoAnomalyNCD,
+)
+from anomalyncd.backbone.weights import load_backbone
+from anomalyncd.results.run_folder import read_table
+from anomalyncd.synthetic import generate as made_parts
 from conftest import QUICK, SIZE, call, damage, picture, succeed
 
 
 def test_discover_predict_and_evaluate_as_the_api_does(
-    options: list[str], tiny: Path, parts_folder: Path, tmp_path: Path
+    options: list[str], tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    said = succeed("discover", parts_folder, "--classes", 3, "--out", run, "--seed", 2, *options)
+    said = succeed("discover", images_folder, "--classes", 3, "--out", run, "--seed", 2, *options)
     assert "normal" in said
     assert str(run) in said
-    model = AnomalyNCD(3, backbone="tiny", weights=tiny, random_state=2).fit(parts_folder)
-    assert np.array_equal(np.load(run / "probabilities.npy"), model.verdicts_.probabilities)
+    model = AnomalyNCD(3, backbone="tiny", weights=tiny, random_state=2).fit(images_folder)
+    assert np.array_equal(np.load(run / "probabilities.npy"), model.predictions_.probabilities)
     assert np.array_equal(read_table(run)["class"], model.labels_)
 
     Image.fromarray(picture("spot", 77)).save(tmp_path / "new.png")
@@ -35,7 +40,7 @@ def test_discover_predict_and_evaluate_as_the_api_does(
     succeed("predict", run, tmp_path / "new")
     predicted = read_table(run / "predictions" / "new")
     assert list(predicted["name"]) == ["spot 1"]
-    assert list(predicted["class"]) == list(model.inspect(tmp_path / "new").images["class"])
+    assert list(predicted["class"]) == list(model.classify(tmp_path / "new").images["class"])
     decided = model.predict(tmp_path / "new")[0]
     state = {UNSEEN: "unseen", UNSURE: "unsure"}.get(int(decided))
     assert [name for name in ("unseen", "unsure") if predicted[name][0]] == ([state] * bool(state))
@@ -50,75 +55,75 @@ def test_discover_predict_and_evaluate_as_the_api_does(
 
 
 def test_method_names_the_estimator(
-    options: list[str], tiny: Path, parts_folder: Path, tmp_path: Path
+    options: list[str], tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     told = ("--classes", 3, "--out", run, "--method", "proto")
-    succeed("discover", parts_folder, *told, *options)
+    succeed("discover", images_folder, *told, *options)
     assert json.loads((run / "run.json").read_text())["estimator"] == "ProtoAnomalyNCD"
-    model = ProtoAnomalyNCD(3, backbone="tiny", weights=tiny).fit(parts_folder)
-    assert np.array_equal(np.load(run / "probabilities.npy"), model.verdicts_.probabilities)
-    succeed("predict", run, parts_folder)
-    predicted = read_table(run / "predictions" / parts_folder.name)
-    assert list(predicted["class"]) == list(model.predict(parts_folder))
+    model = ProtoAnomalyNCD(3, backbone="tiny", weights=tiny).fit(images_folder)
+    assert np.array_equal(np.load(run / "probabilities.npy"), model.predictions_.probabilities)
+    succeed("predict", run, images_folder)
+    predicted = read_table(run / "predictions" / images_folder.name)
+    assert list(predicted["class"]) == list(model.predict(images_folder))
 
 
 def test_maps_command_makes_the_maps_of_discover(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
-    succeed("maps", parts_folder, "--out", tmp_path / "maps", *options)
-    succeed("discover", parts_folder, "--classes", 2, "--out", tmp_path / "run", *options)
+    succeed("maps", images_folder, "--out", tmp_path / "maps", *options)
+    succeed("discover", images_folder, "--classes", 2, "--out", tmp_path / "run", *options)
     for path in (tmp_path / "maps").rglob("*.npy"):
         twin = tmp_path / "run" / "maps" / path.relative_to(tmp_path / "maps")
         assert np.array_equal(np.load(path), np.load(twin))
     given = ("--maps", tmp_path / "maps", "--out", tmp_path / "given")
-    succeed("discover", parts_folder, "--classes", 2, *given, *options)
+    succeed("discover", images_folder, "--classes", 2, *given, *options)
     one, other = (tmp_path / name / "probabilities.npy" for name in ("run", "given"))
     assert np.array_equal(np.load(one), np.load(other))
 
 
 def test_detail_is_the_resolution_of_the_detector(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
     detail = ("--detail", 64, *options)
-    succeed("maps", parts_folder, "--out", tmp_path / "maps", *detail)
+    succeed("maps", images_folder, "--out", tmp_path / "maps", *detail)
     run = tmp_path / "run"
-    succeed("discover", parts_folder, "--classes", 2, "--out", run, *detail)
+    succeed("discover", images_folder, "--classes", 2, "--out", run, *detail)
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert record["settings"]["detector"]["resolution"] == 64
+    assert record["config"]["detector"]["resolution"] == 64
     # Nothing else of the preset changes.
-    assert record["settings"]["detector"]["map_size"] == QUICK.detector.map_size
+    assert record["config"]["detector"]["map_size"] == QUICK.detector.map_size
     for path in (tmp_path / "maps").rglob("*.npy"):
         twin = run / "maps" / path.relative_to(tmp_path / "maps")
         assert np.array_equal(np.load(path), np.load(twin))
 
 
 def test_maps_as_large_as_the_photographs(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
-    succeed("maps", parts_folder, "--out", tmp_path, "--full-size", *options)
+    succeed("maps", images_folder, "--out", tmp_path, "--full-size", *options)
     written = [np.load(path) for path in tmp_path.rglob("*.npy")]
     assert [one.shape for one in written] == [SIZE] * 12
     assert {one.dtype for one in written} == {np.dtype(np.float16)}
 
 
 def test_inspection_finds_the_regions_of_discover(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
-    normals = ("--normals", parts_folder / "good")
+    normals = ("--normals", images_folder / "good")
     said = succeed(
-        "maps", parts_folder, *normals, "--out", tmp_path / "maps", "--inspect", *options
+        "maps", images_folder, *normals, "--out", tmp_path / "maps", "--inspect", *options
     )
     assert said.startswith(f"12 maps; see {tmp_path / 'maps'}")
-    assert "median of the maxima of 4 normal parts" in said
+    assert "median of the maxima of 4 normal images" in said
     run = tmp_path / "run"
-    succeed("discover", parts_folder, "--classes", 2, *normals, "--out", run, *options)
+    succeed("discover", images_folder, "--classes", 2, *normals, "--out", run, *options)
     n_without = int((read_table(run)["n_regions"] == 0).sum())
-    assert f"{n_without} of 12 parts" in said
+    assert f"{n_without} of 12 images" in said
 
     given = ("--maps", run / "maps", "--normal-maps", run / "normals" / "maps" / "normals")
     again = succeed(
-        "maps", parts_folder, *normals, *given, "--inspect", "--out", tmp_path / "look", *options
+        "maps", images_folder, *normals, *given, "--inspect", "--out", tmp_path / "look", *options
     )
     assert said.splitlines()[1:-1] == again.splitlines()[:-1]
     assert [path.name for path in (tmp_path / "look").iterdir()] == ["inspect.html"]
@@ -131,11 +136,11 @@ def test_discover_goes_on_from_an_estimate(
 ) -> None:
     for seed in range(24):
         kind = ("line", "spot")[seed % 2]
-        for folder, pixels in (("parts", picture(kind, seed)), ("masks", damage(kind, seed))):
+        for folder, pixels in (("images", picture(kind, seed)), ("masks", damage(kind, seed))):
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / folder / f"{seed:03}.png")
     run = tmp_path / "run"
-    given = (tmp_path / "parts", "--masks", tmp_path / "masks", "--method", method, *options)
+    given = (tmp_path / "images", "--masks", tmp_path / "masks", "--method", method, *options)
     alone = succeed("estimate", *given)
     said = succeed("estimate", *given, "--out", run)
     assert said.splitlines()[:-1] == alone.splitlines()
@@ -158,24 +163,24 @@ def test_discover_goes_on_from_an_estimate(
 
 
 def test_masks_and_normals_are_taken(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "masks" / "spot").mkdir(parents=True)
     Image.fromarray(damage("spot", 20)).save(tmp_path / "masks" / "spot" / "000_mask.png")
     run = tmp_path / "run"
     masks = ("--masks", tmp_path / "masks")
-    succeed("discover", parts_folder, "--classes", 2, *masks, "--out", run, *options)
+    succeed("discover", images_folder, "--classes", 2, *masks, "--out", run, *options)
     assert read_table(run)["n_regions"].sum() == 1
-    normals = ("--normals", parts_folder / "good")
-    succeed("discover", parts_folder, "--classes", 2, *normals, "--out", tmp_path / "b", *options)
+    normals = ("--normals", images_folder / "good")
+    succeed("discover", images_folder, "--classes", 2, *normals, "--out", tmp_path / "b", *options)
     assert (tmp_path / "b" / "normals").is_dir()
 
 
 def test_default_run_folder_and_overwriting(
-    options: list[str], parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str], images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ("discover", parts_folder, "--classes", 2, *options)
+    arguments = ("discover", images_folder, "--classes", 2, *options)
     succeed(*arguments)
     assert (tmp_path / "runs" / "plates" / "run.json").is_file()
     refused = call(*arguments)
@@ -189,27 +194,27 @@ def test_default_run_folder_and_overwriting(
     [
         (["estimate", "nowhere"], "error: folder 'nowhere' does not exist"),
         (["discover", "nowhere", "--classes", "2"], "error: folder 'nowhere' does not exist"),
-        (["discover", "PARTS", "--classes", "99"], "12 parts cannot be sorted into 99 classes"),
-        (["discover", "PARTS", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),
-        (["maps", "PARTS", "--out", "o", "--maps", "m"], "are for --inspect; give it as well"),
-        (["maps", "PARTS", "--out", "o", "--inspect", "--full-size"], "leave --full-size out"),
-        (["maps", "PARTS", "--out", "o", "--detail", "20"], "resolution=20 cannot be used"),
-        (["discover", "PARTS", "--maps", "m", "--detail", "448"], "leave it out, or 'm'"),
-        (["predict", "nowhere", "PARTS"], "does not exist"),
+        (["discover", "IMAGES", "--classes", "99"], "12 images cannot be sorted into 99 classes"),
+        (["discover", "IMAGES", "--classes", "2", "--preset", "x"], "preset 'x' is not known"),
+        (["maps", "IMAGES", "--out", "o", "--maps", "m"], "are for --inspect; give it as well"),
+        (["maps", "IMAGES", "--out", "o", "--inspect", "--full-size"], "leave --full-size out"),
+        (["maps", "IMAGES", "--out", "o", "--detail", "20"], "resolution=20 cannot be used"),
+        (["discover", "IMAGES", "--maps", "m", "--detail", "448"], "leave it out, or 'm'"),
+        (["predict", "nowhere", "IMAGES"], "does not exist"),
         (["evaluate", "nowhere"], "holds no images.csv"),
         (["weights", "resnet"], "backbone 'resnet' is not known"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(
     tiny: Path,
-    parts_folder: Path,
+    images_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = call(*(str(parts_folder) if word == "PARTS" else word for word in arguments))
+    result = call(*(str(images_folder) if word == "IMAGES" else word for word in arguments))
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
@@ -218,12 +223,12 @@ def test_wrong_input_is_one_line_and_exit_code_2(
 
 
 def test_interrupted_command_says_how_to_go_on(
-    options: list[str], parts_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str], images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    arguments = ("discover", parts_folder, "--classes", 2, "--out", tmp_path / "run", *options)
+    arguments = ("discover", images_folder, "--classes", 2, "--out", tmp_path / "run", *options)
     with monkeypatch.context() as patch:
         patch.setattr("anomalyncd.learning.discover_classes", interrupted)
         result = call(*arguments)
@@ -234,36 +239,36 @@ def test_interrupted_command_says_how_to_go_on(
 
 
 def test_point_between_ok_and_ng_reaches_predictions(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    succeed("discover", parts_folder, "--classes", 3, "--out", run, *options)
+    succeed("discover", images_folder, "--classes", 3, "--out", run, *options)
     said = succeed("operate", run, "--escape-cost", 10, "--overkill-cost", 1)
-    assert "% of good parts" in said
-    assert "parts are NG" in succeed("predict", run, parts_folder)
-    predicted = read_table(run / "predictions" / parts_folder.name)
+    assert "% of good images" in said
+    assert "images are NG" in succeed("predict", run, images_folder)
+    predicted = read_table(run / "predictions" / images_folder.name)
     threshold = json.loads((run / "operating.json").read_text(encoding="utf-8"))["threshold"]
     assert list(predicted["ok"]) == list(predicted["score"] <= threshold)
-    succeed("evaluate", run / "predictions" / parts_folder.name)
-    assert "0 of 12 parts changed" in succeed("compare", run, run)
-    both = json.loads(succeed("compare", run, run / "predictions" / parts_folder.name, "--json"))
+    succeed("evaluate", run / "predictions" / images_folder.name)
+    assert "0 of 12 images changed" in succeed("compare", run, run)
+    both = json.loads(succeed("compare", run, run / "predictions" / images_folder.name, "--json"))
     assert both["n_shared"] == 12
 
 
 def test_demo_scores_itself_next_to_the_baseline(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = made_parts.make_parts
+    make = made_parts.make_synthetic_images
     monkeypatch.setattr(
         made_parts,
         "make_parts",
         lambda folder, product: make(folder, 1, 2, 1, 0, (96, 128), product=product),
     )
     monkeypatch.setattr(
-        "anomalyncd.discovery.load_backbone", lambda *_: load_backbone("tiny", tiny)
+        "anomalyncd.estimator.load_backbone", lambda *_: load_backbone("tiny", tiny)
     )
     monkeypatch.setattr(
-        "anomalyncd.model.weights.load_backbone", lambda: load_backbone("tiny", tiny)
+        "anomalyncd.backbone.weights.load_backbone", lambda: load_backbone("tiny", tiny)
     )
     for detail in ((), ("--detail", 64)):
         said = succeed("demo", "--out", tmp_path / "demo", *detail)
@@ -291,7 +296,9 @@ def test_version_and_public_names() -> None:
 
 
 def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
-    code = "import sys, anomalyncd.cli; print(*{'torch', 'pandas', 'sklearn'} & set(sys.modules))"
+    code = (
+        "import sys, anomalyncd.cli.main; print(*{'torch', 'pandas', 'sklearn'} & set(sys.modules))"
+    )
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

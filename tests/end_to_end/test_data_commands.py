@@ -9,18 +9,18 @@ import pytest
 from PIL import Image
 
 from anomalyncd import AnomalyNCD
-from anomalyncd.finished_run import read_table as read_images
+from anomalyncd.results.run_folder import read_table as read_images
 from conftest import SIZE, call, damage, succeed
 
 
 @pytest.fixture
-def manifest(parts_folder: Path, tmp_path: Path) -> Path:
+def manifest(images_folder: Path, tmp_path: Path) -> Path:
     """The plates with labels of their own, a lot and a split; good ones are for training."""
     path = tmp_path / "plates.csv"
     kinds = {name: name.replace("line", "strich") for name in ("good", "line", "spot")}
     rows = [
         {
-            "image": (parts_folder / kind / f"{index:03}.png").as_posix(),
+            "image": (images_folder / kind / f"{index:03}.png").as_posix(),
             "label": label if index else "",
             "split": "train" if kind == "good" and index < 2 else "test",
             "lot": f"00{index}",
@@ -57,7 +57,7 @@ def test_a_manifest_is_carried_to_every_output(
 
 
 def test_regions_of_a_run_are_boxes_for_the_next(
-    options: list[str], tiny: Path, parts_folder: Path, tmp_path: Path
+    options: list[str], tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     for kind, index in (("spot", 0), ("line", 1)):
         seed = 10 * ("good", "line", "spot").index(kind) + index
@@ -65,36 +65,36 @@ def test_regions_of_a_run_are_boxes_for_the_next(
         path.parent.mkdir(parents=True)
         Image.fromarray(damage(kind, seed)).save(path)
     marks = ("--masks", tmp_path / "masks", "--out", tmp_path / "one")
-    succeed("discover", parts_folder, "--classes", 2, *marks, *options)
+    succeed("discover", images_folder, "--classes", 2, *marks, *options)
     boxes = tmp_path / "one" / "regions.csv"
     again = ("--boxes", boxes, "--out", tmp_path / "two")
-    succeed("discover", parts_folder, "--classes", 2, *again, *options)
+    succeed("discover", images_folder, "--classes", 2, *again, *options)
     counts = [read_images(tmp_path / run)["n_regions"] for run in ("one", "two")]
     pd.testing.assert_series_equal(*counts)
     assert counts[0].sum() == 2
-    succeed("predict", tmp_path / "two", parts_folder, "--boxes", boxes)
-    model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(parts_folder, boxes=boxes)
+    succeed("predict", tmp_path / "two", images_folder, "--boxes", boxes)
+    model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder, boxes=boxes)
     assert np.array_equal(read_images(tmp_path / "two")["class"], model.labels_)
 
 
 def test_nothing_is_found_where_all_is_ignored(
-    options: list[str], parts_folder: Path, tmp_path: Path
+    options: list[str], images_folder: Path, tmp_path: Path
 ) -> None:
     half = np.zeros(SIZE, np.uint8)
     half[:, SIZE[1] // 2 :] = 255
     Image.fromarray(half).save(tmp_path / "half.png")
     ignore = ("--ignore", tmp_path / "half.png", "--out", tmp_path / "run")
-    succeed("discover", parts_folder, "--classes", 2, *ignore, *options)
-    succeed("predict", tmp_path / "run", parts_folder, "--ignore", tmp_path / "half.png")
+    succeed("discover", images_folder, "--classes", 2, *ignore, *options)
+    succeed("predict", tmp_path / "run", images_folder, "--ignore", tmp_path / "half.png")
     for folder in (tmp_path / "run", tmp_path / "run" / "predictions" / "plates"):
         for path in (folder / "masks").rglob("*.png"):
             mask = np.asarray(Image.open(path))
             assert not mask[:, mask.shape[1] // 2 :].any()
 
 
-def test_prepare_and_check(parts_folder: Path, tmp_path: Path) -> None:
+def test_prepare_and_check(images_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "lists" / "plates.csv"
-    said = succeed("data", "prepare", "folders", parts_folder, "--out", out)
+    said = succeed("data", "prepare", "folders", images_folder, "--out", out)
     assert said == f"12 images of 3 classes; see {out}\n"
     sheet = tmp_path / "check.jpg"
     said = succeed("data", "check", out, "--sheet", sheet)

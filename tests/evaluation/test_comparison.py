@@ -35,7 +35,7 @@ def test_what_changed_is_named() -> None:
 
 
 def test_runs_without_a_common_part_are_refused() -> None:
-    with pytest.raises(InputError, match="share no part"):
+    with pytest.raises(InputError, match="share no image"):
         compare_images(table({"0": "x"}), table({"1": "x"}))
 
 

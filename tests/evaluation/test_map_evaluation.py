@@ -11,14 +11,14 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
-from anomalyncd.cli import app
-from anomalyncd.data.json_files import write_json
+from anomalyncd.cli.main import app
+from anomalyncd.config import Config
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_run
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
-from anomalyncd.finished_run import FORMAT, read_run
+from anomalyncd.io.json_files import write_json
 from anomalyncd.report.contents import detection_line
-from anomalyncd.settings import Settings
+from anomalyncd.results.run_folder import FORMAT, read_run
 
 SIZE, MAP_SIZE = (40, 60), (20, 30)
 NAMES = [f"{kind}/{number}" for kind in ("good", "dent") for number in range(4)]
@@ -38,7 +38,7 @@ def save(path: Path, pixels: np.ndarray) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run over parts in the layout of MVTec AD; dent/0 was missed, good/3 was taken for one."""
+    """A run over images in the layout of MVTec AD; dent/0 was missed, good/3 was taken for one."""
     rng = np.random.default_rng(0)
     folder, rows, boxes = tmp_path / "run", [], []
     for name in NAMES:
@@ -46,15 +46,15 @@ def run(tmp_path: Path) -> Path:
         found = truth & (not missed)
         if name == "good/3":
             found[30:34, 40:44] = True
-        save(tmp_path / "parts" / "test" / f"{name}.png", truth)
+        save(tmp_path / "images" / "test" / f"{name}.png", truth)
         save(folder / "masks" / f"{name}.png", found[::2, ::2])
         if truth.any():
-            save(tmp_path / "parts" / "ground_truth" / f"{name}_mask.png", truth)
+            save(tmp_path / "images" / "ground_truth" / f"{name}_mask.png", truth)
         scores = rng.random(MAP_SIZE).astype(np.float16) + truth[::2, ::2]
         path = folder / "maps" / f"{name}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, scores)
-        part = str(tmp_path / "parts" / "test" / f"{name}.png")
+        part = str(tmp_path / "images" / "test" / f"{name}.png")
         rows.append((name, part, 0, "a", False, 1.0, int(found.any()), *SIZE))
         y, x = np.nonzero(found) if found.any() else ([0, 39], [0, 59])
         box = (min(x), min(y), max(x) + 1, max(y) + 1)
@@ -72,12 +72,12 @@ def run(tmp_path: Path) -> Path:
         table.to_csv(folder / f"{name}.csv", index=False)
     for name, array in (("features", (8, 2)), ("counts", (8, 4)), ("normal_scores", (0,))):
         np.save(folder / f"{name}.npy", np.zeros(array, np.float32))
-    record(folder, {"parts": str(tmp_path / "parts")})
+    record(folder, {"images": str(tmp_path / "images")})
     return folder
 
 
 def record(folder: Path, inputs: dict[str, str]) -> None:
-    told = {"settings": asdict(Settings()), "stages": {}, "versions": {"anomalyncd": "0"}}
+    told = {"config": asdict(Config()), "stages": {}, "versions": {"anomalyncd": "0"}}
     write_json(folder / "run.json", {"format": FORMAT, "inputs": inputs, "maps": "given", **told})
 
 
@@ -106,34 +106,34 @@ def test_masks_beside_the_parts_are_found(run: Path) -> None:
 
 def test_given_masks_and_maps_mean_the_same(run: Path, tmp_path: Path) -> None:
     beside = evaluated(run)
-    assert evaluated(run, tmp_path / "parts" / "ground_truth") == beside
+    assert evaluated(run, tmp_path / "images" / "ground_truth") == beside
     (run / "maps").rename(tmp_path / "maps")
-    record(run, {"parts": "in memory", "maps": str(tmp_path / "maps")})
-    assert evaluated(run, tmp_path / "parts" / "ground_truth") == beside
+    record(run, {"images": "in memory", "maps": str(tmp_path / "maps")})
+    assert evaluated(run, tmp_path / "images" / "ground_truth") == beside
     rows = ["image,mask"] + [
-        f"parts/test/{name}.png,"
-        + (f"parts/ground_truth/{name}_mask.png" if name.startswith("dent") else "")
+        f"images/test/{name}.png,"
+        + (f"images/ground_truth/{name}_mask.png" if name.startswith("dent") else "")
         for name in NAMES
     ]
-    manifest = tmp_path / "parts.csv"
+    manifest = tmp_path / "images.csv"
     manifest.write_text("\n".join(rows), encoding="utf-8")
     table = pd.read_csv(run / "images.csv")
     for file in ("images.csv", "regions.csv"):
         named = pd.read_csv(run / file)
-        named["name"] = "parts/test/" + named["name"]
+        named["name"] = "images/test/" + named["name"]
         named.assign(label=table["class_name"]).to_csv(run / file, index=False)
     (run / "masks").rename(tmp_path / "old")
     (tmp_path / "old").rename(tmp_path / "run_masks")
-    (run / "masks" / "parts").mkdir(parents=True)
-    (tmp_path / "run_masks").rename(run / "masks" / "parts" / "test")
-    (tmp_path / "all" / "parts").mkdir(parents=True)
-    (tmp_path / "maps").rename(tmp_path / "all" / "parts" / "test")
-    record(run, {"parts": str(manifest), "maps": str(tmp_path / "all")})
+    (run / "masks" / "images").mkdir(parents=True)
+    (tmp_path / "run_masks").rename(run / "masks" / "images" / "test")
+    (tmp_path / "all" / "images").mkdir(parents=True)
+    (tmp_path / "maps").rename(tmp_path / "all" / "images" / "test")
+    record(run, {"images": str(manifest), "maps": str(tmp_path / "all")})
     assert evaluated(run) == beside
 
 
 def test_without_masks_labels_score_images_alone(run: Path) -> None:
-    record(run, {"parts": "in memory"})
+    record(run, {"images": "in memory"})
     detection = evaluated(run)
     assert detection.maps is not None
     assert detection.maps.image_auroc is not None
@@ -152,7 +152,7 @@ def test_without_maps_regions_are_scored(run: Path, tmp_path: Path) -> None:
 
 
 def test_defective_parts_without_a_mark_count_for_no_pixel(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "parts" / "ground_truth" / "dent" / "0_mask.png").unlink()
+    (tmp_path / "images" / "ground_truth" / "dent" / "0_mask.png").unlink()
     detection = evaluated(run)
     assert detection.n_unplaced == 1
     assert detection.mebin.defective_without_region == 0.25
@@ -169,7 +169,7 @@ def test_parts_whose_labels_name_no_normal_class_are_told_apart_by_masks(run: Pa
 
 def test_places_that_were_ignored_stay_ignored(run: Path, tmp_path: Path) -> None:
     save(tmp_path / "ignore.png", ~truth_of("dent/0"))
-    record(run, {"parts": str(tmp_path / "parts"), "ignore": str(tmp_path / "ignore.png")})
+    record(run, {"images": str(tmp_path / "images"), "ignore": str(tmp_path / "ignore.png")})
     detection = evaluated(run)
     assert detection.maps is not None
     assert detection.maps.image_auroc == 1
@@ -179,11 +179,11 @@ def test_marked_defects_leave_nothing_to_score(run: Path, tmp_path: Path) -> Non
     np.save(run / "counts.npy", np.zeros((8, 0)))
     assert evaluate_maps(read_run(run)) is None
     with pytest.raises(InputError, match="marked defects"):
-        evaluate_maps(read_run(run), tmp_path / "parts" / "ground_truth")
+        evaluate_maps(read_run(run), tmp_path / "images" / "ground_truth")
 
 
 def test_misfits_are_refused_only_where_masks_were_given(run: Path, tmp_path: Path) -> None:
-    truth = tmp_path / "parts" / "ground_truth"
+    truth = tmp_path / "images" / "ground_truth"
     save(truth / "dent" / "1_mask.png", np.ones((60, 40)))
     assert evaluate_maps(read_run(run)) is None
     with pytest.raises(InputError, match="not turned"):
@@ -197,7 +197,7 @@ def test_misfits_are_refused_only_where_masks_were_given(run: Path, tmp_path: Pa
 
 
 def test_command_prints_what_is_known(run: Path, tmp_path: Path) -> None:
-    masks = ["--masks", str(tmp_path / "parts" / "ground_truth")]
+    masks = ["--masks", str(tmp_path / "images" / "ground_truth")]
     said = CliRunner().invoke(app, ["evaluate", str(run), *masks])
     assert said.exit_code == 0
     assert "AUPRO" in said.stdout
@@ -211,7 +211,7 @@ def test_command_prints_what_is_known(run: Path, tmp_path: Path) -> None:
 def test_report_says_it_in_a_sentence(run: Path) -> None:
     line = detection_line(evaluated(run))
     assert "AUPRO" in line
-    assert "25.0 % of the normal parts have a region" in line
-    record(run, {"parts": "in memory"})
+    assert "25.0 % of the normal images have a region" in line
+    record(run, {"images": "in memory"})
     assert "AUPRO" not in detection_line(evaluated(run))
     assert detection_line(None) == ""

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
-from anomalyncd.evaluation.map_scores import (
+from anomalyncd.evaluation.metrics import (
     PixelHistograms,
     aupro,
     image_auroc,

@@ -6,8 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anomalyncd.evaluation.map_scores import label_regions
-from anomalyncd.evaluation.mebin_quality import Overlap, mask_overlap, mebin_quality
+from anomalyncd.evaluation.map_evaluation import (
+    Overlap,
+    mask_overlap,
+    mebin_quality,
+)
+from anomalyncd.evaluation.metrics import label_regions
 
 
 def test_regions_and_pixels_are_counted() -> None:

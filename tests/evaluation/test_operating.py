@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.operating import (
+from anomalyncd.evaluation.operating_point import (
     OperatingPoint,
     operating_curve,
     read_point,

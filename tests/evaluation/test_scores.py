@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import labels_from_names
-from anomalyncd.evaluation.scores import cluster_scores, confusion, match_classes
+from anomalyncd.evaluation.ground_truth import labels_from_names
+from anomalyncd.evaluation.metrics import (
+    cluster_scores,
+    confusion,
+    match_classes,
+)
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "golden" / "metrics_and_merging.json").read_text("utf-8")
@@ -108,9 +112,9 @@ def test_class_of_a_part_is_its_first_folder() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "no parts to score"),
-        (["good/000", "001"], "part '001' has no class; expected .* 'CLASS/001'"),
-        (["good/000", "good/001"], "all 2 parts lie in the folder 'good'"),
+        ([], "no images to score"),
+        (["good/000", "001"], "image '001' has no class; expected .* 'CLASS/001'"),
+        (["good/000", "good/001"], "all 2 images lie in the folder 'good'"),
     ],
 )
 def test_names_without_classes(names: list[str], message: str) -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from anomalyncd.data.maps import Maps
-from anomalyncd.data.parts import Parts
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.integrations.anomalib import BatchWriter, write_maps
 
 SCORES = np.random.default_rng(0).random((5, 6, 8)).astype(np.float16).astype(np.float32)
@@ -41,11 +41,11 @@ def batch(image_path: object, anomaly_map: object) -> SimpleNamespace:
     return SimpleNamespace(image_path=image_path, anomaly_map=anomaly_map, pred_score=None)
 
 
-def read_all(folder: Path, parts: Path) -> np.ndarray:
+def read_all(folder: Path, images: Path) -> np.ndarray:
     """The maps as `discover` pairs them, in the order of `NAMES`."""
-    opened = Parts.from_folder(parts)
+    opened = ImageSet.from_folder(images)
     assert opened.names == NAMES
-    return np.stack(list(Maps.from_folder(folder, opened)))
+    return np.stack(list(AnomalyMaps.from_folder(folder, opened)))
 
 
 def test_batches_of_every_form(photos: Path, tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_names_within_test_in_the_layout_of_mvtec(tmp_path: Path) -> None:
 
 
 def test_parts_of_a_manifest(photos: Path, tmp_path: Path) -> None:
-    manifest = tmp_path / "parts.csv"
+    manifest = tmp_path / "images.csv"
     manifest.write_text("image\nphotos/hole/2.png\n", encoding="utf-8")
     write_maps([batch(paths(photos, 4), SCORES[4])], tmp_path / "maps", manifest)
     np.testing.assert_array_equal(
-        Maps.from_folder(tmp_path / "maps", Parts.from_manifest(manifest))[0], SCORES[4]
+        AnomalyMaps.from_folder(tmp_path / "maps", ImageSet.from_manifest(manifest))[0], SCORES[4]
     )
 
 
@@ -132,7 +132,7 @@ def with_nan(scores: np.ndarray) -> np.ndarray:
         ),
         (
             lambda p: batch(paths(p, 0), SCORES[0] * 1e6),
-            "good/0.png' goes beyond +-65504; divide the maps of all parts by the same number",
+            "good/0.png' goes beyond +-65504; divide the maps of all images by the same number",
         ),
         (
             lambda p: [batch(paths(p, 0, 1), SCORES[:2]), batch(paths(p, 1), SCORES[1])],
@@ -140,7 +140,7 @@ def with_nan(scores: np.ndarray) -> np.ndarray:
         ),
         (
             lambda p: batch([str(p.parent / "other" / "0.png")], SCORES[0]),
-            "0.png' is none of the parts under '",
+            "0.png' is none of the images under '",
         ),
     ],
 )
@@ -150,9 +150,9 @@ def test_what_cannot_be_written(photos: Path, tmp_path: Path, make: object, mess
 
 
 def test_parts_from_memory_have_no_files(photos: Path, tmp_path: Path) -> None:
-    parts = Parts.from_list([np.zeros((12, 16), np.uint8)], ["good/0"])
-    with pytest.raises(InputError, match=r"0\.png' is none of the parts; give the folder"):
-        write_maps(batch(paths(photos, 0), SCORES[0]), tmp_path / "maps", parts)
+    images = ImageSet.from_list([np.zeros((12, 16), np.uint8)], ["good/0"])
+    with pytest.raises(InputError, match=r"0\.png' is none of the images; give the folder"):
+        write_maps(batch(paths(photos, 0), SCORES[0]), tmp_path / "maps", images)
 
 
 def test_a_file_in_place_of_the_folder(photos: Path, tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anomalyncd.config import RegionConfig
 from anomalyncd.regions.boxes import boxes_from_mask
-from anomalyncd.settings import RegionSettings
 
-PAPER, DEFAULT = RegionSettings("paper"), RegionSettings()
+PAPER, DEFAULT = RegionConfig("paper"), RegionConfig()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def _masks(draw):
 @settings(max_examples=150, deadline=None)
 @given(_masks(), st.sampled_from([0.01, 0.1]))
 def test_default_boxes_are_whole_squares_apart_that_hold_every_defect(mask, gap):
-    boxes = boxes_from_mask(mask, 0, RegionSettings(merge_gap=gap))
+    boxes = boxes_from_mask(mask, 0, RegionConfig(merge_gap=gap))
     height, width = mask.shape
     assert len(boxes) >= 1
     assert np.array_equal(boxes, boxes.round())
@@ -93,7 +93,7 @@ def test_number_of_boxes():
     assert len(boxes_from_mask(mask, 1, DEFAULT)) == 3
     assert len(boxes_from_mask(mask, 1, PAPER)) == 2
     for rules in ("paper", "default"):
-        assert len(boxes_from_mask(mask, 1, RegionSettings(rules, max_per_image=1))) == 1
+        assert len(boxes_from_mask(mask, 1, RegionConfig(rules, max_per_image=1))) == 1
 
 
 def test_without_a_defect_the_whole_image_is_the_region():

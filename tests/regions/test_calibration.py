@@ -6,12 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from anomalyncd.regions.calibration import Background, Calibration, background, calibrate
+from anomalyncd.config import MebinConfig
+from anomalyncd.regions.calibration import (
+    Background,
+    Calibration,
+    background,
+    calibrate,
+)
 from anomalyncd.regions.mebin import binarise
-from anomalyncd.regions.score_range import ScoreRange, rescale, score_range
-from anomalyncd.settings import MebinSettings
+from anomalyncd.regions.score_range import (
+    ScoreRange,
+    fit_score_range,
+    rescale,
+)
 
-SETTINGS = MebinSettings()
+SETTINGS = MebinConfig()
 
 
 def _map(seed, rise=0.0, size=96):
@@ -28,8 +37,8 @@ DEFECTS = [_map(100 + i, rise) for i, rise in enumerate(np.linspace(0.25, 0.8, 2
 PARTS = [*NORMAL, *DEFECTS]
 
 
-def _masks(maps, bounds):
-    return [binarise(one, bounds, SETTINGS).mask for one in maps]
+def _masks(maps, score_range):
+    return [binarise(one, score_range, SETTINGS).mask for one in maps]
 
 
 def _overlap(one, other):
@@ -49,13 +58,13 @@ def test_level_ignores_a_defect_on_less_than_half_of_the_blocks():
 
 
 def test_scores_without_a_long_tail_stay_as_they_are():
-    bounds = score_range(PARTS, SETTINGS)
-    assert bounds.calibration is None
-    assert bounds.high == max(float(one.max()) for one in PARTS)
-    moved = score_range([one * 500 + 1000 for one in PARTS], SETTINGS)
+    score_range = fit_score_range(PARTS, SETTINGS)
+    assert score_range.calibration is None
+    assert score_range.high == max(float(one.max()) for one in PARTS)
+    moved = fit_score_range([one * 500 + 1000 for one in PARTS], SETTINGS)
     assert moved.calibration is None
-    assert moved.low == pytest.approx(bounds.low * 500 + 1000, rel=1e-5)
-    rare_and_strong = score_range([*NORMAL, _map(50, 2.0), _map(51, 3.0)], SETTINGS)
+    assert moved.low == pytest.approx(score_range.low * 500 + 1000, rel=1e-5)
+    rare_and_strong = fit_score_range([*NORMAL, _map(50, 2.0), _map(51, 3.0)], SETTINGS)
     assert rare_and_strong.calibration is None
 
 
@@ -70,15 +79,15 @@ def test_scores_without_a_long_tail_stay_as_they_are():
 )
 def test_regions_of_skewed_maps_survive(warp, monkeypatch):
     skewed = [warp(one).astype(np.float32) for one in PARTS]
-    before = _masks(PARTS, score_range(PARTS, SETTINGS))
-    bounds = score_range(skewed, SETTINGS)
-    assert bounds.calibration is not None
-    after = _masks(skewed, bounds)
+    before = _masks(PARTS, fit_score_range(PARTS, SETTINGS))
+    score_range = fit_score_range(skewed, SETTINGS)
+    assert score_range.calibration is not None
+    after = _masks(skewed, score_range)
     n_found = sum(one.any() for one in after[len(NORMAL) :])
     assert not any(one.any() for one in after[: len(NORMAL)])
 
     monkeypatch.setattr("anomalyncd.regions.score_range.calibrate", lambda *_: None)
-    straight = _masks(skewed, score_range(skewed, SETTINGS))
+    straight = _masks(skewed, fit_score_range(skewed, SETTINGS))
     assert n_found >= sum(one.any() for one in straight[len(NORMAL) :]) + 5
     assert _overlap(before, after) > _overlap(before, straight) + 0.05
 
@@ -86,12 +95,12 @@ def test_regions_of_skewed_maps_survive(warp, monkeypatch):
 @pytest.mark.parametrize("factor", [20, 1e4])
 def test_one_extreme_map_leaves_the_others_their_regions(factor):
     with_extreme = [*PARTS, DEFECTS[3] * np.float32(factor)]
-    bounds = score_range(with_extreme, SETTINGS)
-    before, after = _masks(PARTS, score_range(PARTS, SETTINGS)), _masks(PARTS, bounds)
+    score_range = fit_score_range(with_extreme, SETTINGS)
+    before, after = _masks(PARTS, fit_score_range(PARTS, SETTINGS)), _masks(PARTS, score_range)
     assert _overlap(before, after) > 0.9
     assert [one.any() for one in before] == [one.any() for one in after]
-    assert min(float(rescale(one, bounds).max()) for one in DEFECTS) > 0.15
-    straight = ScoreRange(score_range(PARTS, SETTINGS).low, float(with_extreme[-1].max()))
+    assert min(float(rescale(one, score_range).max()) for one in DEFECTS) > 0.15
+    straight = ScoreRange(fit_score_range(PARTS, SETTINGS).low, float(with_extreme[-1].max()))
     assert not any(one.any() for one in _masks(PARTS, straight))
 
 
@@ -128,40 +137,40 @@ def test_any_calibration_is_monotone_and_finite(maxima, level, spread):
 
 def test_two_maps_and_constant_maps():
     weak, strong = _map(1, 0.5), _map(2, 50.0)
-    bounds = score_range([weak, strong], SETTINGS)
-    assert all(one.any() for one in _masks([weak, strong], bounds))
+    score_range = fit_score_range([weak, strong], SETTINGS)
+    assert all(one.any() for one in _masks([weak, strong], score_range))
     for constant in (0.0, 3.0):
-        bounds = score_range([np.full((9, 9), constant)] * 2, SETTINGS)
-        assert (bounds.low, bounds.high) == (constant, constant)
+        score_range = fit_score_range([np.full((9, 9), constant)] * 2, SETTINGS)
+        assert (score_range.low, score_range.high) == (constant, constant)
     # A background of zeros has no spread; whatever rises from it is clear.
     zeros = [np.maximum(one - 0.4, 0) for one in [*DEFECTS, DEFECTS[3] * 1000]]
-    bounds = score_range(zeros, SETTINGS)
-    assert sum(one.any() for one in _masks(zeros, bounds)) >= 18
+    score_range = fit_score_range(zeros, SETTINGS)
+    assert sum(one.any() for one in _masks(zeros, score_range)) >= 18
 
 
 def test_level_is_learnt_from_normal_maps():
     covered = [_map(200 + i) + rise for i, rise in enumerate((0.4, 0.5, 0.6, 40.0))]
-    learnt = score_range(covered, SETTINGS, normal_maps=NORMAL)
+    learnt = fit_score_range(covered, SETTINGS, normal_maps=NORMAL)
     level = np.median([background(one).level for one in NORMAL])
     assert learnt.calibration is not None
     assert learnt.calibration.level == pytest.approx(level)
     assert learnt.low == pytest.approx(
         float(learnt.calibration(np.median([one.max() for one in NORMAL]))), rel=1e-5
     )
-    assert score_range(covered, SETTINGS).calibration.level > level + 0.3
+    assert fit_score_range(covered, SETTINGS).calibration.level > level + 0.3
 
 
 def test_floor_is_given_in_the_unit_of_the_maps():
     maps = [*PARTS, _map(7, 900.0)]
-    bounds = score_range(maps, replace(SETTINGS, floor=0.6))
-    assert bounds.calibration is not None
-    assert bounds.low == float(bounds.calibration(0.6))
-    for one, mask in zip(maps, _masks(maps, bounds), strict=True):
+    score_range = fit_score_range(maps, replace(SETTINGS, floor=0.6))
+    assert score_range.calibration is not None
+    assert score_range.low == float(score_range.calibration(0.6))
+    for one, mask in zip(maps, _masks(maps, score_range), strict=True):
         assert not np.any(one[mask] <= 0.6)
 
 
 def test_paper_rules_take_scores_as_they_are():
-    assert score_range([*PARTS, _map(7, 900.0)], MebinSettings("paper")).calibration is None
+    assert fit_score_range([*PARTS, _map(7, 900.0)], MebinConfig("paper")).calibration is None
 
 
 def test_calibration_is_linear_below_its_level():

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from anomalyncd.data.masks import encode_mask
-from anomalyncd.regions.masks import CodedMasks
+from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.regions.table import CodedMasks
 
 SHAPES = [(1, 1), (1, 9), (64, 64), (37, 53), (300, 7)]
 MASKS = [np.random.default_rng(i).random(shape) < 0.4 for i, shape in enumerate(SHAPES)]

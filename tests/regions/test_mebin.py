@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from anomalyncd.config import MebinConfig
 from anomalyncd.regions.mebin import (
     binarise,
     binarise_all,
@@ -17,11 +18,10 @@ from anomalyncd.regions.mebin import (
     select_threshold,
     threshold_at,
 )
-from anomalyncd.regions.score_range import ScoreRange, score_range
-from anomalyncd.settings import MebinSettings
+from anomalyncd.regions.score_range import ScoreRange, fit_score_range
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-PAPER = MebinSettings("paper")
+PAPER = MebinConfig("paper")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +43,11 @@ def _blobs(*peaks, size=96, background=0.1, seed=0):
 @pytest.mark.parametrize(("kind", "erosion"), [("erode", 6), ("plain", 1)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_paper_rules_reproduce_the_published_masks(published, kind, erosion, dtype):
-    rules = MebinSettings("paper", erosion=erosion)
+    rules = MebinConfig("paper", erosion=erosion)
     maps = [published[f"map_{i}"].astype(dtype) for i in range(12)]
-    bounds = score_range(maps, rules)
-    assert [bounds.low, bounds.high] == published[f"{kind}_range"].tolist()
-    for i, result in enumerate(binarise_all(maps, bounds, rules, 2)):
+    score_range = fit_score_range(maps, rules)
+    assert [score_range.low, score_range.high] == published[f"{kind}_range"].tolist()
+    for i, result in enumerate(binarise_all(maps, score_range, rules, 2)):
         assert np.array_equal(result.counts, published[f"{kind}_counts"][i])
         assert result.threshold == published[f"{kind}_threshold"][i]
         assert result.n_regions == published[f"{kind}_regions"][i]
@@ -58,9 +58,9 @@ def test_paper_rules_reproduce_the_published_masks(published, kind, erosion, dty
     "case", json.loads((GOLDEN / "threshold_selection.json").read_text(encoding="utf-8"))
 )
 def test_paper_rules_reproduce_the_published_thresholds(case):
-    bounds = ScoreRange(case["s_min"], case["s_max"])
+    score_range = ScoreRange(case["s_min"], case["s_max"])
     index, n_regions = select_threshold(np.array(case["counts"]), PAPER.min_interval_length)
-    threshold = 255 if index is None else threshold_at(index, bounds, PAPER)
+    threshold = 255 if index is None else threshold_at(index, score_range, PAPER)
     assert (threshold, n_regions) == (case["threshold"], case["regions"])
 
 
@@ -85,8 +85,8 @@ def test_default_mask_holds_the_regions_that_were_counted():
     maps = [_blobs(*peaks, seed=i) for i, peaks in enumerate([
         [(0.8, 30, 30, 8), (0.6, 70, 60, 7)], [(0.5, 50, 50, 10)], [], [(1.0, 20, 70, 9)],
     ])]  # fmt: skip
-    bounds = score_range(maps, MebinSettings())
-    results = list(binarise_all(maps, bounds, MebinSettings(), 1))
+    score_range = fit_score_range(maps, MebinConfig())
+    results = list(binarise_all(maps, score_range, MebinConfig(), 1))
     assert [result.n_regions for result in results] == [2, 1, 0, 1]
     for anomaly_map, result in zip(maps, results, strict=True):
         assert ndimage.label(result.mask, np.ones((3, 3)))[1] == result.n_regions
@@ -101,7 +101,7 @@ def test_default_mask_holds_the_regions_that_were_counted():
 def test_one_image_and_equal_maxima():
     part = _blobs((0.8, 30, 30, 8))
     for maps in ([part], [part, part.copy()], [part, part[::-1].copy()]):
-        results = list(binarise_all(maps, score_range(maps, MebinSettings()), MebinSettings(), 1))
+        results = list(binarise_all(maps, fit_score_range(maps, MebinConfig()), MebinConfig(), 1))
         assert [result.n_regions for result in results] == [1] * len(maps)
         assert results[0].mask[30, 30]
         assert results[0].mask.mean() < 0.2
@@ -110,10 +110,10 @@ def test_one_image_and_equal_maxima():
 def test_the_weakest_defect_survives_without_a_normal_image():
     heights = (0.3, 0.5, 0.7, 1.0)
     maps = [_blobs((height, 40, 50, 8), seed=i) for i, height in enumerate(heights)]
-    default = score_range(maps, MebinSettings())
-    assert binarise(maps[0], default, MebinSettings()).mask[40, 50]
+    default = fit_score_range(maps, MebinConfig())
+    assert binarise(maps[0], default, MebinConfig()).mask[40, 50]
     # The published range ends at its maximum, which deletes it.
-    assert not binarise(maps[0], score_range(maps, PAPER), PAPER).mask.any()
+    assert not binarise(maps[0], fit_score_range(maps, PAPER), PAPER).mask.any()
 
 
 @pytest.mark.parametrize("shift", [-7.0, 0.0, 40.0])
@@ -121,8 +121,8 @@ def test_defaults_do_not_depend_on_the_unit_of_the_maps(shift):
     maps = [_blobs((0.3 * i, 40, 50, 8), seed=i) for i in range(4)]
     shifted = [(3 * m + shift).astype(np.float64) for m in maps]
     for one, other in zip(
-        binarise_all(maps, score_range(maps, MebinSettings()), MebinSettings(), 1),
-        binarise_all(shifted, score_range(shifted, MebinSettings()), MebinSettings(), 1),
+        binarise_all(maps, fit_score_range(maps, MebinConfig()), MebinConfig(), 1),
+        binarise_all(shifted, fit_score_range(shifted, MebinConfig()), MebinConfig(), 1),
         strict=True,
     ):
         assert one.n_regions == other.n_regions
@@ -131,10 +131,10 @@ def test_defaults_do_not_depend_on_the_unit_of_the_maps(shift):
 
 @pytest.mark.parametrize("rules", ["paper", "default"])
 def test_maps_without_contrast_have_no_region(rules):
-    settings = MebinSettings(rules)
+    config = MebinConfig(rules)
     for value in (0.0, -3.5, 7.0):
         maps = [np.full((20, 30), value, np.float32)] * 2
-        for result in binarise_all(maps, score_range(maps, settings), settings, 1):
+        for result in binarise_all(maps, fit_score_range(maps, config), config, 1):
             assert result.n_regions == 0
             assert not result.mask.any()
             assert result.threshold == (255 if rules == "paper" else np.inf)
@@ -160,15 +160,15 @@ def test_each_binarisation_cuts_where_it_says(rules):
     maps = [_blobs(seed=3), _blobs((0.35, 30, 60, 8)), _blobs((1.0, 60, 30, 9), (0.9, 20, 70, 7))]
     cut = {}
     for name in ("mebin", "otsu", "fixed"):
-        settings = MebinSettings(rules, binarisation=name)
-        bounds = score_range(maps, settings)
-        cut[name] = list(binarise_all(maps, bounds, settings, 1))
+        config = MebinConfig(rules, binarisation=name)
+        score_range = fit_score_range(maps, config)
+        cut[name] = list(binarise_all(maps, score_range, config, 1))
         for scores, result in zip(maps, cut[name], strict=True):
-            eroded = ndimage.grey_erosion(bounds.convert(scores), (6, 6))[3:-3, 3:-3]
+            eroded = ndimage.grey_erosion(score_range.convert(scores), (6, 6))[3:-3, 3:-3]
             if name != "mebin":
                 assert np.array_equal(result.mask[3:-3, 3:-3], eroded > result.threshold)
                 assert result.n_regions == ndimage.label(result.mask, np.ones((3, 3)))[1]
-    middle = (bounds.low + bounds.high) / 2
+    middle = (score_range.low + score_range.high) / 2
     assert {result.threshold for result in cut["fixed"]} == {middle}
     assert [result.n_regions for result in cut["fixed"]] == [0, 0, 2]
     assert len({result.threshold for result in cut["otsu"]}) == 3
@@ -182,8 +182,8 @@ def test_each_binarisation_cuts_where_it_says(rules):
 def test_tiny_and_narrow_maps(shape):
     scores = np.random.default_rng(0).random(shape).astype(np.float32)
     scores.flags.writeable = False
-    for settings in (PAPER, MebinSettings()):
-        result = binarise(scores, score_range([scores], settings), settings)
+    for config in (PAPER, MebinConfig()):
+        result = binarise(scores, fit_score_range([scores], config), config)
         assert result.mask.shape == shape
         assert result.counts.shape == (64,)
 
@@ -191,9 +191,9 @@ def test_tiny_and_narrow_maps(shape):
 def test_a_map_above_the_range_it_was_not_part_of_is_anomalous():
     seen = [_blobs(seed=i) for i in range(3)]
     new = _blobs((5.0, 40, 50, 8), seed=9)
-    bounds = score_range(seen, MebinSettings(floor=3.0))
-    assert not any(r.mask.any() for r in binarise_all(seen, bounds, MebinSettings(), 1))
-    assert binarise(new, bounds, MebinSettings()).mask[40, 50]
+    score_range = fit_score_range(seen, MebinConfig(floor=3.0))
+    assert not any(r.mask.any() for r in binarise_all(seen, score_range, MebinConfig(), 1))
+    assert binarise(new, score_range, MebinConfig()).mask[40, 50]
 
 
 class _WatchedMaps:
@@ -222,19 +222,19 @@ class _WatchedMaps:
 def test_maps_are_streamed_in_order(n_threads):
     gc.collect()
     maps = _WatchedMaps(60)
-    bounds = score_range((maps[i] for i in range(60)), MebinSettings())
+    score_range = fit_score_range((maps[i] for i in range(60)), MebinConfig())
     assert maps.most <= 2
-    results = binarise_all(maps, bounds, MebinSettings(), n_threads)
+    results = binarise_all(maps, score_range, MebinConfig(), n_threads)
     counts = [result.counts for result in results]
     assert maps.reads == 120
     assert maps.most <= n_threads + 2
     for i in (0, 17, 59):
-        assert np.array_equal(counts[i], binarise(maps[i], bounds, MebinSettings()).counts)
+        assert np.array_equal(counts[i], binarise(maps[i], score_range, MebinConfig()).counts)
 
 
 def test_an_abandoned_stream_reads_no_further():
     maps = _WatchedMaps(60)
-    results = binarise_all(maps, ScoreRange(0.1, 1.0), MebinSettings(), 2)
+    results = binarise_all(maps, ScoreRange(0.1, 1.0), MebinConfig(), 2)
     next(results)
     results.close()
     assert maps.reads <= 6
@@ -247,7 +247,7 @@ def test_an_unreadable_map_is_raised_where_it_stands():
                 raise ValueError("map 5")
             return super().__getitem__(index)
 
-    results = binarise_all(Broken(20), ScoreRange(0.1, 1.0), MebinSettings(), 3)
+    results = binarise_all(Broken(20), ScoreRange(0.1, 1.0), MebinConfig(), 3)
     assert len([next(results) for _ in range(5)]) == 5
     with pytest.raises(ValueError, match="map 5"):
         next(results)

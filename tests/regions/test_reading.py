@@ -1,14 +1,14 @@
 """Regions cut out: everything that lies over an image is cut as the image is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from anomalyncd.data.masks import Masks, encode_mask
-from anomalyncd.data.parts import Parts
-from anomalyncd.regions.finding import Found
-from anomalyncd.regions.masks import CodedMasks
-from anomalyncd.regions.reading import Crop, read_crops
-from anomalyncd.regions.table import Regions
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.masks import Masks, encode_mask
+from anomalyncd.regions.crops import Crop, read_crops
+from anomalyncd.regions.table import CodedMasks, Regions
 
 SIZE = (60, 80)
 SIDE = 32
@@ -16,29 +16,29 @@ BOXES = np.array([[10, 8, 50, 48], [-8, -4, 32, 36], [50, 30, 90, 70]], np.float
 Y, X = np.indices(SIZE)
 
 
-def _parts(levels: np.ndarray) -> Parts:
-    """One part whose picture shows levels 0..1 as grey."""
-    return Parts.from_list([np.repeat((255 * levels)[..., None], 3, -1).astype(np.uint8)])
+def _parts(levels: np.ndarray) -> ImageSet:
+    """One image whose picture shows levels 0..1 as grey."""
+    return ImageSet.from_list([np.repeat((255 * levels)[..., None], 3, -1).astype(np.uint8)])
 
 
-def _found(mask: np.ndarray) -> Found:
+def _found(mask: np.ndarray) -> Regions:
     n = len(BOXES)
     regions = Regions(
         np.zeros(n, np.int64), BOXES, np.ones(n, np.int64), np.ones(n, np.float32), np.ones(n, bool)
     )
-    return Found(regions, CodedMasks((encode_mask(mask),)), np.zeros((1, 0), np.int64))
+    return replace(regions, masks=CodedMasks((encode_mask(mask),)))
 
 
-def _boxes(parts: Parts, *boxes: tuple[int, int, int, int]) -> Masks:
-    return Masks(parts, (np.array(boxes, np.float64).reshape(-1, 4),))
+def _boxes(images: ImageSet, *boxes: tuple[int, int, int, int]) -> Masks:
+    return Masks(images, (np.array(boxes, np.float64).reshape(-1, 4),))
 
 
 @pytest.mark.parametrize("rules", ["default", "paper"])
 def test_object_masks_are_cut_as_images_are(rules: str) -> None:
     product = (X >= 20) & (X < 60) & (Y >= 12) & (Y < 44)
-    parts = _parts(product)
-    objects, nothing = _boxes(parts, (20, 12, 60, 44)), _found(np.zeros(SIZE, bool))
-    for one in read_crops(parts, nothing, SIDE, rules, objects):
+    images = _parts(product)
+    foreground, nothing = _boxes(images, (20, 12, 60, 44)), _found(np.zeros(SIZE, bool))
+    for one in read_crops(images, nothing, SIDE, rules, foreground):
         assert one.object_mask is not None
         np.testing.assert_allclose(one.object_mask, one.image[..., 0] / 255, atol=0.01)
         assert 0 < one.object_mask.mean() < 1
@@ -47,25 +47,25 @@ def test_object_masks_are_cut_as_images_are(rules: str) -> None:
 @pytest.mark.parametrize("rules", ["default", "paper"])
 def test_maps_are_cut_as_masks_are(rules: str) -> None:
     scores = (X / SIZE[1]).astype(np.float32)
-    parts = _parts(scores)
-    inside, *_ = read_crops(parts, _found(Y < 20), SIDE, rules, scores=lambda _: scores)
+    images = _parts(scores)
+    inside, *_ = read_crops(images, _found(Y < 20), SIDE, rules, scores=lambda _: scores)
     assert inside.anomaly_map is not None
     np.testing.assert_allclose(inside.anomaly_map, inside.image[..., 0] / 255, atol=0.01)
     small = scores[::2, ::2]
-    stretched, *_ = read_crops(parts, _found(Y < 20), SIDE, rules, scores=lambda _: small)
+    stretched, *_ = read_crops(images, _found(Y < 20), SIDE, rules, scores=lambda _: small)
     np.testing.assert_allclose(stretched.anomaly_map, inside.anomaly_map, atol=0.02)
     marked = (Y < 20).astype(np.float32)
-    for one in read_crops(parts, _found(Y < 20), SIDE, rules, scores=lambda _: marked):
+    for one in read_crops(images, _found(Y < 20), SIDE, rules, scores=lambda _: marked):
         np.testing.assert_array_equal(one.anomaly_map, one.mask)
 
 
 def test_the_anomaly_and_its_surroundings_are_product() -> None:
     mask = np.zeros(SIZE, bool)
     mask[30, 30] = True
-    parts = _parts(np.zeros(SIZE))
-    objects = _boxes(parts, (0, 0, 12, 60))
-    boxed = Found(_found(mask).regions.select(slice(1)), _found(mask).masks, np.zeros((1, 0)))
-    (one,) = read_crops(parts, boxed, 40, "default", objects, reach=3)
+    images = _parts(np.zeros(SIZE))
+    foreground = _boxes(images, (0, 0, 12, 60))
+    boxed = _found(mask).select(slice(1))
+    (one,) = read_crops(images, boxed, 40, "default", foreground, reach=3)
     assert one.object_mask is not None
     expected = np.zeros((40, 40))
     expected[:, :2] = 1  # the object
@@ -74,9 +74,9 @@ def test_the_anomaly_and_its_surroundings_are_product() -> None:
 
 
 def test_an_empty_object_mask_takes_everything_for_product() -> None:
-    parts = _parts(np.zeros(SIZE))
+    images = _parts(np.zeros(SIZE))
     crops: list[Crop] = list(
-        read_crops(parts, _found(np.zeros(SIZE, bool)), SIDE, "paper", Masks(parts, (None,)))
+        read_crops(images, _found(np.zeros(SIZE, bool)), SIDE, "paper", Masks(images, (None,)))
     )
     assert crops[0].object_mask is not None
     assert crops[0].object_mask.min() == 1

@@ -3,10 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomalyncd.config import MebinConfig, RegionConfig
+from anomalyncd.regions.finding import find_regions, regions_from_mask
 from anomalyncd.regions.mebin import Binarised, binarise
-from anomalyncd.regions.score_range import ScoreRange, score_range
-from anomalyncd.regions.table import Regions, find_regions, regions_from_mask
-from anomalyncd.settings import MebinSettings, RegionSettings
+from anomalyncd.regions.score_range import ScoreRange, fit_score_range
+from anomalyncd.regions.table import (
+    Regions,
+)
 
 
 def _binarised(mask, n_regions=1):
@@ -14,16 +17,16 @@ def _binarised(mask, n_regions=1):
 
 
 def test_paper_rules_reproduce_the_published_crops():
-    settings = MebinSettings("paper")
+    config = MebinConfig("paper")
     with np.load(Path(__file__).parents[1] / "golden" / "mebin.npz") as golden:
         maps = [golden[f"map_{i}"] for i in range(12)]
-        bounds = score_range(maps, settings)
+        score_range = fit_score_range(maps, config)
         for i, anomaly_map in enumerate(maps):
-            binarised = binarise(anomaly_map, bounds, settings)
+            binarised = binarise(anomaly_map, score_range, config)
             for k in range(2):
                 height, width = golden[f"crop_{i}_{k}_image_shape"].tolist()
                 regions = find_regions(
-                    i, anomaly_map, binarised, (height, width), bounds, RegionSettings("paper")
+                    i, anomaly_map, binarised, (height, width), score_range, RegionConfig("paper")
                 )
                 assert np.array_equal(regions.box, golden[f"crop_{i}_{k}_boxes_ltrb"])
                 scores = golden[f"crop_{i}_{k}_scores"]
@@ -36,7 +39,7 @@ def test_default_regions_of_a_part():
     scores[10:16, 10:16], scores[40, 70] = 4.0, 3.0
     mask = scores > 2
     regions = find_regions(
-        7, scores, _binarised(mask, 2), (100, 160), ScoreRange(1, 5), RegionSettings()
+        7, scores, _binarised(mask, 2), (100, 160), ScoreRange(1, 5), RegionConfig()
     )
     assert regions.image.tolist() == [7, 7]
     assert regions.box.tolist() == [[10, 10, 42, 42], [125, 65, 157, 97]]
@@ -58,7 +61,7 @@ def test_a_part_without_a_defect_has_the_whole_image_as_its_region(rules):
         _binarised(np.zeros((50, 100), bool), 0),
         (40, 30),
         ScoreRange(0, 2),
-        RegionSettings(rules),
+        RegionConfig(rules),
     )
     assert regions.found.tolist() == [False]
     assert regions.area.tolist() == [0]
@@ -72,7 +75,7 @@ def test_scores_follow_their_defect_at_any_resolution_of_the_map(map_size):
     size = max(1, map_size[0] // 50)
     scores[:size, :size], scores[-size:, -size:] = 0.4, 0.8
     regions = find_regions(
-        0, scores, _binarised(scores > 0, 2), (150, 120), ScoreRange(0, 1), RegionSettings()
+        0, scores, _binarised(scores > 0, 2), (150, 120), ScoreRange(0, 1), RegionConfig()
     )
     order = np.argsort(regions.box[:, 0])
     assert regions.score[order].tolist() == pytest.approx([0.4, 0.8])
@@ -82,19 +85,19 @@ def test_scores_follow_their_defect_at_any_resolution_of_the_map(map_size):
 def test_regions_from_a_mask_somebody_drew(rules):
     mask = np.zeros((200, 300), bool)
     mask[10:20, 10:30] = mask[150:190, 250:290] = True
-    regions = regions_from_mask(3, mask, (400, 600), RegionSettings(rules))
+    regions = regions_from_mask(3, mask, (400, 600), RegionConfig(rules))
     assert regions.area.tolist() == [800, 6400] if rules == "paper" else [6400, 800]
     assert regions.score.tolist() == [1, 1]
-    empty = regions_from_mask(3, np.zeros((5, 5), bool), (400, 600), RegionSettings(rules))
+    empty = regions_from_mask(3, np.zeros((5, 5), bool), (400, 600), RegionConfig(rules))
     assert (empty.score.tolist(), empty.found.tolist()) == ([0], [False])
-    assert len(regions_from_mask(3, mask, (400, 600), RegionSettings(rules, max_per_image=1))) == 1
+    assert len(regions_from_mask(3, mask, (400, 600), RegionConfig(rules, max_per_image=1))) == 1
 
 
 def _tables():
     marked = np.zeros((90, 90), bool)
     marked[5:9, 5:9] = marked[80:85, 80:85] = True
     return [
-        regions_from_mask(i, marked if i != 1 else ~marked & False, (90, 90), RegionSettings())
+        regions_from_mask(i, marked if i != 1 else ~marked & False, (90, 90), RegionConfig())
         for i in range(3)
     ]
 

@@ -1,16 +1,16 @@
-"""The page over anomaly maps, on tiny parts."""
+"""The page over anomaly maps, on tiny images."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anomalyncd.data.inputs import Inputs, check_inputs
-from anomalyncd.inspection.inspection import inspect_maps
+from anomalyncd.config import PRESETS
+from anomalyncd.inputs.inputs import Inputs, check_inputs
+from anomalyncd.regions.inspection import inspect_maps
 from anomalyncd.report.inspection_page import write_inspection
-from anomalyncd.settings import PRESETS
 from conftest import SIZE, damage, picture
-from pages import Page, asks_nobody_for_anything, can_be_read_aloud
+from support.pages import Page, asks_nobody_for_anything, can_be_read_aloud
 
 KINDS = ("good", "line", "spot", "spot")
 
@@ -27,15 +27,15 @@ def inputs() -> Inputs:
 
 def test_page_shows_each_part_beside_its_map(inputs: Inputs, tmp_path: Path) -> None:
     seen = inspect_maps(inputs, PRESETS["default"])
-    path = write_inspection(seen, inputs.parts, tmp_path / "new")
+    path = write_inspection(seen, inputs.images, tmp_path / "new")
     text = path.read_text(encoding="utf-8")
     assert asks_nobody_for_anything(text)
     page = Page(text)
     assert can_be_read_aloud(page)
     words = [image["alt"] for image in page.all("img")]
     assert len(words) == 2 * len(KINDS)
-    for name in inputs.parts.names:
-        assert f"Part {name}, its regions outlined" in words
+    for name in inputs.images.names:
+        assert f"Image {name}, its regions outlined" in words
         assert f"Anomaly map of {name}, its regions outlined" in words
-    assert f"{int((~seen.without).sum())} of 4 parts" in page.words
-    assert "normal parts" in page.words
+    assert f"{int((~seen.without).sum())} of 4 images" in page.words
+    assert "normal images" in page.words

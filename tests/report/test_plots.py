@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.report import plots
 from anomalyncd.report.class_number_page import class_number_plot
-from anomalyncd.training.class_number import ClassNumber
 
 names = st.text(max_size=40).filter(lambda text: all(c.isprintable() for c in text))
 numbers = st.floats(0, 1e6)

@@ -1,4 +1,4 @@
-"""The report of a run, on tiny parts."""
+"""The report of a run, on tiny images."""
 
 import shutil
 from dataclasses import replace
@@ -9,23 +9,31 @@ import pandas as pd
 import pytest
 
 from anomalyncd import AnomalyNCD, InputError
-from anomalyncd.evaluation.operating import OperatingPoint, write_point
-from anomalyncd.finished_run import read_run
-from anomalyncd.report.contents import class_cards, composite_parts, normal_parts
+from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
+from anomalyncd.report.contents import (
+    class_cards,
+    composite_parts,
+    normal_parts,
+)
 from anomalyncd.report.report import write_report
-from anomalyncd.report.trends import own_columns, pareto_charts, trend_chart
-from anomalyncd.runs import discover_run
+from anomalyncd.report.trends import (
+    own_columns,
+    pareto_charts,
+    trend_chart,
+)
+from anomalyncd.results.run_folder import read_run
+from anomalyncd.workflows import discover_run
 from conftest import use_tiny
-from pages import Page, asks_nobody_for_anything, can_be_read_aloud
+from support.pages import Page, asks_nobody_for_anything, can_be_read_aloud
 
 
 @pytest.fixture(scope="module")
-def run(tiny_weights: Path, parts_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tiny_weights: Path, images_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as monkeypatch:
         use_tiny(monkeypatch, folder / "cache")
         estimator = AnomalyNCD(3, backbone="tiny", weights=tiny_weights)
-        discover_run(estimator, parts_folder, folder / "run", normals=parts_folder / "good")
+        discover_run(estimator, images_folder, folder / "run", normals=images_folder / "good")
     return folder / "run"
 
 
@@ -45,15 +53,15 @@ def test_page_says_what_was_found(run: Path) -> None:
     words = page_of(run).words
     images = read_run(run).images
     assert f"{len(images)} photographs were sorted into 3 classes" in words
-    assert f"{int((~images['normal']).sum())} parts show a defect" in words
-    assert "compared with photographs of normal parts" in words
+    assert f"{int((~images['normal']).sum())} images show a defect" in words
+    assert "compared with photographs of normal images" in words
     assert "NMI" in words
     assert "OK or NG" in words
 
 
 def test_page_says_how_many_parts_stand_apart(run: Path) -> None:
     images = read_run(run).images
-    said = f"{int(images['unseen'].sum())} parts are unlike all others (unseen)"
+    said = f"{int(images['unseen'].sum())} images are unlike all others (unseen)"
     assert said in page_of(run).words
 
 
@@ -106,7 +114,7 @@ def test_cards_hold_each_class_once(run: Path) -> None:
         mine = opened.regions.loc[card.typical]
         assert (mine["class"] == card.index).all()
         assert mine["name"].is_unique
-        assert set(card.rivals) == set(card.uncertain)
+        assert set(card.baselines) == set(card.uncertain)
         assert card.positions.max() <= card.n_regions
 
 

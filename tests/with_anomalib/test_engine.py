@@ -1,4 +1,4 @@
-"""Maps of models that anomalib trains on made parts; `make test-anomalib` runs this.
+"""Maps of models that anomalib trains on made images; `make test-anomalib` runs this.
 
 Weights are random, since no test downloads any.
 """
@@ -18,11 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
-from anomalyncd.data.made_parts import make_parts
-from anomalyncd.data.maps import Maps
-from anomalyncd.data.parts import Parts
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.integrations.anomalib import write_maps
+from anomalyncd.synthetic.generate import make_synthetic_images
 from conftest import succeed
 
 if find_spec("anomalib") is None or find_spec("torchvision") is None:
@@ -53,8 +53,8 @@ def torchvision_operators() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with `photos`, and `training` and `normals` for normal parts."""
-    made = make_parts(
+    """A folder with `photos`, and `training` and `normals` for normal images."""
+    made = make_synthetic_images(
         tmp_path / "made", n_per_kind=1, n_normal=2, n_combined=0, n_train=14, size=(96, 128)
     )
     (made / "test").rename(tmp_path / "photos")
@@ -76,7 +76,7 @@ def engine(place: Path) -> Any:
 
 
 def fitted(engine: Any, **kwargs: Any) -> Any:
-    """A small PatchCore of normal parts."""
+    """A small PatchCore of normal images."""
     from anomalib.data import Folder
     from anomalib.models import Patchcore
 
@@ -94,7 +94,7 @@ def images() -> Any:
 
 
 def read(folder: str) -> np.ndarray:
-    return np.stack(list(Maps.from_folder(folder, Parts.from_folder("photos"))))
+    return np.stack(list(AnomalyMaps.from_folder(folder, ImageSet.from_folder("photos"))))
 
 
 def test_callback_and_function_write_what_discover_takes(engine: Any, options: list[str]) -> None:
@@ -132,7 +132,7 @@ def test_callback_writes_what_is_tested(engine: Any) -> None:
 
     model = fitted(engine, post_processor=False, evaluator=False)
     kinds = sorted(str(path) for path in Path("photos").iterdir() if path.name != "good")
-    parts = Folder(
+    image_set = Folder(
         "photos",
         normal_dir="training",
         normal_test_dir="photos/good",
@@ -140,7 +140,7 @@ def test_callback_writes_what_is_tested(engine: Any) -> None:
         num_workers=0,
         val_split_mode="same_as_test",
     )
-    engine.test(model, datamodule=parts)
+    engine.test(model, datamodule=image_set)
     tested = read("maps")
     engine.predict(model, dataset=images(), return_predictions=False)
     np.testing.assert_allclose(tested, read("maps"), rtol=1e-2, atol=1e-3)
@@ -150,7 +150,7 @@ def test_images_that_are_no_parts_stop_the_engine(engine: Any) -> None:
     from anomalib.data import PredictDataset
 
     model = fitted(engine, post_processor=False)
-    with pytest.raises(InputError, match="is none of the parts under 'photos'"):
+    with pytest.raises(InputError, match="is none of the images under 'photos'"):
         engine.predict(model, dataset=PredictDataset("normals"))
 
 
@@ -202,8 +202,10 @@ def test_guide(place: Path, stand_ins: None, brief: None) -> None:
     blocks = re.findall(r"^```py\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
     for number, block in enumerate(blocks):
         exec(compile(block, PAGE.name, "exec"), names)
-        folder, parts = ("normal_maps", "normals") if '"normals"' in block else ("maps", "photos")
-        written = Maps.from_folder(folder, Parts.from_folder(parts))
+        folder, image_set = (
+            ("normal_maps", "normals") if '"normals"' in block else ("maps", "photos")
+        )
+        written = AnomalyMaps.from_folder(folder, ImageSet.from_folder(image_set))
         assert all(scores.std() > 0 for scores in written)
         (place / folder).rename(place / f"{folder}_{number}")
     assert len(blocks) == 5

@@ -1,4 +1,4 @@
-"""What changed between two runs over the same parts."""
+"""What changed between two runs over the same images."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,23 +7,28 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import Evaluation, evaluate_if_labelled
-from anomalyncd.evaluation.scores import ClusterScores, Label, cluster_scores, match_classes
-from anomalyncd.result import NORMAL
+from anomalyncd.evaluation.metrics import (
+    ClusterScores,
+    Label,
+    cluster_scores,
+    match_classes,
+)
+from anomalyncd.results.predictions import NORMAL
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two tables of parts, side by side; classes of the second are matched with the first's."""
+    """Two tables of images, side by side; classes of the second are matched with the first's."""
 
     agreement: ClusterScores
-    """How well the two agree over the parts they share; 1 is perfect."""
+    """How well the two agree over the images they share; 1 is perfect."""
     matched: dict[str, str]
-    """Class of the first to the class of the second that shares most parts with it."""
+    """Class of the first to the class of the second that shares most images with it."""
     changed: pd.DataFrame
-    """`name`, `first`, `second`: parts whose class is not the matching one."""
+    """`name`, `first`, `second`: images whose class is not the matching one."""
     n_shared: int
     only_first: list[str]
-    """Names of parts that the second lacks."""
+    """Names of images that the second lacks."""
     only_second: list[str]
     evaluations: tuple[Evaluation | None, Evaluation | None]
     """Scores of each against labels, where there are some."""
@@ -42,19 +47,19 @@ class Comparison:
 
 
 def compare_images(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
-    """Compares the tables of parts of two runs.
+    """Compares the tables of images of two runs.
 
     Args:
-        first: See `Verdicts.images`.
-        second: Parts are paired by name.
+        first: See `Predictions.images`.
+        second: ImageSet are paired by name.
 
     Raises:
-        InputError: The two share no part.
+        InputError: The two share no image.
     """
     one, other = (table.set_index("name")["class_name"] for table in (first, second))
     shared = one.index.intersection(other.index, sort=False)
     if not len(shared):
-        raise InputError("the two runs share no part; compare runs over the same parts")
+        raise InputError("the two runs share no image; compare runs over the same images")
     before, after = one[shared], other[shared]
     translation = _translation(before, after)
     changed = after.map(translation) != before

@@ -1,4 +1,4 @@
-"""Scores of a run against the folders that its parts lie in, and against true masks."""
+"""Scores of a run against the folders that its images lie in, and against true masks."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,32 +9,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anomalyncd.data.inputs import MasksLike
-from anomalyncd.data.manifest import LABEL
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.labels import NORMAL_LABELS, labels_from_table
+from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_table
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
-from anomalyncd.evaluation.scores import ClusterScores, cluster_scores, confusion
-from anomalyncd.finished_run import read_run, read_table
+from anomalyncd.evaluation.metrics import (
+    ClusterScores,
+    cluster_scores,
+    confusion,
+)
+from anomalyncd.inputs.inputs import MasksLike
+from anomalyncd.inputs.manifest import LABEL
+from anomalyncd.results.run_folder import read_run, read_table
 
 LEFT_OUT = ("combined",)
 """Classes of MVTec AD that mix several kinds of defects; the papers leave them out."""
 UNLABELLED = "no label"
-"""What parts without a label are called among those left out."""
+"""What images without a label are called among those left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well the classes of parts agree with their folders."""
+    """How well the classes of images agree with their folders."""
 
     scores: ClusterScores
-    """Over the parts that count."""
+    """Over the images that count."""
     n_images: int
-    """How many parts count."""
+    """How many images count."""
     left_out: dict[str, int]
-    """True class to number of parts, of the classes that were left out."""
+    """True class to number of images, of the classes that were left out."""
     confusion: pd.DataFrame
-    """Parts of each true class (rows) in each discovered one (columns), matched ones first."""
+    """ImageSet of each true class (rows) in each discovered one (columns), matched ones first."""
     detection: MapEvaluation | None = None
     """Scores of the maps and of the regions, where the truth about them is known."""
 
@@ -56,11 +60,11 @@ def evaluate_classes(
     classes: Sequence[str] | pd.Series | NDArray[Any],
     ignore: Collection[str] = LEFT_OUT,
 ) -> Evaluation:
-    """Scores the classes of parts.
+    """Scores the classes of images.
 
     Args:
-        labels: True class of each part, (N,); "" where it is not known.
-        classes: Discovered class of each part, (N,).
+        labels: True class of each image, (N,); "" where it is not known.
+        classes: Discovered class of each image, (N,).
         ignore: True classes that do not count, as those not known do not.
 
     Raises:
@@ -83,11 +87,11 @@ def evaluate_images(images: pd.DataFrame, ignore: Collection[str] = LEFT_OUT) ->
     """Scores the table of parts of a run or a prediction.
 
     Args:
-        images: See `Verdicts.images`.
+        images: See `Predictions.images`.
         ignore: True classes that do not count.
 
     Raises:
-        InputError: The parts neither have labels nor lie in a folder a class.
+        InputError: The images neither have labels nor lie in a folder a class.
     """
     return evaluate_classes(labels_from_table(images), images["class_name"], ignore)
 
@@ -96,10 +100,10 @@ def evaluate_if_labelled(images: pd.DataFrame) -> Evaluation | None:
     """Scores the table of parts of a run, where it is sure that something tells the true classes.
 
     Args:
-        images: See `Verdicts.images`.
+        images: See `Predictions.images`.
 
     Returns:
-        None where there is neither a column `label` nor a folder called like good parts: other
+        None where there is neither a column `label` nor a folder called like good images: other
         folders may be lines, dates or lots.
     """
     try:
@@ -113,12 +117,12 @@ def evaluate_if_labelled(images: pd.DataFrame) -> Evaluation | None:
 def evaluate_run(
     folder: str | Path, ignore: Collection[str] = LEFT_OUT, masks: MasksLike | None = None
 ) -> Evaluation:
-    """Scores the parts of a finished run or of a prediction; of a run also maps and regions.
+    """Scores the images of a finished run or of a prediction; of a run also maps and regions.
 
     Args:
         folder: Holds `images.csv`.
         ignore: True classes that do not count. Among maps and regions all of them count.
-        masks: True masks, a folder or a manifest; by default those that lie beside the parts of the
+        masks: True masks, a folder or a manifest; by default those that lie beside the images of the
             run, see `evaluate_maps`.
 
     Raises:

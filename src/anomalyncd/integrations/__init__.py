@@ -1,1 +1,0 @@
-"""Adapters to other packages; none of them is imported by the rest of the library."""

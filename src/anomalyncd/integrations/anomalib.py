@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from anomalyncd.data.files import refuse_file
-from anomalyncd.data.inputs import PartsLike
-from anomalyncd.data.map_files import to_map, write_map
-from anomalyncd.data.parts import as_parts
-from anomalyncd.data.result_names import refuse_unwritable_names
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_set import as_image_set
+from anomalyncd.inputs.inputs import ImagesLike
+from anomalyncd.inputs.map_files import to_map, write_map
+from anomalyncd.io.files import refuse_file, refuse_unwritable_names
 
 _LARGEST = float(np.finfo(np.float16).max)
 
 
-def write_maps(predictions: object, folder: str | Path, parts: PartsLike) -> None:
+def write_maps(predictions: object, folder: str | Path, images: ImagesLike) -> None:
     """Writes anomalib's predictions as `folder/NAME.npy`, float16, one for each image.
 
     The scores are written as they come. Make the model with `post_processor=False`, or anomalib
@@ -28,19 +27,19 @@ def write_maps(predictions: object, folder: str | Path, parts: PartsLike) -> Non
             Of each batch `image_path` (N paths) and `anomaly_map` (NxHxW or Nx1xHxW, tensor or
             array) are read, be they attributes or keys.
         folder: Where the maps go; missing folders are made, maps of the same name replaced.
-        parts: What `fit` is given: the folder or manifest of the images, or `Parts`. Names follow
-            from it. For images of normal parts, what is given as `normals`.
+        images: What `fit` is given: the folder or manifest of the images, or `ImageSet`. Names follow
+            from it. For images of normal images, what is given as `normals`.
 
     Raises:
         InputError: Nothing was predicted, a batch has no maps or no paths, an image is none of the
-            parts or comes twice, or a map is NaN, infinite or beyond +-65504.
+            images or comes twice, or a map is NaN, infinite or beyond +-65504.
 
     Source: our own.
     """
     batches = [] if predictions is None else list(_batches(predictions))
     if not batches:
         raise InputError("there are no predictions; let Engine.predict return them")
-    writer = BatchWriter(folder, parts)
+    writer = BatchWriter(folder, images)
     for batch in batches:
         writer.write(batch)
 
@@ -48,10 +47,10 @@ def write_maps(predictions: object, folder: str | Path, parts: PartsLike) -> Non
 class BatchWriter:
     """Writes the maps of one batch after the other; see `write_maps`."""
 
-    def __init__(self, folder: str | Path, parts: PartsLike) -> None:
+    def __init__(self, folder: str | Path, images: ImagesLike) -> None:
         self._folder = Path(folder).expanduser()
         refuse_file(self._folder)
-        opened = as_parts(parts)
+        opened = as_image_set(images)
         refuse_unwritable_names(opened.names)
         pairs = zip(opened.sources, opened.names, strict=True)
         # anomalib follows links before it hands paths on.
@@ -72,7 +71,7 @@ class BatchWriter:
             name = self._names.get(path.resolve())
             if name is None:
                 raise InputError(
-                    f"image '{path}' is none of the parts{self._where}; "
+                    f"image '{path}' is none of the images{self._where}; "
                     "give the folder whose images were predicted"
                 )
             if name in self._written:
@@ -81,7 +80,7 @@ class BatchWriter:
             if np.abs(values).max() > _LARGEST:
                 raise InputError(
                     f"the map of image '{path}' goes beyond +-{_LARGEST:.0f}; "
-                    "divide the maps of all parts by the same number"
+                    "divide the maps of all images by the same number"
                 )
             write_map(self._folder / f"{name}.npy", values)
             self._written.add(name)

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from anomalyncd.data.inputs import PartsLike
+from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.integrations.anomalib import BatchWriter
 
 
@@ -17,7 +17,7 @@ class MapWriter(Callback):  # type: ignore[misc]
 
     Args:
         folder: See `write_maps`.
-        parts: See `write_maps`; read at once.
+        images: See `write_maps`; read at once.
 
     Raises:
         InputError: See `write_maps`.
@@ -25,8 +25,8 @@ class MapWriter(Callback):  # type: ignore[misc]
     Source: our own.
     """
 
-    def __init__(self, folder: str | Path, parts: PartsLike) -> None:
-        self._writer = BatchWriter(folder, parts)
+    def __init__(self, folder: str | Path, images: ImagesLike) -> None:
+        self._writer = BatchWriter(folder, images)
 
     def on_predict_start(self, trainer: Any, pl_module: Any) -> None:
         """Called by Lightning."""

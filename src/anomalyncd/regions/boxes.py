@@ -1,26 +1,103 @@
-"""Square boxes around the connected parts of a mask. Boxes are (left, top, right, bottom), px."""
+"""The published way from the parts of a mask to boxes, kept for the `paper` rules.
+
+Boxes are (left, top, right, bottom) in pixels.
+"""
+
+from functools import reduce
+from math import hypot
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.regions.published_boxes import published_boxes
-from anomalyncd.settings import RegionSettings
+from anomalyncd.config import RegionConfig
+
+Box = tuple[float, float, float, float]
+
+
+def published_boxes(
+    extents: NDArray[np.int64], image_size: tuple[int, int], config: RegionConfig
+) -> NDArray[np.generic]:
+    """Squares around the parts of a mask; each is merged with its direct neighbours.
+
+    Merging is not transitive, so a box may take part in several unions. Each union is made square
+    about its centre as boxes are added, in halves of pixels, and may leave the image.
+
+    Args:
+        extents: (N, 4), int, boxes of the images in ascending order of area, then left, top.
+        image_size: Height and width of the image.
+        config: Margins and distances.
+
+    Returns:
+        (R, 4), largest first (AnomalyNCD, section 3.1, and its published code).
+    """
+    gap = int(max(image_size) * config.merge_gap)
+    squares = [_square(extent, image_size, config) for extent in extents.tolist()]
+    return np.array(_merge_neighbours(squares, gap), np.float64)
+
+
+def _square(extent: list[int], image_size: tuple[int, int], config: RegionConfig) -> Box:
+    height, width = image_size
+    left, top, right, bottom = extent
+    longest = max(bottom - top, right - left)
+    half = max(int(longest * config.margin * 0.5), int(max(image_size) * config.min_half_side))
+    half = min(half, max(image_size) // 2)
+    x = _shifted((left + right) // 2 - half, half, width)
+    y = _shifted((top + bottom) // 2 - half, half, height)
+    return x, y, x + 2 * half, y + 2 * half
+
+
+def _shifted(start: int, half: int, length: int) -> int:
+    if start < 0:
+        return 0
+    return length - 2 * half if start + 2 * half > length else start
+
+
+def _merge_neighbours(squares: list[Box], gap: int) -> list[Box]:
+    neighbours = [
+        tuple(sorted(other for other in squares if _distance(square, other) < gap))
+        for square in squares
+    ]
+    groups = [group for group in dict.fromkeys(neighbours) if group]
+    groups = [group for group in groups if not any(set(group) < set(other) for other in groups)]
+    boxes = list(squares)
+    for group in groups:
+        # A union that equals a member of a later group is taken back with it, as published.
+        for box in group:
+            if box in boxes:
+                boxes.remove(box)
+        boxes.append(reduce(_square_union, group))
+    return sorted(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=True)
+
+
+def _distance(one: Box, other: Box) -> float:
+    """Gap between two boxes; -1 where they overlap."""
+    x = max(one[0], other[0]) - min(one[2], other[2])
+    y = max(one[1], other[1]) - min(one[3], other[3])
+    return -1 if x < 0 and y < 0 else hypot(max(x, 0), max(y, 0))
+
+
+def _square_union(one: Box, other: Box) -> Box:
+    left, top = min(one[0], other[0]), min(one[1], other[1])
+    right, bottom = max(one[2], other[2]), max(one[3], other[3])
+    widen = max((bottom - top) - (right - left), 0) / 2
+    heighten = max((right - left) - (bottom - top), 0) / 2
+    return left - widen, top - heighten, right + widen, bottom + heighten
 
 
 def boxes_from_mask(
-    mask: NDArray[np.bool_], n_regions: int, settings: RegionSettings
+    mask: NDArray[np.bool_], n_regions: int, config: RegionConfig
 ) -> NDArray[np.float64]:
     """Puts square boxes around the connected parts of a mask and merges those that are close.
 
     `paper`: see `published_boxes`; the `n_regions + 1` largest are kept. `default`: whole pixels,
     inside the image (a square larger than the short side overhangs it equally on both ends),
-    merged until no two are close, all kept. `settings.max_per_image` replaces either number.
+    merged until no two are close, all kept. `config.max_per_image` replaces either number.
 
     Args:
         mask: (H, W), at the size of the image.
         n_regions: MEBin's region count.
-        settings: Rules, margins and distances.
+        config: Rules, margins and distances.
 
     Returns:
         (R, 4), R >= 1, largest first, at equal size the one that holds more of the mask (`paper`:
@@ -29,15 +106,15 @@ def boxes_from_mask(
     """
     extents, image_size = _extents(mask), (mask.shape[0], mask.shape[1])
     whole = np.array([[0, 0, mask.shape[1], mask.shape[0]]])
-    if settings.rules == "paper":
-        boxes = published_boxes(extents, image_size, settings) if len(extents) else whole
+    if config.rules == "paper":
+        boxes = published_boxes(extents, image_size, config) if len(extents) else whole
         n_kept = n_regions + 1
     elif len(extents):
-        boxes = _largest_first(_merged_squares(extents, image_size, settings), mask)
+        boxes = _largest_first(_merged_squares(extents, image_size, config), mask)
         n_kept = len(boxes)
     else:
-        boxes, n_kept = _squares(whole, image_size, settings), 1
-    return boxes[: settings.max_per_image or n_kept].astype(np.float64)
+        boxes, n_kept = _squares(whole, image_size, config), 1
+    return boxes[: config.max_per_image or n_kept].astype(np.float64)
 
 
 def _extents(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -53,14 +130,14 @@ def _extents(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _squares(
-    extents: NDArray[np.int64], image_size: tuple[int, int], settings: RegionSettings
+    extents: NDArray[np.int64], image_size: tuple[int, int], config: RegionConfig
 ) -> NDArray[np.int64]:
     """Square boxes around extents, shifted inside the image where they fit."""
     height, width = image_size
     long_side = max(image_size)
     sides = (extents[:, 2:] - extents[:, :2]).max(axis=1)
-    smallest = max(1, round(2 * settings.min_half_side * long_side))
-    sides = np.clip(np.rint(settings.margin * sides).astype(np.int64), smallest, long_side)[:, None]
+    smallest = max(1, round(2 * config.min_half_side * long_side))
+    sides = np.clip(np.rint(config.margin * sides).astype(np.int64), smallest, long_side)[:, None]
     room = np.array([width, height]) - sides
     start = (extents[:, :2] + extents[:, 2:] - sides) // 2
     start = np.where(room >= 0, np.clip(start, 0, np.maximum(room, 0)), room // 2)
@@ -68,12 +145,12 @@ def _squares(
 
 
 def _merged_squares(
-    extents: NDArray[np.int64], image_size: tuple[int, int], settings: RegionSettings
+    extents: NDArray[np.int64], image_size: tuple[int, int], config: RegionConfig
 ) -> NDArray[np.int64]:
     """Squares around what is left when extents whose squares are close have become one."""
-    gap = settings.merge_gap * max(image_size)
+    gap = config.merge_gap * max(image_size)
     while True:
-        squares = _squares(extents, image_size, settings)
+        squares = _squares(extents, image_size, config)
         groups = _groups(squares, gap)
         if len(groups) == len(extents):
             return squares

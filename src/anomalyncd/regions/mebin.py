@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.config import MebinConfig
+from anomalyncd.regions.components import count_components, quantise
 from anomalyncd.regions.score_range import ScoreRange
-from anomalyncd.regions.union_find import count_components, quantise
-from anomalyncd.settings import MebinSettings
 
 
-class AnomalyMaps(Protocol):
+class MapSequence(Protocol):
     """Any collection that hands out one (H, W) map at a time; sizes may differ."""
 
     def __len__(self) -> int: ...
@@ -69,20 +69,20 @@ def select_threshold(counts: NDArray[np.int64], min_interval_length: int) -> tup
     return last, owner
 
 
-def threshold_at(index: int, bounds: ScoreRange, settings: MebinSettings) -> float:
+def threshold_at(index: int, score_range: ScoreRange, config: MebinConfig) -> float:
     """Value of a threshold in the unit of the score range.
 
     Args:
         index: Which threshold, counted from the highest.
-        bounds: The score range of all maps.
-        settings: The `paper` rules truncate to an integer.
+        score_range: The score range of all maps.
+        config: The `paper` rules truncate to an integer.
 
     Returns:
         The threshold; a pixel is anomalous above it.
     """
-    scaled = 255 - 256 * index / settings.n_thresholds
-    value = scaled * (bounds.high - bounds.low) / 255 + bounds.low
-    return float(int(value)) if settings.rules == "paper" else value
+    scaled = 255 - 256 * index / config.n_thresholds
+    value = scaled * (score_range.high - score_range.low) / 255 + score_range.low
+    return float(int(value)) if config.rules == "paper" else value
 
 
 def otsu_threshold(scores: NDArray[np.float32]) -> float:
@@ -106,7 +106,7 @@ def otsu_threshold(scores: NDArray[np.float32]) -> float:
     return low + (float(level) + 0.5) * (high - low) / 255
 
 
-def binarise(anomaly_map: NDArray[Any], bounds: ScoreRange, settings: MebinSettings) -> Binarised:
+def binarise(anomaly_map: NDArray[Any], score_range: ScoreRange, config: MebinConfig) -> Binarised:
     """Binarises one anomaly map at the threshold where its region count is most stable.
 
     Otsu's threshold and the fixed one, which the paper compares with, go before the same erosion.
@@ -115,43 +115,43 @@ def binarise(anomaly_map: NDArray[Any], bounds: ScoreRange, settings: MebinSetti
 
     Args:
         anomaly_map: (H, W), any real type, higher is more anomalous.
-        bounds: The score range of all maps.
-        settings: Rules, thresholds and erosion.
+        score_range: The score range of all maps.
+        config: Rules, thresholds and erosion.
 
     Returns:
         Mask, threshold, region count and count sequence (AnomalyNCD, section 3.1).
     """
-    box = np.ones((settings.erosion, settings.erosion), np.uint8)
-    scores = bounds.convert(anomaly_map)
+    box = np.ones((config.erosion, config.erosion), np.uint8)
+    scores = score_range.convert(anomaly_map)
     eroded = cv2.erode(scores, box)
-    levels = quantise(eroded, bounds.low, bounds.high, settings.n_thresholds)
-    counts = count_components(levels, settings.n_thresholds)
-    if settings.binarisation != "mebin":
-        halfway = (bounds.low + bounds.high) / 2
-        threshold = halfway if settings.binarisation == "fixed" else otsu_threshold(scores)
+    levels = quantise(eroded, score_range.low, score_range.high, config.n_thresholds)
+    counts = count_components(levels, config.n_thresholds)
+    if config.binarisation != "mebin":
+        halfway = (score_range.low + score_range.high) / 2
+        threshold = halfway if config.binarisation == "fixed" else otsu_threshold(scores)
         mask = eroded > threshold
         n_regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
         return Binarised(mask, threshold, n_regions, counts)
-    index, n_regions = select_threshold(counts, settings.min_interval_length)
-    paper = settings.rules == "paper"
+    index, n_regions = select_threshold(counts, config.min_interval_length)
+    paper = config.rules == "paper"
     if index is None:
         threshold = 255.0 if paper else np.inf
         return Binarised(np.zeros(eroded.shape, bool), threshold, 0, counts)
-    threshold = threshold_at(index, bounds, settings)
+    threshold = threshold_at(index, score_range, config)
     # The published threshold is an integer, so its mask can hold more than was counted.
-    mask = eroded > threshold if paper else levels[1:-1, 1:-1] >= settings.n_thresholds - index
+    mask = eroded > threshold if paper else levels[1:-1, 1:-1] >= config.n_thresholds - index
     return Binarised(mask, threshold, n_regions, counts)
 
 
 def binarise_all(
-    maps: AnomalyMaps, bounds: ScoreRange, settings: MebinSettings, n_threads: int | None = None
+    maps: MapSequence, score_range: ScoreRange, config: MebinConfig, n_threads: int | None = None
 ) -> Iterator[Binarised]:
     """Binarises many maps side by side, in order, with no more of them in memory than threads.
 
     Args:
         maps: Anomaly maps, read from within the threads.
-        bounds: The score range of all maps.
-        settings: Rules, thresholds and erosion.
+        score_range: The score range of all maps.
+        config: Rules, thresholds and erosion.
         n_threads: Maps worked on at a time; None takes the number of processors.
 
     Yields:
@@ -160,7 +160,7 @@ def binarise_all(
     n_threads = n_threads or os.cpu_count() or 1
 
     def work(index: int) -> Binarised:
-        return binarise(maps[index], bounds, settings)
+        return binarise(maps[index], score_range, config)
 
     if n_threads == 1:
         yield from map(work, range(len(maps)))

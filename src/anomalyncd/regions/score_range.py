@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.config import MebinConfig
 from anomalyncd.errors import InputError
 from anomalyncd.regions.calibration import (
     Background,
     Calibration,
     background,
+    background_peak,
     calibrate,
     typical_background,
 )
-from anomalyncd.regions.sound_surface import sound_peak
-from anomalyncd.settings import MebinSettings
 
 _LEAST_SPLIT = 0.02
 """A floor learnt from normal images may lie above what most of them show."""
@@ -37,8 +37,8 @@ class ScoreRange:
     """What bends scores before anything else (`default` rules, maps with a long upper tail); None
     leaves them as they are."""
     sound: float | None = None
-    """Score up to which a whole part is sound: with no higher score it has no region; in the unit
-    of `low` and `high`. None takes every part for one that may have regions."""
+    """Score up to which a whole image is sound: with no higher score it has no region; in the unit
+    of `low` and `high`. None takes every image for one that may have regions."""
     anomalous: float | None = None
     """The split between normal and anomalous regions is not above it, in the same unit; None leaves
     the split alone."""
@@ -57,12 +57,12 @@ class ScoreRange:
         whole: NDArray[np.float32] = np.trunc(np.clip(scaled, 0, 255))
         return whole
 
-    def is_sound(self, anomaly_map: NDArray[Any]) -> bool:
+    def is_background(self, anomaly_map: NDArray[Any]) -> bool:
         """Whether nothing on a map exceeds what sound surfaces show."""
         return self.sound is not None and float(self.convert(anomaly_map).max()) <= self.sound
 
     @property
-    def highest_split(self) -> float:
+    def max_normal_score(self) -> float:
         """Highest score, 0..1 within the range, that may part normal from anomalous."""
         if self.anomalous is None or self.high <= self.low:
             return 1.0
@@ -70,27 +70,27 @@ class ScoreRange:
         return float(np.clip(share, _LEAST_SPLIT, 1))
 
 
-def rescale(anomaly_map: NDArray[Any], bounds: ScoreRange) -> NDArray[np.float32]:
+def rescale(anomaly_map: NDArray[Any], score_range: ScoreRange) -> NDArray[np.float32]:
     """Rescales a map so that the score range becomes 0..1, clipped at both ends.
 
     Args:
         anomaly_map: (H, W), any real type.
-        bounds: The score range of all maps.
+        score_range: The score range of all maps.
 
     Returns:
         (H, W), float32, 0..1. Where the range is empty, 1 above it and 0 elsewhere.
     """
-    scores = bounds.convert(anomaly_map)
-    if bounds.high <= bounds.low:
-        return (scores > bounds.low).astype(np.float32)
-    scaled = (scores - np.float32(bounds.low)) / np.float32(bounds.high - bounds.low)
+    scores = score_range.convert(anomaly_map)
+    if score_range.high <= score_range.low:
+        return (scores > score_range.low).astype(np.float32)
+    scaled = (scores - np.float32(score_range.low)) / np.float32(score_range.high - score_range.low)
     clipped: NDArray[np.float32] = np.clip(scaled, 0, 1)
     return clipped
 
 
-def score_range(
+def fit_score_range(
     maps: Iterable[NDArray[Any]],
-    settings: MebinSettings,
+    config: MebinConfig,
     normal_maps: Iterable[NDArray[Any]] | None = None,
 ) -> ScoreRange:
     """Derives the score range from all maps, looking at each of them once.
@@ -99,13 +99,13 @@ def score_range(
     not hold whole numbers within 0..255 are brought there together, as the published code saves
     them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units,
     calibrated where the largest maximum dwarfs the typical one (docs/decisions/calibration.md);
-    the floor is `settings.floor`, or the median of the maxima of the normal maps, or else lies
-    where `_floor_without_normals` puts it. A part is sound up to a quantile of the maxima of the
-    normal maps, or else of `sound_peak` of all maps (our own; docs/decisions/score-range.md).
+    the floor is `config.floor`, or the median of the maxima of the normal maps, or else lies
+    where `_floor_without_normals` puts it. A image is sound up to a quantile of the maxima of the
+    normal maps, or else of `background_peak` of all maps (our own; docs/decisions/score-range.md).
 
     Args:
         maps: Anomaly maps, (H, W) each, sizes may differ.
-        settings: Rules and floor.
+        config: Rules and floor.
         normal_maps: Maps of normal images, scored as if they were new (a detector must not find
             an image in its own memory); the `paper` rules have no use for them.
 
@@ -115,7 +115,7 @@ def score_range(
     Raises:
         InputError: There is no map.
     """
-    if settings.rules == "paper":
+    if config.rules == "paper":
         return _published_range(maps)
     typical, maxima, sound_peaks = _summary(maps, "anomaly map")
     normal_maxima = None
@@ -128,18 +128,18 @@ def score_range(
         return score if calibration is None else float(calibration(score))
 
     highest = unit(max(maxima))
-    if settings.floor is not None:
-        floor = unit(settings.floor)
+    if config.floor is not None:
+        floor = unit(config.floor)
     elif normal_maxima is not None:
         floor = unit(float(np.median(normal_maxima)))
     else:
         least, level = unit(min(maxima)), unit(typical.level)
-        floor = _floor_without_normals(level, least, highest, settings)
+        floor = _floor_without_normals(level, least, highest, config)
     sound = anomalous = None
-    if settings.floor is None and sound_peaks:
-        sound = unit(float(np.quantile(sound_peaks, settings.sound_share)))
-        if settings.anomalous_share < 1:
-            anomalous = unit(float(np.quantile(sound_peaks, settings.anomalous_share)))
+    if config.floor is None and sound_peaks:
+        sound = unit(float(np.quantile(sound_peaks, config.background_quantile)))
+        if config.max_normal_quantile < 1:
+            anomalous = unit(float(np.quantile(sound_peaks, config.max_normal_quantile)))
     return ScoreRange(floor, max(floor, highest), None, calibration, sound, anomalous)
 
 
@@ -151,7 +151,7 @@ def _summary(
     for anomaly_map in maps:
         backgrounds.append(background(anomaly_map))
         maxima.append(float(np.max(anomaly_map)))
-        peak = sound_peak(anomaly_map)
+        peak = background_peak(anomaly_map)
         if peak is not None:
             sound_peaks.append(peak)
     _require_some(maxima, what)
@@ -159,7 +159,7 @@ def _summary(
 
 
 def _floor_without_normals(
-    level: float, least: float, highest: float, settings: MebinSettings
+    level: float, least: float, highest: float, config: MebinConfig
 ) -> float:
     """The smallest maximum, as published, as far as it can be that of a normal image.
 
@@ -167,7 +167,7 @@ def _floor_without_normals(
     others. Above the level by more than a map must rise to have a region at all, it belongs to a
     defect, which a floor at its maximum would delete.
     """
-    least_rise = settings.min_interval_length / settings.n_thresholds * (highest - level)
+    least_rise = config.min_interval_length / config.n_thresholds * (highest - level)
     return float(np.clip(least, level, level + least_rise))
 
 

@@ -7,9 +7,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.finished_run import FinishedRun
 from anomalyncd.regions.crops import crop
-from anomalyncd.report.pictures import coded, opened, outlined
+from anomalyncd.report.pictures import (
+    coded,
+    opened,
+    outlined,
+)
+from anomalyncd.results.run_folder import Run
 
 _SIDE, _GAP = 112, 4
 _BRIGHTEST = 98.0
@@ -28,7 +32,7 @@ class AttentionPicture:
     """The same with guidance."""
 
 
-def attention_pictures(run: FinishedRun, rows: list[int]) -> dict[int, AttentionPicture]:
+def attention_pictures(run: Run, rows: list[int]) -> dict[int, AttentionPicture]:
     """Pictures of attention.
 
     Args:
@@ -42,13 +46,13 @@ def attention_pictures(run: FinishedRun, rows: list[int]) -> dict[int, Attention
     if run.attention is None:
         return {}
     chosen = run.regions.loc[sorted(set(rows))]
-    settings, pictures = run.record["settings"], {}
+    config, pictures = run.record["config"], {}
     fill: Literal["zero", "reflect"]
-    fill = "zero" if settings["regions"]["rules"] == "paper" else "reflect"
+    fill = "zero" if config["regions"]["rules"] == "paper" else "reflect"
     for _, group, image, mask in opened(run, chosen, "Drawing attention"):
         for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
             index = int(str(row))
-            view = _central_view(box.to_numpy(), settings["views"])
+            view = _central_view(box.to_numpy(), config["views"])
             shown, covered = crop(image, view, fill), crop(mask, view, "zero")
             pictures[index] = _picture(shown, covered, run.attention[index].astype(np.float32))
     return pictures

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from anomalyncd import __version__
+from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.report.page import write_page
 from anomalyncd.report.plots import curves
-from anomalyncd.training.class_number import ClassNumber
 
 PAGE = "class_number.html"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
-from anomalyncd.finished_run import FinishedRun
+from anomalyncd.results.run_folder import Run
 
 N_TYPICAL, N_UNCERTAIN, N_PARTS, N_PRODUCTS = 12, 6, 12, 16
 _GRID = 24
@@ -23,31 +23,31 @@ class ClassCard:
 
     index: int
     name: str
-    n_parts: int
+    n_images: int
     share: float
-    """Of all parts, 0..1."""
+    """Of all images, 0..1."""
     n_regions: int
     median_area: float
     """Of its regions, mask pixels; NaN without any."""
     typical: list[int]
-    """Rows of the regions that belong to it most surely, one a part, surest first."""
+    """Rows of the regions that belong to it most surely, one a image, surest first."""
     uncertain: list[int]
     """Rows of the regions that nearly went elsewhere, least certain first."""
     positions: NDArray[np.float64]
-    """(rows, columns): how often its masks cover each place of the part."""
-    rivals: dict[int, str] = field(default_factory=dict)
+    """(rows, columns): how often its masks cover each place of the image."""
+    baselines: dict[int, str] = field(default_factory=dict)
     """For each uncertain row the class it nearly went to."""
 
 
-def title(run: FinishedRun) -> str:
-    """What the parts are called."""
-    parts = run.record["inputs"].get("parts")
-    return Path(parts).stem if parts else "Parts"
+def title(run: Run) -> str:
+    """What the images are called."""
+    images = run.record["inputs"].get("images")
+    return Path(images).stem if images else "ImageSet"
 
 
-def summary(run: FinishedRun) -> str:
+def summary(run: Run) -> str:
     """What was done and what came of it, in one paragraph."""
-    n_parts, n_classes = len(run.images), len(run.classes)
+    n_images, n_classes = len(run.images), len(run.classes)
     given = run.record["inputs"]
     n_defective = int((~run.images["normal"]).sum())
     kinds = run.classes[~run.classes["normal"] & (run.classes["n_images"] > 0)]
@@ -55,28 +55,28 @@ def summary(run: FinishedRun) -> str:
     seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
     labels = "labelled defects of other products" if given.get("base") else "without any label"
     text = (
-        f"{n_parts} photographs were sorted into {n_classes} classes, {labels}: normal, and "
-        f"{n_classes - 1} kinds of defects. {n_defective} parts show a defect"
+        f"{n_images} photographs were sorted into {n_classes} classes, {labels}: normal, and "
+        f"{n_classes - 1} kinds of defects. {n_defective} images show a defect"
     )
     if len(largest):
         first = largest.iloc[0]
-        text += f"; the most frequent kind is {first['class_name']} with {first['n_images']} parts"
+        text += f"; the most frequent kind is {first['class_name']} with {first['n_images']} images"
     return f"{text}. It took {_duration(seconds)}."
 
 
-def maps_line(run: FinishedRun) -> str:
+def maps_line(run: Run) -> str:
     """Where the masks come from."""
     return {
         "marked": "The anomalous places were marked by people.",
         "given": "The anomaly maps were given.",
-        "memory bank": "Each part was compared with photographs of normal parts.",
-        "mutual scoring": "The parts were compared with each other to find what is anomalous.",
+        "memory bank": "Each image was compared with photographs of normal images.",
+        "mutual scoring": "The images were compared with each other to find what is anomalous.",
     }.get(run.record.get("maps", ""), "")
 
 
-def objects_line(run: FinishedRun) -> str:
+def objects_line(run: Run) -> str:
     """What was taken for the product, in one sentence; "" where that was not asked."""
-    found = run.record.get("objects")
+    found = run.record.get("foreground")
     if not found:
         return ""
     source = {
@@ -94,12 +94,12 @@ def objects_line(run: FinishedRun) -> str:
     return source
 
 
-def reliance_line(run: FinishedRun) -> str:
-    """How many parts stand apart; "" for runs of versions that did not say."""
+def reliance_line(run: Run) -> str:
+    """How many images stand apart; "" for runs of versions that did not say."""
     if not {"unseen", "unsure"} <= {*run.images.columns}:
         return ""
     apart, between = (int(run.images[state].sum()) for state in ("unseen", "unsure"))
-    return f"{apart} parts are unlike all others (unseen), {between} lie between classes (unsure)."
+    return f"{apart} images are unlike all others (unseen), {between} lie between classes (unsure)."
 
 
 def detection_line(detection: MapEvaluation | None) -> str:
@@ -117,14 +117,14 @@ def detection_line(detection: MapEvaluation | None) -> str:
         ]
     )
     shares = [
-        ("of the normal parts have a region", mebin.normal_with_region),
-        ("of the defective parts have none", mebin.defective_without_region),
+        ("of the normal images have a region", mebin.normal_with_region),
+        ("of the defective images have none", mebin.defective_without_region),
         ("of the regions touch a marked defect", mebin.region_precision),
         ("of the marked defects are touched by what was found", mebin.region_recall),
     ]
     said = [", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)]
     said.append(", ".join(f"{100 * v:.1f} % {what}" for what, v in shares if v is not None))
-    return f"Against what is known of the parts: {'; '.join(filter(None, said))}."
+    return f"Against what is known of the images: {'; '.join(filter(None, said))}."
 
 
 def _duration(seconds: float) -> str:
@@ -133,7 +133,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
-def class_cards(run: FinishedRun) -> list[ClassCard]:
+def class_cards(run: Run) -> list[ClassCard]:
     """A card for each class but the normal one, largest first."""
     found = run.regions[run.regions["found"]]
     probabilities = found[[f"p_{k}" for k in run.classes["class"]]].to_numpy()
@@ -143,23 +143,23 @@ def class_cards(run: FinishedRun) -> list[ClassCard]:
         index = int(row["class"])
         mine = found[found["class"] == index]
         chances = probabilities[(found["class"] == index).to_numpy()]
-        uncertain, rivals = _uncertain(mine, chances, list(run.classes["class_name"]))
-        n_parts = int((run.images["class"] == index).sum())
+        uncertain, baselines = _uncertain(mine, chances, list(run.classes["class_name"]))
+        n_images = int((run.images["class"] == index).sum())
         cards.append(
             ClassCard(
                 index,
                 str(row["class_name"]),
-                n_parts,
-                n_parts / len(run.images),
+                n_images,
+                n_images / len(run.images),
                 len(mine),
                 float(mine["area"].median()) if len(mine) else float("nan"),
                 _surest(mine, chances[:, index]),
                 uncertain,
                 covered[index],
-                rivals,
+                baselines,
             )
         )
-    return sorted(cards, key=lambda card: -card.n_parts)
+    return sorted(cards, key=lambda card: -card.n_images)
 
 
 def _surest(regions: pd.DataFrame, chance: NDArray[np.float64]) -> list[int]:
@@ -182,8 +182,8 @@ def _uncertain(
     return rows, {int(regions.index[i]): names[int(ranked[i, 1])] for i in least}
 
 
-def _coverage(run: FinishedRun, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
-    """For each class how often its regions cover each place of the part."""
+def _coverage(run: Run, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
+    """For each class how often its regions cover each place of the image."""
     sizes = run.images.set_index("name")[["height", "width"]].T.to_dict("list")
     aspect = float(np.median(run.images["height"] / run.images["width"]))
     columns = max(1, round(_GRID / max(aspect, 1)))
@@ -216,20 +216,20 @@ def _resampled(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.f
     return grid
 
 
-def normal_parts(run: FinishedRun) -> list[str]:
-    """Names of normal parts, spread evenly from the lowest score to the highest."""
+def normal_parts(run: Run) -> list[str]:
+    """Names of normal images, spread evenly from the lowest score to the highest."""
     normal = run.images[run.images["normal"]].sort_values("score", kind="stable")
     chosen = np.unique(np.linspace(0, len(normal) - 1, N_PARTS).round().astype(int))
     return list(normal["name"].iloc[chosen]) if len(normal) else []
 
 
-def product_parts(run: FinishedRun) -> dict[str, float]:
-    """Parts, from the one with the least product in its picture to the one with the most.
+def product_parts(run: Run) -> dict[str, float]:
+    """ImageSet, from the one with the least product in its picture to the one with the most.
 
     Returns:
         Names and shares of the picture, 0..1; empty where whole pictures were taken.
     """
-    if not (run.record.get("objects") or {}).get("n_pictures"):
+    if not (run.record.get("foreground") or {}).get("n_pictures"):
         return {}
     shares = {}
     for name in run.images["name"]:
@@ -241,8 +241,8 @@ def product_parts(run: FinishedRun) -> dict[str, float]:
     return {order[index]: shares[order[index]] for index in chosen} if order else {}
 
 
-def composite_parts(run: FinishedRun) -> dict[str, list[str]]:
-    """Parts with regions of two or more kinds of defects: names of the kinds, most kinds first."""
+def composite_parts(run: Run) -> dict[str, list[str]]:
+    """ImageSet with regions of two or more kinds of defects: names of the kinds, most kinds first."""
     defects = run.regions[run.regions["found"] & ~run.regions["normal"]]
     kinds = defects.groupby("name")["class_name"].unique()
     several = kinds[kinds.map(len) > 1]

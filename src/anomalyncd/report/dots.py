@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from html import escape
 
-from anomalyncd.report.axes import WIDTH, as_svg, round_ticks, shorten
+from anomalyncd.report.axes import (
+    WIDTH,
+    as_svg,
+    round_ticks,
+    shorten,
+)
 from anomalyncd.report.plots import colour
 
 _LEFT, _RIGHT, _TOP, _STEP = 190, 20, 34, 30

@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from anomalyncd.data.files import write_atomically
+from anomalyncd.io.files import write_atomically
 
 
 def write_page(path: Path, **contents: Any) -> None:

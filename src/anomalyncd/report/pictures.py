@@ -1,4 +1,4 @@
-"""Small pictures of parts and regions, as data URIs, with what is anomalous outlined."""
+"""Small pictures of images and regions, as data URIs, with what is anomalous outlined."""
 
 import base64
 from collections.abc import Iterator
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anomalyncd.data.images import read_image
 from anomalyncd.errors import InputError
-from anomalyncd.finished_run import FinishedRun
-from anomalyncd.progress import track
+from anomalyncd.inputs.image_files import read_image
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.table import resize_mask
+from anomalyncd.results.run_folder import Run
+from anomalyncd.runtime.progress import track
 
 REGION_SIDE, PART_SIDE = 144, 240
 _QUALITY = 78
@@ -23,7 +23,7 @@ _DIMMED, _TINT = 3, np.array([50, 0, 60], np.uint8)
 _OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
 
 
-def region_pictures(run: FinishedRun, rows: list[int]) -> dict[int, str]:
+def region_pictures(run: Run, rows: list[int]) -> dict[int, str]:
     """Pictures of regions, outlined.
 
     Args:
@@ -44,32 +44,32 @@ def region_pictures(run: FinishedRun, rows: list[int]) -> dict[int, str]:
     return pictures
 
 
-def part_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
-    """Pictures of whole parts, outlined.
+def part_pictures(run: Run, names: list[str]) -> dict[str, str]:
+    """Pictures of whole images, outlined.
 
     Args:
         run: The run.
-        names: Names of parts.
+        names: Names of images.
 
     Returns:
-        Name to data URI; a part whose photograph cannot be read any more is left out.
+        Name to data URI; a image whose photograph cannot be read any more is left out.
     """
     chosen = run.images[run.images["name"].isin(names)]
     return {
         name: coded(outlined(image, mask, PART_SIDE / max(image.shape[:2])))
-        for name, _, image, mask in opened(run, chosen, "Drawing parts")
+        for name, _, image, mask in opened(run, chosen, "Drawing images")
     }
 
 
-def product_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
-    """Pictures of whole parts, all that is not product dimmed.
+def product_pictures(run: Run, names: list[str]) -> dict[str, str]:
+    """Pictures of whole images, all that is not product dimmed.
 
     Args:
         run: The run.
-        names: Names of parts whose object masks are there.
+        names: Names of images whose object masks are there.
 
     Returns:
-        Name to data URI; a part whose photograph cannot be read any more is left out.
+        Name to data URI; a image whose photograph cannot be read any more is left out.
     """
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
@@ -81,13 +81,13 @@ def product_pictures(run: FinishedRun, names: list[str]) -> dict[str, str]:
 
 
 def opened(
-    run: FinishedRun, table: pd.DataFrame, what: str
+    run: Run, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Name, rows, photograph and mask of each part in a table.
+    """Name, rows, photograph and mask of each image in a table.
 
     Args:
         run: The run.
-        table: Rows of `run.regions` or `run.images`; a part whose photograph cannot be read any
+        table: Rows of `run.regions` or `run.images`; a image whose photograph cannot be read any
             more is left out.
         what: Said of the progress.
     """
@@ -98,14 +98,14 @@ def opened(
 def _photographs(
     table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
-    """Name, rows and photograph of each part in a table."""
+    """Name, rows and photograph of each image in a table."""
     groups = table.groupby("name", sort=False)
     for _, group in track(groups, what, groups.ngroups):
         name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
         try:
             image = read_image(path)
         except InputError:
-            continue  # Parts may have been moved or come from memory; the page says so.
+            continue  # Images may have been moved or come from memory; the page says so.
         yield name, group, image
 
 

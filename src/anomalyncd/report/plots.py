@@ -10,12 +10,18 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.report.axes import WIDTH, Plot, as_svg, round_ticks, shorten
+from anomalyncd.report.axes import (
+    WIDTH,
+    Plot,
+    as_svg,
+    round_ticks,
+    shorten,
+)
 
 N_COLOURS = 9
 """Colours of classes, the normal one's first; further classes take them again."""
 _ONE_PART = 0.3
-"""Height of a bar of one part on a logarithmic axis, in powers of ten."""
+"""Height of a bar of one image on a logarithmic axis, in powers of ten."""
 
 
 def colour(index: int) -> str:
@@ -61,7 +67,7 @@ def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str
     edges = np.linspace(0, 1, 33)
     counts = np.array([np.histogram(np.clip(v, 0, 1), edges)[0] for _, _, v in groups])
     plot = Plot(
-        (0, 1), (0, max(1, counts.sum(0).max())), "anomaly score", "parts", height=240, counts=True
+        (0, 1), (0, max(1, counts.sum(0).max())), "anomaly score", "images", height=240, counts=True
     )
     base = np.zeros(len(edges) - 1)
     for (_, index, _), count in zip(groups, counts, strict=True):
@@ -91,7 +97,7 @@ def log_histogram(
     counts = [np.histogram(values, edges)[0] for _, _, values in groups]
     most = max(int(count.max()) for count in counts)
     height = np.log10(max(most, 1)) + _ONE_PART
-    plot = Plot((edges[0], edges[-1]), (0, 1.12 * height), x_label, "parts", height=260)
+    plot = Plot((edges[0], edges[-1]), (0, 1.12 * height), x_label, "images", height=260)
     ticks = [one * 10**power for power in range(7) for one in (1, 2, 5)]
     plot.y_names = [(np.log10(one) + _ONE_PART, str(one)) for one in ticks if one <= most]
     step = (edges[1] - edges[0]) / len(groups)
@@ -152,7 +158,7 @@ def scatter(
 
 
 def heat_map(grid: NDArray[np.float64], title: str) -> str:
-    """Where on the part something lies.
+    """Where on the image something lies.
 
     Args:
         grid: (rows, columns), not negative; darkest is the largest.

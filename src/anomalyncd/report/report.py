@@ -11,8 +11,7 @@ from sklearn.manifold import TSNE
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
-from anomalyncd.evaluation.operating import curve_of_run, read_point
-from anomalyncd.finished_run import FinishedRun, read_run
+from anomalyncd.evaluation.operating_point import curve_of_run, read_point
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
 from anomalyncd.report.attention import attention_pictures
@@ -30,8 +29,13 @@ from anomalyncd.report.contents import (
     title,
 )
 from anomalyncd.report.page import write_page
-from anomalyncd.report.pictures import part_pictures, product_pictures, region_pictures
+from anomalyncd.report.pictures import (
+    part_pictures,
+    product_pictures,
+    region_pictures,
+)
 from anomalyncd.report.trends import pareto_charts, trend_chart
+from anomalyncd.results.run_folder import Run, read_run
 
 REPORT = "report.html"
 _MOST_POINTS = 2000
@@ -58,7 +62,7 @@ def write_report(folder: str | Path) -> Path:
     return path
 
 
-def contents(run: FinishedRun) -> dict[str, Any]:
+def contents(run: Run) -> dict[str, Any]:
     """Everything the template shows."""
     cards, counted = class_cards(run), run.class_number
     composite = composite_parts(run)
@@ -66,11 +70,11 @@ def contents(run: FinishedRun) -> dict[str, Any]:
     rows = [row for card in cards for row in (*card.typical, *card.uncertain)]
     shown = list(composite)[:_N_COMPOSITE]
     names = list(run.classes["class_name"])
-    regions, parts = region_pictures(run, rows), part_pictures(run, [*normal, *shown])
+    regions, images = region_pictures(run, rows), part_pictures(run, [*normal, *shown])
     products = product_parts(run)
     return {
         "run": run,
-        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(parts)),
+        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(images)),
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
@@ -86,7 +90,7 @@ def contents(run: FinishedRun) -> dict[str, Any]:
         "composite": {name: composite[name] for name in shown},
         "n_composite": len(composite),
         "regions": regions,
-        "parts": parts,
+        "images": images,
         "attention": attention_pictures(run, [r for c in cards for r in c.typical[:_N_ATTENTION]]),
         "colour": plots.colour,
         "counted": counted,
@@ -103,16 +107,16 @@ def contents(run: FinishedRun) -> dict[str, Any]:
     }
 
 
-def _sizes_plot(run: FinishedRun) -> str:
+def _sizes_plot(run: Run) -> str:
     table = run.classes.sort_values("n_images", ascending=False, kind="stable")
     rows = [
         (row["class_name"], [(row["class"], float(row["n_images"]))])
         for row in table.to_dict("records")
     ]
-    return plots.bars(rows, "Number of parts of each class")
+    return plots.bars(rows, "Number of images of each class")
 
 
-def _projection(run: FinishedRun, names: list[str]) -> str | None:
+def _projection(run: Run, names: list[str]) -> str | None:
     """t-SNE of the descriptors; of many regions a random share."""
     found = np.flatnonzero(run.regions["found"])
     if len(found) < 10:
@@ -127,19 +131,19 @@ def _projection(run: FinishedRun, names: list[str]) -> str | None:
     return plots.scatter(points.astype(float), classes, names, "Regions that look alike lie near")
 
 
-def _score_plot(run: FinishedRun) -> str:
+def _score_plot(run: Run) -> str:
     scores, without = run.images["score"].to_numpy(), run.images["n_regions"].to_numpy() == 0
     groups = [("no region", 0, scores[without]), ("with a region", 1, scores[~without])]
-    return plots.histogram(groups, "Anomaly scores of the parts")
+    return plots.histogram(groups, "Anomaly scores of the images")
 
 
-def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
-    """Name of a part, in the middle by score of those with a region, and its counts."""
+def _count_curve(run: Run) -> tuple[str, str] | None:
+    """Name of a image, in the middle by score of those with a region, and its counts."""
     found = run.images[run.images["n_regions"] > 0].sort_values("score", kind="stable")
     if not run.counts.shape[1] or not len(found):
         return None
     index = int(str(found.index[len(found) // 2]))
-    mebin = run.record["settings"]["mebin"]
+    mebin = run.record["config"]["mebin"]
     if mebin.get("binarisation", "mebin") != "mebin":
         return None
     chosen, _ = select_threshold(run.counts[index], mebin["min_interval_length"])
@@ -147,7 +151,7 @@ def _count_curve(run: FinishedRun) -> tuple[str, str] | None:
     return name, plots.count_curve(run.counts[index], chosen, f"Regions of {name}")
 
 
-def _operating(run: FinishedRun) -> dict[str, Any]:
+def _operating(run: Run) -> dict[str, Any]:
     """The curve of escapes and overkill, with the point chosen where one was."""
     point = read_point(run.folder)
     try:
@@ -160,6 +164,6 @@ def _operating(run: FinishedRun) -> dict[str, Any]:
         lines.append(("escapes", 1, escapes))
     mark = (point.threshold, f"NG above {point.threshold:.3f}") if point else None
     plot = plots.curves(
-        lines, "threshold on the score", "% of parts", "Escapes and overkill", mark=mark
+        lines, "threshold on the score", "% of images", "Escapes and overkill", mark=mark
     )
     return {"operating_plot": plot, "point": point}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from anomalyncd.data.manifest import is_own_column
+from anomalyncd.inputs.manifest import is_own_column
 from anomalyncd.report.plots import bars, curves
 
 N_BARS = 15
@@ -15,17 +15,17 @@ _N_SPANS = 20
 
 
 def own_columns(images: pd.DataFrame) -> list[str]:
-    """Columns that came with the parts, apart from what `Verdicts.images` adds itself."""
+    """Columns that came with the images, apart from what `Predictions.images` adds itself."""
     known = ("label", "split", "mask")
     columns = [str(column) for column in images]
     return [column for column in columns if not (is_own_column(column) or column in known)]
 
 
 def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """For each column that groups the parts, its values with most defective parts.
+    """For each column that groups the images, its values with most defective images.
 
     Args:
-        images: The table of parts.
+        images: The table of images.
 
     Yields:
         Name of the column and an SVG.
@@ -42,14 +42,14 @@ def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
             for value, row in zip(counts.index, counts.to_numpy(float), strict=True)
         ]
         if rows:
-            yield column, bars(rows[:N_BARS], f"Defective parts by {column}")
+            yield column, bars(rows[:N_BARS], f"Defective images by {column}")
 
 
 def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | None:
     """The share of each kind of defect over time, where a column holds times.
 
     Args:
-        images: The table of parts.
+        images: The table of images.
         names: Of the classes.
 
     Returns:
@@ -73,7 +73,7 @@ def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | Non
             points = [(x, float(y)) for x, y in enumerate(share) if np.isfinite(y)]
             lines.append((names[index], int(index), points))
         if lines:
-            return column, curves(lines, column, "% of parts", f"Defects over {column}", labels)
+            return column, curves(lines, column, "% of images", f"Defects over {column}", labels)
     return None
 
 

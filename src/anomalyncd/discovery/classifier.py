@@ -1,0 +1,122 @@
+"""What sits on the region descriptor: a projection for contrast, prototypes for classes."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+
+
+class ProjectionHead(nn.Module):
+    """MLP whose output serves the contrastive losses alone (AnomalyNCD, section 3.3)."""
+
+    def __init__(self, width: int, hidden: int = 2048, out: int = 256) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, out),
+        )
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Projections, (B, out), not normalised, of features (B, D)."""
+        projections: Tensor = self.mlp(features)
+        return projections
+
+
+class PrototypeHeads(nn.Module):
+    """Several independent sets of unit prototypes; logits are cosines."""
+
+    def __init__(self, width: int, n_classes: int, n_heads: int = 4) -> None:
+        super().__init__()
+        self.prototypes = nn.Parameter(torch.empty(n_heads, n_classes, width))
+        nn.init.uniform_(self.prototypes, -(width**-0.5), width**-0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Cosine of each feature with each prototype.
+
+        Args:
+            features: (B, D), of any length.
+
+        Returns:
+            (heads, B, classes), -1..1.
+        """
+        directions = functional.normalize(self.prototypes, dim=-1)
+        return torch.einsum("bd,hcd->hbc", functional.normalize(features, dim=-1), directions)
+
+
+ROUNDING = 0.01
+"""Distance from the centre, as a share of its length, that tells nothing. Tokens in bfloat16 are
+off by up to .009 (five pictures of bottle); regions of bottle and pill lie .13 and more away."""
+
+
+class Descriptor(nn.Module):
+    """Joins the parts of a region's description, each centred and of unit length.
+
+    Tokens of one product share most of their direction; taking the mean away leaves what tells
+    regions apart. The centre is that of the regions at the start and stays. A part as near to it
+    as rounding alone may bring it becomes zero: where all regions are alike, unit length would make
+    differences of nothing.
+    """
+
+    def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
+        super().__init__()
+        self.widths = widths
+        self.centred = centred
+        self.centre: Tensor
+        self.register_buffer("centre", torch.zeros(sum(widths)))
+
+    def fit(self, parts: Tensor) -> None:
+        """Takes the centre from the parts of all regions, (R, sum of widths)."""
+        if self.centred:
+            self.centre.copy_(parts.mean(0))
+
+    def forward(self, parts: Tensor) -> Tensor:
+        """Unit vectors, (B, D), of joined parts, (B, sum of widths)."""
+        split = zip(parts.split(self.widths, 1), self.centre.split(self.widths), strict=True)
+        return functional.normalize(torch.cat([_direction(*one) for one in split], dim=1), dim=1)
+
+
+def _direction(part: Tensor, centre: Tensor) -> Tensor:
+    """Unit vectors from the centre, (B, width), or zero, see `Descriptor`."""
+    away = part - centre
+    told = away.norm(dim=1, keepdim=True) > ROUNDING * centre.norm()
+    return functional.normalize(torch.where(told, away, 0), dim=1)
+
+
+class RegionClassifier(nn.Module):
+    """Everything that turns trunk tokens into class logits."""
+
+    def __init__(self, encoder: RegionEncoder, n_classes: int, n_heads: int) -> None:
+        super().__init__()
+        width = sum(encoder.widths)
+        self.encoder = encoder
+        self.descriptor = Descriptor(encoder.widths, encoder.config.centred)
+        self.prototypes = PrototypeHeads(width, n_classes, n_heads)
+        self.projection = ProjectionHead(width)
+
+    def describe(self, trunk: FrozenFeatures) -> Tensor:
+        """Region descriptors, (B, D), unit length."""
+        features: Tensor = self.descriptor(self.encoder.read(trunk))
+        return features
+
+    def trainable(self, what: Literal["block", "prototypes"] = "block") -> list[nn.Parameter]:
+        """The heads, and for `block` the read-out block, its guidance where that is learned, and
+        the final LayerNorm as well."""
+        modules: list[nn.Module] = [self.prototypes, self.projection]
+        if what == "block":
+            block = self.encoder.vit.blocks[self.encoder.readout]
+            modules += [block, self.encoder.guidance, self.encoder.vit.norm]
+        return [parameter for module in modules for parameter in module.parameters()]
+
+    def reduce_to(self, prototypes: Tensor) -> None:
+        """Puts one set of prototypes, (K, D), in the place of all heads."""
+        self.prototypes.prototypes = nn.Parameter(prototypes.detach().clone()[None])

@@ -1,0 +1,197 @@
+"""How surely a region is normal, by its anomaly score and by those of regions that look like it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.discovery.prototypes import kmeans
+
+PUBLISHED_SPLIT = 0.5
+N_PASSES = 6
+TEMPERATURE = 0.1
+STEEPNESS = 10.0
+N_NORMAL_CENTRES = 3
+N_RESAMPLES = 100
+
+
+def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weight of "normal" in pseudo-label correction, `max(0, 0.5 - s)` (AnomalyNCD, eq. 6)."""
+    weights: NDArray[np.float32] = np.maximum(PUBLISHED_SPLIT - scores, 0).astype(np.float32)
+    return weights
+
+
+@dataclass(frozen=True, eq=False)
+class Normality:
+    """Scores smoothed over look-alikes, the score that parts normal from anomalous, and how normal
+    regions look (our own).
+
+    A single score says little where a detector is weak; the scores of regions that look alike say
+    more together. The published weight compares with a fixed 0.5 of a range that one map sets; here
+    the split is found in the smoothed scores. Normal regions look various, so they have several
+    centres.
+    """
+
+    features: NDArray[np.float32]
+    """(R, D): unit descriptors of the regions it was learnt from."""
+    scores: NDArray[np.float32]
+    """(R,): their smoothed scores, 0..1."""
+    centres: NDArray[np.float32]
+    """(M, D): unit centres of the normal ones; M = 0 where none is normal."""
+    threshold: float
+    """Smoothed score that is as likely normal as not."""
+
+    def weights(
+        self, features: NDArray[np.float32], scores: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """How surely each new region is normal by its score and its look-alikes'.
+
+        Args:
+            features: Unit descriptors, (B, D).
+            scores: Their own scores, (B,), 0..1.
+
+        Returns:
+            (B,), 0..1; 0.5 where the smoothed score meets the threshold.
+        """
+        similarity, neighbours = _nearest(features, self.features)
+        own = np.ones((len(features), 1), np.float32)
+        similarity = np.concatenate([own, similarity], axis=1)
+        smoothed = scores
+        for _ in range(N_PASSES):
+            known = np.concatenate([smoothed[:, None], self.scores[neighbours]], axis=1)
+            smoothed = _weighted_mean(known, similarity)
+        return normal_weights(smoothed, self.threshold)
+
+    def posterior(
+        self,
+        features: NDArray[np.float32],
+        cosines: NDArray[np.float32],
+        normal: NDArray[np.float32],
+        temperature: float,
+    ) -> NDArray[np.float32]:
+        """Class probabilities: how a region looks, weighed by how surely it is normal.
+
+        Args:
+            features: Unit descriptors, (R, D).
+            cosines: With each prototype, (R, K), the normal one first.
+            normal: How surely each region is normal, (R,).
+            temperature: Divides the cosines.
+
+        Returns:
+            (R, K), float32.
+        """
+        likeness = cosines.copy()
+        if len(self.centres):
+            likeness[:, 0] = (features @ self.centres.T).max(1)
+        odds = np.exp((likeness - likeness.max(1, keepdims=True)) / temperature)
+        odds[:, 0] *= normal
+        odds[:, 1:] *= (1 - normal)[:, None]
+        posterior: NDArray[np.float32] = odds / np.maximum(odds.sum(1, keepdims=True), 1e-30)
+        return posterior
+
+
+def fit_normality(
+    features: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    seed: int,
+    max_normal_score: float = 1.0,
+) -> tuple[Normality, NDArray[np.float32]]:
+    """Smooths the scores of all regions, finds the threshold and the normal centres.
+
+    Args:
+        features: Unit descriptors, (R, D).
+        scores: Anomaly scores, (R,), 0..1.
+        seed: Of the threshold and the centres.
+        max_normal_score: The threshold is not above it. Where nearly all regions are anomalous, the
+            best split parts weak defects from strong ones.
+
+    Returns:
+        What new regions are judged by, and how surely each of these regions is normal, (R,).
+    """
+    similarity, neighbours = _nearest(features, features)
+    smoothed = scores
+    for _ in range(N_PASSES):
+        smoothed = _weighted_mean(smoothed[neighbours], similarity)
+    threshold = min(steady_threshold(smoothed, seed), max_normal_score)
+    if np.ptp(smoothed) < 1e-5:
+        threshold = PUBLISHED_SPLIT  # Nothing to compare with.
+    normal = normal_weights(smoothed, threshold)
+    sure = features[normal > 0.5]
+    centres = np.zeros((0, features.shape[1]), np.float32)
+    if len(sure):
+        centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
+        centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    return Normality(features, smoothed, centres.astype(np.float32), threshold), normal
+
+
+def normal_weights(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """A steep step at the threshold, from 1 (normal) to 0, (R,)."""
+    ratio = np.maximum(scores, 1e-6) / max(threshold, 1e-6)
+    return (1 / (1 + np.minimum(ratio, 1e3) ** STEEPNESS)).astype(np.float32)
+
+
+def steady_threshold(values: NDArray[np.float32], seed: int) -> float:
+    """Median of the minimum cross-entropy thresholds of resamples (our own).
+
+    Where scores have several modes, that threshold jumps from one gap to another with a few values
+    more or less; the median over bootstrap samples does not.
+
+    Args:
+        values: (N,), not negative.
+        seed: Of the resamples.
+    """
+    rng = np.random.default_rng(seed)
+    resamples = (rng.choice(values, len(values)) for _ in range(N_RESAMPLES))
+    return float(np.median([minimum_cross_entropy(one) for one in resamples]))
+
+
+def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
+    """Threshold that keeps most information when each side becomes its mean.
+
+    Args:
+        values: (N,), not negative.
+
+    Returns:
+        The threshold; the one value there is where all are equal.
+
+    Source: Li and Tam, "An iterative algorithm for minimum cross entropy thresholding", 1998.
+    """
+    threshold = float(values.mean())
+    for _ in range(100):
+        low, high = values[values <= threshold], values[values > threshold]
+        if not len(low) or not len(high):
+            break
+        dark, bright = max(float(low.mean()), 1e-9), float(high.mean())
+        if bright <= dark:
+            break  # Equal but for rounding, or all but zero.
+        new = (bright - dark) / (np.log(bright) - np.log(dark))
+        if abs(new - threshold) < 1e-6:
+            break
+        threshold = float(new)
+    return threshold
+
+
+def _nearest(
+    queries: NDArray[np.float32], keys: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Cosines and indices of the nearest keys of each query, the square root of their number.
+
+    Blocks of queries bound the memory to `2048 * len(keys)` numbers.
+    """
+    count = max(1, round(math.sqrt(len(keys))))
+    cosines, indices = [], []
+    for start in range(0, len(queries), 2048):
+        similarity = queries[start : start + 2048] @ keys.T
+        columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        cosines.append(np.take_along_axis(similarity, columns, axis=1))
+        indices.append(columns)
+    return np.concatenate(cosines), np.concatenate(indices)
+
+
+def _weighted_mean(
+    values: NDArray[np.float32], similarity: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    weights = np.exp((similarity - 1) / TEMPERATURE)
+    mean: NDArray[np.float32] = (weights * values).sum(1) / weights.sum(1)
+    return mean

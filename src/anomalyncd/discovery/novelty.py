@@ -1,0 +1,167 @@
+"""How unlike all known regions a region is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+N_FOLDS = 5
+N_LOOK_ALIKES = 5
+N_DIRECTIONS = 30
+_LEAST_SCALE = 0.01
+_BLOCK = 2048
+
+
+@dataclass(frozen=True, eq=False)
+class NoveltyDetector:
+    """The anomalous regions that classes were found with, and how unlike each other they are.
+
+    Three measures say how unlike them another region is (our own): the distance to the nearest of
+    them, how much of its descriptor their main directions leave unexplained, and how far its size
+    is from that of its look-alikes. Each counts by its rank among the known regions, measured
+    without the other regions of their images.
+    """
+
+    features: NDArray[np.float32]
+    """(R, D): unit descriptors."""
+    sizes: NDArray[np.float32]
+    """(R,): logarithm of the square root of the mask area in px."""
+    mean: NDArray[np.float32]
+    """(D,): mean descriptor."""
+    directions: NDArray[np.float32]
+    """(P, D): main directions around it, orthonormal."""
+    measures: NDArray[np.float32]
+    """(3, R): the measures of the known regions themselves, each sorted."""
+    totals: NDArray[np.float32]
+    """(R,): their outlier scores, sorted."""
+
+    def scores(
+        self, features: NDArray[np.float32], areas: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Outlier scores of new regions, (B,): the mean rank of the measures, and a little more.
+
+        The little more is what they exceed all known regions by, so that it orders those that do.
+
+        Args:
+            features: Unit descriptors, (B, D).
+            areas: Mask pixels, (B,).
+        """
+        nearest = _to_known(features, _log_sides(areas), self.features, self.sizes)
+        rest = _unexplained(features, self.mean, self.directions)
+        return _combined(np.stack([nearest[0], rest, nearest[1]]), self.measures)
+
+    def novelty(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Share of the known regions that are less of an outlier than each score, (B,), 0..1."""
+        return _ranks(scores, self.totals)
+
+
+def fit_novelty_detector(
+    features: NDArray[np.float32],
+    areas: NDArray[np.int64],
+    images: NDArray[np.int64],
+    seed: int,
+) -> tuple[NoveltyDetector, NDArray[np.float32]]:
+    """Keeps known regions and measures each of them without those of its own image.
+
+    Args:
+        features: Unit descriptors, (R, D); regions of at least two images.
+        areas: Mask pixels, (R,).
+        images: Index of the part of each, (R,).
+        seed: Of the folds.
+
+    Returns:
+        The known regions, and their own outlier scores, (R,).
+    """
+    sizes = _log_sides(areas)
+    near, size = _to_known(features, sizes, features, sizes, (images, images))
+    rest = np.zeros(len(features), np.float32)
+    fold = folds_of(images, seed)
+    for index in range(fold.max() + 1):
+        left = fold == index
+        rest[left] = _unexplained(features[left], *_main_directions(features[~left]))
+    measures = np.stack([near, rest, size])
+    reference = np.sort(measures, axis=1)
+    scores = _combined(measures, reference)
+    mean, directions = _main_directions(features)
+    return NoveltyDetector(features, sizes, mean, directions, reference, np.sort(scores)), scores
+
+
+def _log_sides(areas: NDArray[np.int64]) -> NDArray[np.float32]:
+    sides: NDArray[np.float32] = (np.log(np.maximum(areas, 1)) / 2).astype(np.float32)
+    return sides
+
+
+def _to_known(
+    features: NDArray[np.float32],
+    sizes: NDArray[np.float32],
+    known: NDArray[np.float32],
+    known_sizes: NDArray[np.float32],
+    images: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Distance to the nearest known region, and to the median size of the look-alikes, (B,) each.
+
+    Args:
+        features: Unit descriptors, (B, D).
+        sizes: Log sides, (B,).
+        known: Unit descriptors, (R, D).
+        known_sizes: Log sides, (R,).
+        images: ImageSet of both, so that regions of one image are not compared; None compares all.
+    """
+    count = min(N_LOOK_ALIKES, len(known))
+    distance = np.empty(len(features), np.float32)
+    deviation = np.empty(len(features), np.float32)
+    for start in range(0, len(features), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        cosines = features[rows] @ known.T
+        if images is not None:
+            cosines[images[0][rows, None] == images[1]] = -1
+        nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        distance[rows] = 1 - np.take_along_axis(cosines, nearest, axis=1).max(1)
+        deviation[rows] = np.abs(sizes[rows] - np.median(known_sizes[nearest], axis=1))
+    return distance, deviation
+
+
+def _main_directions(
+    features: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean, (D,), and at most a fifth as many main directions as there are regions, (P, D)."""
+    count = min(N_DIRECTIONS, len(features) // 5)
+    if count == 0:
+        return features.mean(0), np.zeros((0, features.shape[1]), np.float32)
+    fitted = PCA(count, random_state=0).fit(features)
+    return fitted.mean_, fitted.components_
+
+
+def _unexplained(
+    features: NDArray[np.float32], mean: NDArray[np.float32], directions: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Squared length of what lies outside the main directions, (B,)."""
+    centred = features - mean
+    along = centred @ directions.T
+    rest: NDArray[np.float32] = (centred**2).sum(1) - (along**2).sum(1)
+    return rest
+
+
+def _combined(measures: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean rank of the measures, (M, B), plus how far each lies beyond the reference, (M, R)."""
+    total: NDArray[np.float32] = np.zeros(measures.shape[1], np.float32)
+    for values, known in zip(measures, reference, strict=True):
+        beyond = np.maximum(values - known[-1], 0) / max(float(known[-1]), _LEAST_SCALE)
+        total += _ranks(values, known) + beyond
+    mean: NDArray[np.float32] = total / np.float32(len(measures))
+    return mean
+
+
+def _ranks(values: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of sorted known values below each value, (B,); equal ones count half."""
+    below = np.searchsorted(known, values, "left") + np.searchsorted(known, values, "right")
+    ranks: NDArray[np.float32] = (below / (2 * len(known))).astype(np.float32)
+    return ranks
+
+
+def folds_of(images: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Fold of each region, (R,), at random; the regions of one image, (R,), stay together."""
+    indices, rows = np.unique(images, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(indices))
+    return (order % min(N_FOLDS, len(indices)))[rows]

@@ -1,1 +1,0 @@
-"""The benchmark: methods x data sets x sources of maps x seeds, on shared maps and tokens."""

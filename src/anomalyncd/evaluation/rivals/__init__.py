@@ -1,1 +1,0 @@
-"""The methods that the papers compare with, each on the same tokens of the same whole images."""

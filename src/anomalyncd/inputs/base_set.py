@@ -1,0 +1,144 @@
+"""The base set: images of other products with known classes of defects and their masks."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.manifest import LABEL
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.io.files import (
+    and_more,
+    read_each,
+    require_folder,
+)
+from anomalyncd.io.tables import is_table
+
+
+@dataclass(frozen=True, eq=False)
+class BaseSet:
+    """Labelled images of defects; their classes help to tell new ones apart."""
+
+    images: ImageSet
+    """The images, named "class/000" or "class/any/thing/000"."""
+    masks: Masks
+    """The mask of each image."""
+    labels: NDArray[np.int64]
+    """Class of each image (N,), an index into `class_names`."""
+    class_names: tuple[str, ...]
+    """The classes, sorted."""
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "BaseSet":
+        """Reads a base set in the layout of MVTec AD.
+
+        One class may be without any defect (no masks, or only black ones): the normal images. It is
+        left aside, since base classes are kinds of defects.
+
+        Args:
+            folder: Images in `test/CLASS/` or `CLASS/`, at any depth below the class; masks in
+                `ground_truth/CLASS/` under the same names, with or without `_mask`.
+
+        Returns:
+            The base set; every mask has been read once, no image has been opened.
+
+        Raises:
+            InputError: No such folder, an image outside a class, a mask that is missing, without an
+                image or unreadable, no class with defects, or several without.
+        """
+        root = require_folder(folder)
+        truth = root / "ground_truth"
+        if not truth.is_dir():
+            raise InputError(f"base set '{root}' has no masks; expected them under '{truth}'")
+        images = ImageSet.from_folder(root)
+        masks = Masks.from_folder(truth, images)
+        return _base_set(_classes(images), masks, f"'{truth}'")
+
+    @classmethod
+    def from_manifest(cls, path: str | Path) -> "BaseSet":
+        """Reads a base set from a manifest.
+
+        Args:
+            path: A table with the columns `image`, `label` and `mask`; see `Manifest.read`. Images
+                with a blank mask must be of one class, that of normal images, which is left aside.
+
+        Returns:
+            The base set; every mask has been read once, no image has been opened.
+
+        Raises:
+            InputError: See `Manifest`; a column or a label is missing, or what `from_folder`
+                raises.
+        """
+        images = ImageSet.from_manifest(path)
+        assert images.columns is not None
+        masks = Masks.from_manifest(path, images)
+        if LABEL not in images.columns:
+            raise InputError(f"base set '{path}' has no column '{LABEL}'; add the class of each")
+        classes = [cell.strip() for cell in images.columns[LABEL]]
+        if "" in classes:
+            nameless = images.names[classes.index("")]
+            raise InputError(f"base image '{nameless}' in '{path}' has no label; fill it in")
+        return _base_set(classes, masks, f"'{path}'")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def as_base_set(value: BaseSet | str | Path) -> BaseSet:
+    """Returns a base set from a folder or a manifest; a base set is returned as it is.
+
+    Raises:
+        InputError: See `BaseSet.from_folder` and `BaseSet.from_manifest`.
+    """
+    if isinstance(value, BaseSet):
+        return value
+    return BaseSet.from_manifest(value) if is_table(value) else BaseSet.from_folder(value)
+
+
+def _base_set(classes: list[str], masks: Masks, where: str) -> BaseSet:
+    """A base set of the images whose class shows defects."""
+    class_names = _defect_classes(classes, masks)
+    normal = sorted(set(classes) - set(class_names))
+    if not class_names or len(normal) > 1:
+        raise InputError(
+            f"no mask of the base classes {', '.join(normal)} in {where} shows a defect; "
+            "every class needs masks, but for one of normal images"
+        )
+    kept = [index for index, name in enumerate(classes) if name in class_names]
+    _refuse_maskless(kept, masks, where)
+    chosen = masks.images.select(kept)
+    return BaseSet(
+        chosen,
+        Masks(chosen, tuple(masks.sources[index] for index in kept)),
+        np.array([class_names.index(classes[index]) for index in kept], dtype=np.int64),
+        class_names,
+    )
+
+
+def _classes(images: ImageSet) -> list[str]:
+    outside = [name for name in images.names if "/" not in name]
+    if outside:
+        raise InputError(
+            f"image '{outside[0]}'{and_more(len(outside))} under '{images.root}' is in no class; "
+            "put it in a folder named after its class"
+        )
+    return [name.split("/")[0] for name in images.names]
+
+
+def _defect_classes(classes: list[str], masks: Masks) -> tuple[str, ...]:
+    masked = [index for index, path in enumerate(masks.sources) if path is not None]
+    drawn = read_each(lambda i: bool(masks[masked[i]].any()), len(masked), "Reading base masks")
+    found = {classes[index] for index, any_defect in zip(masked, drawn, strict=True) if any_defect}
+    return tuple(sorted(found))
+
+
+def _refuse_maskless(kept: list[int], masks: Masks, where: str) -> None:
+    lacking = [masks.images.names[index] for index in kept if masks.sources[index] is None]
+    if lacking:
+        raise InputError(
+            f"base image '{lacking[0]}'{and_more(len(lacking))} has no mask in {where}; "
+            "draw one or remove the image"
+        )

@@ -1,0 +1,132 @@
+"""Pictures of every common kind, as HxWx3 arrays of 8 bits."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from anomalyncd.errors import InputError
+from anomalyncd.io.decoding import decode, pixels_of
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".jpx", ".webp", ".avif"}
+    | {".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".pcx", ".tga"}
+)
+"""Suffixes of the files that count as images, in lower case."""
+
+
+def to_rgb(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArray[np.uint8]:
+    """Turns a picture of any common kind into RGB of 8 bits, always in the same way.
+
+    - Transparency is composited on black, which is what lies under most cut-out images.
+    - 16 bits: values up to 4095 are those of a 12-bit camera and are divided by 4095, larger ones
+      by 65535. Nothing else depends on the content, so a set keeps its differences in brightness.
+    - Wider integers: as 8 bits up to 255, otherwise as 16 bits.
+    - Floats must lie in 0..1.
+
+    Args:
+        image: HxW, HxWx1, HxWx3 or HxWx4 array; 1xHxW, 3xHxW or 4xHxW array or tensor; or a Pillow
+            image, whose EXIF orientation is applied.
+        name: What to call the picture in a message.
+
+    Returns:
+        HxWx3 uint8, red first; may share memory with `image`.
+
+    Raises:
+        InputError: Wrong type, shape or range, empty, NaN or infinite.
+
+    Source: our own.
+    """
+    label = f"image '{name}'"
+    pixels = _channels_last(_as_array(image, label), isinstance(image, torch.Tensor), label)
+    levels = _to_8_bits(pixels, label)
+    if levels.shape[2] == 1:
+        levels = np.repeat(levels, 3, axis=2)
+    if levels.shape[2] == 4:
+        opacity = levels[..., 3:].astype(np.uint16)
+        levels = ((levels[..., :3] * opacity + 127) // 255).astype(np.uint8)
+    return np.ascontiguousarray(levels)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Reads a picture as it is to be seen, EXIF orientation applied (first page of several).
+
+    Args:
+        path: A file in any format that Pillow reads.
+
+    Returns:
+        HxWx3 uint8, red first; see `to_rgb` for 16 bits, floats and transparency.
+
+    Raises:
+        InputError: The file is missing, damaged, truncated or holds values that mean no picture.
+
+    Source: our own.
+    """
+    return to_rgb(decode(path, "image"), str(path))
+
+
+def _as_array(image: object, label: str) -> NDArray[Any]:
+    if isinstance(image, Image.Image):
+        try:
+            return pixels_of(ImageOps.exif_transpose(image))
+        except OSError as error:
+            raise InputError(f"{label} cannot be read ({error}); open it again") from error
+    if isinstance(image, torch.Tensor):
+        tensor = image.detach().cpu()
+        return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    if isinstance(image, np.ndarray):
+        return image
+    raise InputError(
+        f"{label} is of type {type(image).__name__}; give a path, array, tensor or Pillow image"
+    )
+
+
+def _channels_last(pixels: NDArray[Any], prefer_first: bool, label: str) -> NDArray[Any]:
+    counts = (1, 3, 4)
+    if pixels.size == 0:
+        raise InputError(f"{label} is empty (shape {pixels.shape}); remove it")
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    first = pixels.ndim == 3 and pixels.shape[0] in counts
+    last = pixels.ndim == 3 and pixels.shape[2] in counts
+    if first and (prefer_first or not last):
+        return np.moveaxis(pixels, 0, 2)
+    if last:
+        return pixels
+    raise InputError(
+        f"{label} has shape {pixels.shape}; expected HxW, HxWx1, HxWx3, HxWx4 or 3xHxW"
+    )
+
+
+def _to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.bool_:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    if pixels.dtype.kind == "f":
+        return _float_to_8_bits(pixels, label)
+    if pixels.dtype.kind not in "iu":
+        raise InputError(f"{label} holds values of type {pixels.dtype}; convert it to uint8")
+    low, high = int(pixels.min()), int(pixels.max())
+    if low < 0 or high > 65535:
+        raise InputError(f"{label} holds values {low}..{high}; scale it to 0..255 or 0..65535")
+    if high <= 255 and pixels.dtype.itemsize > 2:
+        return pixels.astype(np.uint8)
+    white = 4095 if high <= 4095 else 65535
+    return ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+
+
+def _float_to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:
+    if not np.isfinite(pixels).all():
+        raise InputError(f"{label} holds NaN or infinite values; give finite ones in 0..1")
+    low, high = float(pixels.min()), float(pixels.max())
+    # Resizing in floating point may end a rounding error outside.
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise InputError(
+            f"{label} holds values {low:.4g}..{high:.4g}; scale floats to 0..1 or convert to uint8"
+        )
+    levels = np.clip(pixels, 0, 1).astype(np.float32) * np.float32(255)
+    return np.asarray(np.rint(levels), dtype=np.uint8)

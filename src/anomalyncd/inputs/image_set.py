@@ -1,0 +1,257 @@
+"""The photographed images: an ordered collection of named pictures, read when asked for."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_files import (
+    IMAGE_SUFFIXES,
+    read_image,
+    to_rgb,
+)
+from anomalyncd.inputs.manifest import (
+    MASK,
+    Manifest,
+    Split,
+)
+from anomalyncd.io.files import (
+    and_more,
+    files_by_name,
+    name_of,
+    normal_form,
+    read_each,
+    require_folder,
+    shared_folder,
+)
+from anomalyncd.io.tables import is_table
+
+_Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
+Picture: TypeAlias = str | _Item
+
+_UNREADABLE_SUFFIXES = frozenset(
+    {".heic", ".heif", ".jxl", ".exr", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+)
+_TRUTH = "ground_truth"
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Photographs of one product, in a fixed order, each with a name of its own.
+
+    Examples:
+        >>> images = ImageSet.from_list([np.zeros((4, 6), np.uint8)], names=["plate/1"])
+        >>> images.names, images.image(0).shape
+        (('plate/1',), (4, 6, 3))
+    """
+
+    names: tuple[str, ...]
+    """Relative POSIX paths without suffix, "broken_large/000"; unique."""
+    sources: tuple[Path | NDArray[np.uint8], ...]
+    """For each image its file, or its pixels (HxWx3 uint8, red first)."""
+    root: Path | None = None
+    """The folder to which the names are relative; None for a list."""
+    columns: pd.DataFrame | None = None
+    """What a manifest says of each image, (N, ...) text; None where there is no manifest."""
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.sources):
+            raise InputError(
+                f"{len(self.names)} names for {len(self.sources)} images; give as many"
+            )
+        if len(set(self.names)) != len(self.names):
+            doubled = next(n for i, n in enumerate(self.names) if n in self.names[:i])
+            raise InputError(f"two images are named '{doubled}'; give each a name of its own")
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> "ImageSet":
+        """Collects the images of a plain folder, or of `test/` in an MVTec AD layout.
+
+        Args:
+            folder: Searched at any depth; hidden files and `ground_truth/` are left aside. Where it
+                has a sub-folder `test/`, only the images in there are images, named relative to it.
+
+        Returns:
+            The images, sorted by name; no image has been opened.
+
+        Raises:
+            InputError: No such folder, no images, two images of one name, images of a format that
+                cannot be read, or a folder that holds several products.
+        """
+        given = require_folder(folder)
+        root = given / "test" if (given / "test").is_dir() else given
+        files = {
+            name: path
+            for name, path in files_by_name(root, IMAGE_SUFFIXES, "image").items()
+            if not name.startswith(f"{_TRUTH}/")
+        }
+        _refuse_unreadable(root, files.keys())
+        if not files:
+            raise InputError(f"no image under '{root}'; expected files such as .png, .jpg or .tif")
+        products = sorted({n.split(f"/{_TRUTH}/")[0] for n in files if f"/{_TRUTH}/" in n})
+        if products:
+            raise InputError(
+                f"'{root}' holds the products {', '.join(products)}; give the folder of one of them"
+            )
+        return cls(tuple(files), tuple(files.values()), root)
+
+    @classmethod
+    def from_manifest(cls, path: str | Path, split: Split = "test") -> "ImageSet":
+        """Collects the images that a table names.
+
+        Args:
+            path: `.csv`, `.jsonl` or `.parquet`, see `Manifest.read`.
+            split: Where there is a column `split`, the rows to take; see `Manifest.of_split`.
+
+        Returns:
+            The images, in the order of the table, with its further columns; no image has been
+            opened.
+
+        Raises:
+            InputError: See `Manifest`.
+        """
+        rows = Manifest.read(path).of_split(split)
+        further = rows.table.drop(columns=MASK, errors="ignore")
+        return cls(rows.names, rows.images, rows.root, further)
+
+    @classmethod
+    def from_list(cls, images: Iterable[Picture], names: Sequence[str] | None = None) -> "ImageSet":
+        """Collects images given as paths, arrays, tensors or Pillow images, also mixed.
+
+        Args:
+            images: Paths, or pictures as `to_rgb` takes them; a 4-D array or tensor is a list.
+            names: One for each; by default paths are named relative to the folder they share, and
+                pictures by their position, "000", "001".
+
+        Returns:
+            The images, in the order given.
+
+        Raises:
+            InputError: Nothing given, an unusable picture, a path that is no file, or bad names.
+        """
+        if isinstance(images, np.ndarray | torch.Tensor) and images.ndim in (2, 3):
+            raise InputError(f"images have shape {tuple(images.shape)}; give a list, or NxHxWx3")
+        items = [Path(item).expanduser() if isinstance(item, str) else item for item in images]
+        if not items:
+            raise InputError("the list of images is empty; give at least one")
+        chosen = _default_names(items) if names is None else _checked_names(names)
+        if len(chosen) != len(items):
+            raise InputError(f"{len(chosen)} names for {len(items)} images; give as many")
+        sources = (_source(item, name) for item, name in zip(items, chosen, strict=True))
+        return cls(chosen, tuple(sources))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """For each image the absolute path of its file, or its name where it came from memory."""
+        pairs = zip(self.names, self.sources, strict=True)
+        return tuple(
+            os.path.abspath(source) if isinstance(source, Path) else name  # noqa: PTH100
+            for name, source in pairs
+        )
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Returns one picture, HxWx3 uint8, red first; reads its file if it has one."""
+        source = self.sources[index]
+        return read_image(source) if isinstance(source, Path) else source
+
+    def select(self, indices: Iterable[int]) -> "ImageSet":
+        """Returns the images at `indices`, in that order."""
+        chosen = [int(index) for index in indices]
+        names = tuple(self.names[index] for index in chosen)
+        sources = tuple(self.sources[index] for index in chosen)
+        if self.columns is None:
+            return ImageSet(names, sources, self.root)
+        return ImageSet(names, sources, self.root, self.columns.iloc[chosen].reset_index(drop=True))
+
+
+def as_image_set(
+    value: "ImageSet | str | Path | Iterable[Picture]", split: Split = "test"
+) -> ImageSet:
+    """Returns parts from a folder, a manifest or a list of images; images as they are.
+
+    Args:
+        value: What was given.
+        split: Which rows of a manifest to take, see `ImageSet.from_manifest`.
+
+    Raises:
+        InputError: See `ImageSet.from_folder`, `ImageSet.from_manifest` and `ImageSet.from_list`.
+    """
+    if isinstance(value, ImageSet):
+        return value
+    if isinstance(value, str | Path) and is_table(value):
+        return ImageSet.from_manifest(value, split)
+    if isinstance(value, str | Path):
+        return ImageSet.from_folder(value)
+    if isinstance(value, Iterable) and not isinstance(value, Image.Image):
+        return ImageSet.from_list(value)
+    raise InputError(
+        f"images are given as {type(value).__name__}; "
+        "give a folder or a list of images, or a manifest"
+    )
+
+
+def check_images(images: ImageSet) -> NDArray[np.int64]:
+    """Decodes every image once, so that an unusable file is found before long work.
+
+    Args:
+        images: The images; a few images are held at a time.
+
+    Returns:
+        Sizes (N, 2) in pixels: height, width.
+
+    Raises:
+        InputError: An image cannot be read; names the first and counts the others.
+    """
+    sizes = read_each(lambda i: images.image(i).shape[:2], len(images), "Checking images")
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+
+def _refuse_unreadable(root: Path, readable: Iterable[str]) -> None:
+    # Cameras save a raw file beside each JPEG; that one is not missed.
+    known = set(readable)
+    others = files_by_name(root, _UNREADABLE_SUFFIXES, "image")
+    lost = [path for name, path in others.items() if name not in known]
+    if lost:
+        raise InputError(
+            f"image '{lost[0]}'{and_more(len(lost))} has a format that cannot be read; "
+            "convert it to .png or .jpg"
+        )
+
+
+def _source(item: _Item, name: str) -> Path | NDArray[np.uint8]:
+    if not isinstance(item, Path):
+        return to_rgb(item, name)
+    if not item.is_file():
+        raise InputError(f"image '{item}' does not exist or is no file; check the path")
+    return item
+
+
+def _default_names(items: Sequence[_Item]) -> tuple[str, ...]:
+    # No "..", since results are written to files of these names; links keep their own names.
+    paths = {i: Path(os.path.abspath(p)) for i, p in enumerate(items) if isinstance(p, Path)}  # noqa: PTH100
+    shared = shared_folder(paths.values()) if paths else Path()
+    width = max(3, len(str(len(items) - 1)))
+    return tuple(
+        name_of(paths[i].relative_to(shared), IMAGE_SUFFIXES) if i in paths else f"{i:0{width}d}"
+        for i in range(len(items))
+    )
+
+
+def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        path = PurePosixPath(name)
+        # Results are written to files of these names.
+        if not path.name or path.is_absolute() or ".." in path.parts:
+            raise InputError(f"name '{name}' cannot be used; give a relative one without '..'")
+    return tuple(normal_form(name) for name in names)

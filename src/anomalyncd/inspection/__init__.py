@@ -1,1 +1,0 @@
-"""Whether MEBin will make sensible regions of anomaly maps, before a discovery."""

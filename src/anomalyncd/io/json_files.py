@@ -1,0 +1,69 @@
+"""JSON files: written whole or not at all, strict, with every float in them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anomalyncd.errors import InputError
+from anomalyncd.io.files import write_atomically
+
+# JSON knows no such number; a bare word could be the name of a image.
+_FLOAT = "float"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes dictionaries, lists, tuples, numbers, paths and text.
+
+    Floats that JSON does not know become `{"float": "inf"}` and the like.
+    """
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    with write_atomically(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Reads what `write_json` wrote; lists come back as tuples.
+
+    Args:
+        path: The file.
+        what: What the file is, for messages: "model", "run".
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    try:
+        content = _restored(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{what} '{path.parent}' lacks the file {path.name}; copy it again with all its files"
+        ) from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{what} file '{path}' is damaged ({error}); make it again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{what} file '{path}' is damaged (no object); make it again")
+    return content
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {_FLOAT: str(value)}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {_FLOAT}:
+        return float(value[_FLOAT])
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_restored(item) for item in value)
+    return value

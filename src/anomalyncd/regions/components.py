@@ -1,0 +1,176 @@
+"""Compilation of the inner loops: cached on disk where that can be done, without the GIL."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function on its first call, so that threads may run it side by side.
+
+    Args:
+        function: Loops over numpy arrays, in numba's subset of Python.
+
+    Returns:
+        The compiled function, kept on disk between runs unless neither the package's folder nor
+        the user's cache folder can be written.
+    """
+    try:
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+# Ring bit 0 is the left neighbour; then clockwise, as (row, column) offsets.
+_RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
+
+
+def _touching(ring: int) -> list[list[int]]:
+    """Groups of set bits whose pixels are connected to each other within the ring."""
+    groups: list[list[int]] = []
+    for bit in (bit for bit in range(8) if ring >> bit & 1):
+        row, column = _RING[bit]
+        joined = [bit]
+        for group in list(groups):
+            if any(max(abs(row - _RING[b][0]), abs(column - _RING[b][1])) == 1 for b in group):
+                groups.remove(group)
+                joined = group + joined
+        groups.append(joined)
+    return groups
+
+
+def _ring_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """For each ring its number of groups, and one member of each as (group, row/column, ring)."""
+    n_groups, members = np.zeros(256, np.uint8), np.zeros((4, 2, 256), np.int32)
+    for ring in range(256):
+        groups = _touching(ring)
+        n_groups[ring] = len(groups)
+        for index, group in enumerate(groups):
+            members[index, :, ring] = _RING[group[0]]
+    return n_groups, members
+
+
+_N_GROUPS, _MEMBERS = _ring_tables()
+
+
+@compiled
+def _rings(levels: Any) -> Any:
+    """For each pixel the bits of the neighbours that entered before it."""
+    height, width = levels.shape
+    rings = np.zeros((height, width), np.uint8)
+    for y in range(1, height - 1):
+        up, row, down, out = levels[y - 1], levels[y], levels[y + 1], rings[y]
+        for x in range(1, width - 1):
+            level = row[x]
+            out[x] = (
+                np.uint8(row[x - 1] >= level)
+                | np.uint8(up[x - 1] >= level) << 1
+                | np.uint8(up[x] >= level) << 2
+                | np.uint8(up[x + 1] >= level) << 3
+                | np.uint8(row[x + 1] > level) << 4
+                | np.uint8(down[x + 1] > level) << 5
+                | np.uint8(down[x] > level) << 6
+                | np.uint8(down[x - 1] > level) << 7
+            )
+    return rings
+
+
+@compiled
+def _root(parents: Any, pixel: int) -> int:
+    while parents[pixel] != pixel:
+        parents[pixel] = parents[parents[pixel]]
+        pixel = parents[pixel]
+    return pixel
+
+
+@compiled
+def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, saddles: Any) -> Any:
+    """Points every pixel at one that entered before it; counts births, lists the saddles."""
+    parents = np.empty(levels.size, np.int32)
+    n_saddles = 0
+    for pixel in range(levels.size):
+        if levels[pixel] == 0:
+            continue
+        ring = rings[pixel]
+        earlier = pixel + first[ring]
+        # A parent that is known already saves one hop of every later search.
+        parents[pixel] = parents[earlier] if earlier < pixel else earlier
+        if n_groups[ring] == 0:
+            births[levels[pixel]] += 1
+        elif n_groups[ring] > 1:
+            saddles[n_saddles] = pixel
+            n_saddles += 1
+    return parents, n_saddles
+
+
+@compiled
+def _merge(saddles: Any, levels: Any, rings: Any, others: Any, parents: Any, births: Any) -> None:
+    """Unites what meets at each saddle; every union takes one birth back."""
+    for pixel in saddles:
+        root = _root(parents, pixel)
+        for offset in others[rings[pixel]]:
+            if offset == 0:
+                break
+            other = _root(parents, pixel + offset)
+            if other != root:
+                parents[other] = root
+                births[levels[pixel]] -= 1
+
+
+def count_components(levels: NDArray[np.uint8], n_levels: int) -> NDArray[np.int64]:
+    """Counts the 8-connected components of `levels >= n_levels`, ..., `levels >= 1`.
+
+    Args:
+        levels: (H + 2, W + 2), uint8, 0..`n_levels`; the outermost pixels are 0.
+        n_levels: Highest level, at most 255.
+
+    Returns:
+        (n_levels,), int64: entry `k` counts the components of `levels >= n_levels - k`.
+    """
+    width = levels.shape[1]
+    first, *others = (row * width + column for row, column in _MEMBERS)
+    flat, rings = levels.ravel(), _rings(levels).ravel()
+    births, saddles = np.zeros(n_levels + 1, np.int64), np.empty(flat.size, np.int32)
+    parents, n_saddles = _enter(flat, rings, first, _N_GROUPS, births, saddles)
+    saddles = saddles[:n_saddles]
+    # Stable, and a counting sort for 8-bit keys.
+    order = np.argsort(n_levels - flat[saddles], kind="stable")
+    _merge(saddles[order], flat, rings, np.stack(others, axis=1), parents, births)
+    counts: NDArray[np.int64] = np.cumsum(births[:0:-1])
+    return counts
+
+
+@compiled
+def quantise(scores: Any, low: float, high: float, n_levels: int) -> Any:
+    """How many of MEBin's thresholds each score exceeds, with a border of zeros.
+
+    The thresholds are `255 - 256 k / n_levels`, k = 0..n_levels - 1, on the scale where `low` is 0
+    and `high` is 255 (255, 251, ..., 3 for 64 of them). Where `low` equals `high`, every score
+    above exceeds all.
+
+    Args:
+        scores: (H, W), float32.
+        low: Lower end of the score range, in the unit of the scores.
+        high: Upper end, at least `low`.
+        n_levels: Number of thresholds.
+
+    Returns:
+        (H + 2, W + 2), uint8, 0..`n_levels`.
+    """
+    height, width = scores.shape
+    levels = np.zeros((height + 2, width + 2), np.uint8)
+    step, per_step, span = 256 / n_levels, n_levels / 256, high - low
+    for y in range(height):
+        row, out = scores[y], levels[y + 1]
+        for x in range(width):
+            if span > 0:
+                # The order of operations of the published code, so that ties fall alike.
+                scaled = (np.float64(row[x]) - low) / span * 255
+                exceeded = np.ceil((scaled - (step - 1)) * per_step)
+                out[x + 1] = np.uint8(min(max(exceeded, 0.0), n_levels))
+            elif row[x] > low:
+                out[x + 1] = n_levels
+    return levels

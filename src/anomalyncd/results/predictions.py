@@ -1,0 +1,200 @@
+"""What a discovery or a prediction says of images and regions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.discovery.reliability import (
+    UNSEEN,
+    UNSURE,
+    Reliability,
+)
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.manifest import MAP
+from anomalyncd.regions.table import CodedMasks, Regions
+from anomalyncd.results.aggregation import (
+    class_areas,
+    merge_regardless_of_area,
+    merge_regions,
+    merging_temperature,
+)
+
+NORMAL = "normal"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The classes of images and of their regions; class 0 is the normal one."""
+
+    images: pd.DataFrame
+    """One row a image: `name`, `path`, `class` (index of the most likely one), `class_name`,
+    `normal`, `confidence` (0..1, calibrated), `novelty` (share of the known regions that are less
+    of an outlier, 0..1), `unseen` (looks like nothing known), `unsure` (between known classes),
+    `score`, `n_regions`, `height`, `width` (px), for each class k `p_k` (probability, as it was
+    before calibration) and `area_k` (mask pixels), and what a manifest says of the image."""
+    regions: pd.DataFrame
+    """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
+    `area` (mask pixels), `score` (0..1), `found` (False: the most conspicuous place, or the
+    whole image, stands in for a image without a region), `class`, `class_name`, `normal`,
+    `confidence`, `novelty`, `unseen`, `unsure`, `p_k` for each class k, and what a manifest says
+    of the image."""
+    classes: pd.DataFrame
+    """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
+    `mean_score`."""
+    features: NDArray[np.float32]
+    """(R, D): unit descriptor of each region."""
+    probabilities: NDArray[np.float32]
+    """(R, K): class probabilities of each region."""
+    masks: CodedMasks
+    """What was taken for anomalous on each image, at the size of its map."""
+    counts: NDArray[np.int64]
+    """(N, n_thresholds): MEBin's region counts of each image; (N, 0) where masks were given."""
+
+    def decisions(self) -> NDArray[np.int64]:
+        """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
+        images = self.images
+        decided = np.where(images["unsure"], UNSURE, images["class"])
+        return np.where(images["unseen"], UNSEEN, decided).astype(np.int64)
+
+
+def class_names(n_classes: int) -> list[str]:
+    """ "normal", "class 1", "class 2", ... until a person gives better names."""
+    return [NORMAL] + [f"class {index}" for index in range(1, n_classes)]
+
+
+def aggregate(
+    images: ImageSet,
+    sizes: NDArray[np.int64],
+    regions: Regions,
+    features: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    reliability: Reliability | None = None,
+    rule: Literal["area", "mean", "score"] = "area",
+) -> Predictions:
+    """Merges regions into images and writes the tables.
+
+    Args:
+        images: The images.
+        sizes: Height and width of each, (N, 2), px.
+        regions: Their regions and masks.
+        features: (R, D).
+        probabilities: (R, K).
+        reliability: How far they can be relied on; None leaves the columns out that say so.
+        rule: What a region weighs, see `AggregationConfig`.
+    """
+    n_classes = probabilities.shape[1]
+    names = np.array(class_names(n_classes))
+    temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
+
+    def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        image, n_images = regions.image, len(images)
+        if rule == "area":
+            return merge_regions(values, regions.area, image, n_images, temperature)
+        return merge_regardless_of_area(values, regions.score, image, n_images, rule)
+
+    merged = merge(probabilities)
+    assigned = probabilities.argmax(1)
+    found_area = np.where(regions.found, regions.area, 0)
+    areas = class_areas(assigned, found_area, regions.image, len(images), n_classes)
+    by_region = _table(images, regions.image, assigned, probabilities, names)
+    by_region[["left", "top", "right", "bottom"]] = regions.box
+    by_region["area"] = regions.area
+    by_region["score"] = regions.score
+    by_region["found"] = regions.found
+    by_image = _table(images, np.arange(len(images)), merged.argmax(1), merged, names)
+    if reliability is not None:
+        of_images = replace(
+            reliability,
+            calibrated=merge(reliability.calibrated).astype(np.float32),
+            novelty=merge(reliability.novelty[:, None])[:, 0].astype(np.float32),
+            unseen=_mostly_unseen(probabilities, reliability.unseen, merge),
+        )
+        _add_reliance(by_region, reliability)
+        _add_reliance(by_image, of_images)
+    by_image[["height", "width"]] = sizes
+    by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
+    by_image["n_regions"] = np.bincount(regions.image, regions.found, len(images)).astype(int)
+    by_image[[f"area_{index}" for index in range(n_classes)]] = areas
+    by_class = _class_table(by_image, by_region, names)
+    by_image = _with_further(by_image, images, np.arange(len(images)))
+    by_region = _with_further(by_region, images, regions.image)
+    return Predictions(
+        by_image, by_region, by_class, features, probabilities, regions.masks_found, regions.counts
+    )
+
+
+def _table(
+    images: ImageSet,
+    rows: NDArray[np.int64],
+    assigned: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    names: NDArray[np.str_],
+) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "name": [images.names[row] for row in rows],
+            "path": [images.paths[row] for row in rows],
+            "class": assigned,
+            "class_name": names[assigned],
+            "normal": assigned == 0,
+        }
+    )
+    columns = [f"p_{index}" for index in range(len(names))]
+    return table.join(pd.DataFrame(probabilities, columns=columns))
+
+
+def _mostly_unseen(
+    probabilities: NDArray[np.float32],
+    unseen: NDArray[np.bool_],
+    merge: Callable[[NDArray[np.floating]], NDArray[np.float64]],
+) -> NDArray[np.bool_]:
+    """Whether unseen regions weigh more in a image than those of any one known class, (N,)."""
+    known = probabilities * ~unseen[:, None]
+    merged = merge(np.column_stack([known, unseen]).astype(np.float32))
+    mostly: NDArray[np.bool_] = merged.argmax(1) == probabilities.shape[1]
+    return mostly
+
+
+def _add_reliance(table: pd.DataFrame, reliability: Reliability) -> None:
+    """Puts `confidence`, `novelty`, `unseen` and `unsure` behind what the class is."""
+    rows = np.arange(len(table))
+    confidence = reliability.calibrated[rows, table["class"].to_numpy()]
+    columns = {
+        "confidence": confidence,
+        "novelty": reliability.novelty,
+        "unseen": reliability.unseen,
+        "unsure": ~reliability.unseen & (confidence < reliability.least_confidence),
+    }
+    after = list(table.columns).index("normal") + 1
+    for place, (name, values) in enumerate(columns.items(), after):
+        table.insert(place, name, values)
+
+
+def _with_further(table: pd.DataFrame, images: ImageSet, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """Carries what a manifest says of the images to the end of a table."""
+    if images.columns is None:
+        return table
+    further = images.columns.drop(columns=MAP, errors="ignore")
+    return table.join(further.iloc[rows].reset_index(drop=True))
+
+
+def _class_table(
+    images: pd.DataFrame, regions: pd.DataFrame, names: NDArray[np.str_]
+) -> pd.DataFrame:
+    index = np.arange(len(names))
+    grouped = regions.groupby("class")
+    return pd.DataFrame(
+        {
+            "class": index,
+            "class_name": names,
+            "normal": index == 0,
+            "n_images": np.bincount(images["class"], minlength=len(names)),
+            "n_regions": np.bincount(regions["class"], minlength=len(names)),
+            "mean_area": grouped["area"].mean().reindex(index).to_numpy(),
+            "mean_score": grouped["score"].mean().reindex(index).to_numpy(),
+        }
+    )

@@ -1,0 +1,234 @@
+"""A finished run, read back from its folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.discovery.class_number import ClassNumber
+from anomalyncd.errors import InputError
+from anomalyncd.foreground.masks import FOLDER as OBJECTS
+from anomalyncd.inputs.manifest import is_own_column
+from anomalyncd.inputs.map_files import load_numbers
+from anomalyncd.inputs.masks import read_mask
+from anomalyncd.io.json_files import read_json
+
+RECORD = "run.json"
+"""Written last: a folder that holds it is a finished run."""
+FORMAT = 1
+"""Of run folders; raised when an older reader would misread a newer run."""
+
+_TEXT = ("name", "path", "class_name")
+_FLAGS = ("normal", "found", "ok", "unseen", "unsure")
+_WHOLE = ("class", "n_regions", "n_images", "height", "width")
+_MEANS = ("mean_area", "mean_score")
+"""Blank for a class without a region."""
+_NEEDED = {
+    "images.csv": {
+        "name",
+        "path",
+        "class",
+        "class_name",
+        "normal",
+        "score",
+        "n_regions",
+        "height",
+        "width",
+    },
+    "regions.csv": {"name", "class", "left", "top", "right", "bottom", "area", "score", "found"},
+    "classes.csv": {"class", "class_name", "normal", "n_images", "n_regions"},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The tables and arrays of a run; see `Predictions` for what each holds."""
+
+    folder: Path
+    """Where it lies."""
+    images: pd.DataFrame
+    """One row a image."""
+    regions: pd.DataFrame
+    """One row a region."""
+    classes: pd.DataFrame
+    """One row a class."""
+    features: NDArray[np.float32]
+    """(R, D): descriptors."""
+    counts: NDArray[np.int64]
+    """(N, n_thresholds): MEBin's region counts; (N, 0) where masks were given."""
+    normal_scores: NDArray[np.float32]
+    """(M,): scores of the normal images, on the scale of `images.score`; M = 0 without any."""
+    attention: NDArray[np.float16] | None
+    """(R, 2, rows, columns): where the CLS token looks, without and with guidance; None where it is
+    not guided."""
+    record: dict[str, Any]
+    """`run.json`."""
+
+    @property
+    def class_number(self) -> ClassNumber | None:
+        """How the number of classes was estimated; None where it was given."""
+        counted = self.record.get("class_number")
+        return ClassNumber.from_record(counted) if counted else None
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """What was taken for anomalous on a image, (h, w), at the size of its map.
+
+        Raises:
+            InputError: The file is missing or damaged.
+        """
+        return read_mask(self.folder / "masks" / f"{name}.png")
+
+    def object_mask(self, name: str) -> NDArray[np.bool_]:
+        """What was taken for the product on a image, (h, w), with the area of 512 x 512 pixels.
+
+        Raises:
+            InputError: The file is missing or damaged, or whole pictures were taken for product.
+        """
+        return read_mask(self.folder / OBJECTS / f"{name}.png")
+
+
+def read_run(folder: str | Path) -> Run:
+    """Reads a finished run.
+
+    Args:
+        folder: What `discover` wrote.
+
+    Raises:
+        InputError: No finished run, one of a newer version, or a damaged one.
+    """
+    folder = Path(folder).expanduser()
+    if not (folder / RECORD).is_file():
+        raise InputError(
+            f"'{folder}' holds no {RECORD}; give the folder of a run that was finished"
+        )
+    run = Run(
+        folder,
+        read_table(folder, "images.csv"),
+        read_table(folder, "regions.csv"),
+        read_table(folder, "classes.csv"),
+        _array(folder / "features.npy", 2),
+        _array(folder / "counts.npy", 2),
+        _array(folder / "normal_scores.npy", 1),
+        _array(folder / "attention.npy", 4) if (folder / "attention.npy").is_file() else None,
+        _record(folder),
+    )
+    if not _belongs_together(run):
+        raise InputError(f"the files of run '{folder}' do not belong together; make it again")
+    return run
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    record = read_json(folder / RECORD, "run")
+    versions = record.get("versions")
+    known = isinstance(versions, dict) and "anomalyncd" in versions
+    if record.get("format", 0) != FORMAT:
+        version = versions["anomalyncd"] if isinstance(versions, dict) and known else "unknown"
+        raise InputError(
+            f"run '{folder}' was written by another version ({version}); make it again"
+        )
+    try:
+        numbers = [record["config"]["mebin"]["min_interval_length"]]
+        views = record["config"]["views"]
+        numbers += [views["load_size"], views["size"]]
+        factor = record.get("guidance_factor") or {"before": {}}
+        for kind in factor["before"]:
+            numbers += [factor["before"][kind], factor["after"][kind]]
+        for stage in record["stages"].values():
+            numbers += [stage["seconds"], stage["peak_memory_mb"]]
+        whole = known and all(type(one) in (int, float) for one in numbers)
+        whole = whole and 0 < views["size"] <= views["load_size"]
+        whole = whole and "rules" in record["config"]["regions"]
+        if record.get("class_number"):
+            ClassNumber.from_record(record["class_number"])
+        whole = whole and all(isinstance(one, str) for one in record["inputs"].values())
+    except (KeyError, TypeError, AttributeError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"run file '{folder / RECORD}' is damaged (something is missing or of another kind); "
+            "make the run again"
+        )
+    return record
+
+
+def _belongs_together(run: Run) -> bool:
+    """Whether rows, images and classes of the files are the same."""
+    classes, n_classes = run.classes["class"], len(run.classes)
+    chances = {f"p_{index}" for index in range(n_classes)}
+    return (
+        len(run.features) == len(run.regions)
+        and len(run.counts) == len(run.images)
+        and (run.attention is None or run.attention.shape[:2] == (len(run.regions), 2))
+        and list(classes) == list(range(n_classes))
+        and bool(
+            run.images["class"].isin(classes).all() and run.regions["class"].isin(classes).all()
+        )
+        and bool(run.regions["name"].isin(run.images["name"]).all())
+        and chances <= {*run.regions.columns}
+    )
+
+
+def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
+    """A table of a run or a prediction, as it was written.
+
+    Args:
+        folder: Of the run or the prediction.
+        file: `images.csv`, `regions.csv` or `classes.csv`.
+
+    Raises:
+        InputError: The folder holds no such table, or a damaged one.
+    """
+    path = Path(folder).expanduser() / file
+    if not path.is_file():
+        raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
+    try:
+        head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
+        # A image may be called "001" or "NA", and so may a lot.
+        text = {name: str for name in head if name in _TEXT or not is_own_column(name)}
+        table = pd.read_csv(
+            path,
+            dtype=text,
+            keep_default_na=False,
+            na_values=dict.fromkeys(_MEANS, ""),
+            encoding="utf-8",
+        )
+    except ValueError as error:
+        raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
+    lost = _NEEDED[file] - set(table.columns)
+    if lost:
+        raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
+    _refuse_odd_cells(table, path)
+    return table
+
+
+def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
+    """Raises unless every column holds what it should, and every image has one row."""
+    for name in table.columns:
+        if name in _TEXT or not is_own_column(str(name)):
+            continue
+        kinds = "b" if name in _FLAGS else "iu" if name in _WHOLE else "iuf"
+        values = table[name]
+        blank = name not in _MEANS and not values.notna().all()
+        if values.dtype.kind not in kinds or blank or np.isinf(values.to_numpy(np.float64)).any():
+            raise InputError(
+                f"'{path}' is damaged (column '{name}' holds something else than "
+                f"{'True and False' if name in _FLAGS else 'numbers'}); make the run again"
+            )
+    if path.name == "images.csv" and table["name"].duplicated().any():
+        doubled = table["name"][table["name"].duplicated()].iloc[0]
+        raise InputError(f"'{path}' is damaged (image '{doubled}' twice); make the run again")
+    if table.empty and path.name != "regions.csv":
+        raise InputError(f"'{path}' holds no rows; make the run again")
+
+
+def _array(path: Path, n_dimensions: int) -> NDArray[Any]:
+    try:
+        array = load_numbers(path, "array")
+    except InputError as error:
+        raise InputError(f"'{path}' is missing or damaged; make the run again") from error
+    if array.ndim != n_dimensions or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise InputError(f"'{path}' is damaged (another shape or kind); make the run again")
+    return array

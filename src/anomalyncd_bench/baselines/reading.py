@@ -1,0 +1,147 @@
+"""Reads whole images for the rivals, once for all of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from anomalyncd.backbone.features import Reading, TokenReader
+from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.config import CropConfig, EncoderConfig
+from anomalyncd.embedding.base_regions import BaseRegions
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.inputs.base_set import BaseSet
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.regions.crops import Crop
+from anomalyncd.runtime.progress import track
+from anomalyncd_bench.baselines.inputs import (
+    ImageTokens,
+    LabelledTokens,
+    TrainingViews,
+)
+
+_SIDE = 224
+"""Whole images are squeezed to a square of this side, px, where only their CLS token is read."""
+_RESOLUTION = 336
+"""Patches are read of images with the area of a square of this side, px, as detectors do."""
+_PATCH_BLOCKS = (5, 8)
+"""Middle blocks, as AC and UniFormaly take middle layers."""
+UNGUIDED = EncoderConfig(
+    guidance="none", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
+)
+"""The CLS token after the last block and nothing else."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatchTokens:
+    """Patch tokens of some blocks, read when asked for, those read before from the cache."""
+
+    vit: VisionTransformer
+    images: ImageSet
+    blocks: tuple[int, ...]
+
+    @cached_property
+    def _reader(self) -> TokenReader:
+        return TokenReader(self.vit, Reading(_RESOLUTION, patch_layers=self.blocks))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(blocks, D, rows, columns), float32, every token normalised, on the CPU."""
+        tokens = self._reader.read(self.images, index).patches
+        stacked = torch.stack([one.float().cpu() for one in tokens]).movedim(1, -1)
+        return functional.layer_norm(stacked, stacked.shape[-1:]).movedim(-1, 1)
+
+
+def read_images(
+    vit: VisionTransformer,
+    images: ImageSet,
+    cls_blocks: tuple[int, ...] = (),
+    patch_blocks: tuple[int, ...] = _PATCH_BLOCKS,
+) -> ImageTokens:
+    """Reads CLS tokens now and patch tokens when asked for.
+
+    Args:
+        vit: The backbone, untrained, on its device and in its precision.
+        images: Images; for CLS tokens each is squeezed to 224 x 224 px, for patches it keeps its
+            aspect ratio and gets the area of 336 x 336 px.
+        cls_blocks: Blocks besides the last one whose CLS token is read.
+        patch_blocks: Blocks whose patch tokens are read; one that the backbone does not have is
+            found missing when patches are asked for.
+
+    Raises:
+        InputError: An image cannot be read, or the backbone has no such block.
+    """
+    return ImageTokens(_read_cls(vit, images, cls_blocks), PatchTokens(vit, images, patch_blocks))
+
+
+def read_base_images(
+    vit: VisionTransformer, base: BaseSet, cls_blocks: tuple[int, ...] = ()
+) -> LabelledTokens:
+    """Reads CLS tokens of a base set, see `read_images`; its masks have no part in it."""
+    cls = _read_cls(vit, base.images, cls_blocks)
+    return LabelledTokens(cls, base.labels, len(base.class_names))
+
+
+def _read_cls(
+    vit: VisionTransformer, images: ImageSet, blocks: tuple[int, ...]
+) -> dict[int, NDArray[np.float32]]:
+    """CLS tokens of the blocks named and of the last one, (N, D) each."""
+    layers = tuple(sorted({*blocks, vit.config.depth - 1}))
+    reader = TokenReader(vit, Reading(_SIDE, cls_layers=layers, square=True))
+    indices = track(range(len(images)), "Reading whole images")
+    read = torch.stack([torch.stack(reader.read(images, index).cls) for index in indices], dim=1)
+    with torch.inference_mode():
+        normalised = [vit.norm(one.to(vit.norm.weight.dtype)).float().cpu() for one in read]
+    return {layer: one.numpy() for layer, one in zip(layers, normalised, strict=True)}
+
+
+def read_views(
+    vit: VisionTransformer,
+    images: ImageSet,
+    base: BaseSet | None,
+    config: CropConfig,
+    seed: int,
+    folder: Path,
+) -> TrainingViews:
+    """Runs the frozen blocks over augmented views of whole images.
+
+    Args:
+        vit: The backbone, on its device; its last block and its final norm in float32.
+        images: Images; each is squeezed to a square.
+        base: Labelled images of other products, or None.
+        config: Sizes, number of views and strength of augmentation.
+        seed: Of the augmentation.
+        folder: Where tokens are laid down that are too many for memory.
+    """
+    encoder = RegionEncoder(vit, UNGUIDED)
+    cache = _filled(encoder, images, config, seed, folder)
+    if base is None:
+        return TrainingViews(encoder, cache)
+    known = _filled(encoder, base.images, config, seed, folder / "base")
+    return TrainingViews(encoder, cache, BaseRegions(known, base.labels, len(base.class_names)))
+
+
+def _filled(
+    encoder: RegionEncoder, images: ImageSet, config: CropConfig, seed: int, folder: Path
+) -> TokenStore:
+    crops = _whole(images, config.load_size)
+    return fill_token_store(encoder, crops, len(images), config, seed, folder)
+
+
+def _whole(images: ImageSet, side: int) -> Iterator[Crop]:
+    """Each image as a square crop on which nothing is marked."""
+    nothing = np.zeros((side, side), np.float32)
+    for index in range(len(images)):
+        image = images.image(index)
+        method = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+        yield Crop(np.asarray(cv2.resize(image, (side, side), interpolation=method)), nothing)

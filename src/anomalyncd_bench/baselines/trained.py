@@ -1,0 +1,124 @@
+"""What rivals share that train the last block and a head of their own on cached views."""
+
+import copy
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.runtime.progress import track
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class CLSEncoder(nn.Module):
+    """A copy of an encoder whose last block and final LayerNorm are trained."""
+
+    def __init__(self, encoder: RegionEncoder) -> None:
+        super().__init__()
+        self.encoder = copy.deepcopy(encoder)
+
+    @property
+    def width(self) -> int:
+        """Length of a CLS token."""
+        return self.encoder.vit.config.width
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.encoder.vit.cls_token.device
+
+    def forward(self, trunk: FrozenFeatures) -> Tensor:
+        """CLS tokens, (B, D), after the final LayerNorm."""
+        return self.encoder.read(trunk)
+
+    def trainable(self) -> list[nn.Parameter]:
+        """Parameters of the last block and of the LayerNorm; the others stay frozen."""
+        vit = self.encoder.vit
+        return [*vit.blocks[self.encoder.readout].parameters(), *vit.norm.parameters()]
+
+
+class LinearHeads(nn.Module):
+    """Independent linear classifiers."""
+
+    def __init__(self, width: int, n_classes: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.linear = nn.Linear(width, n_heads * n_classes)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits, (heads, B, C), of features (B, D)."""
+        logits: Tensor = self.linear(features).view(len(features), self.n_heads, -1)
+        return logits.transpose(0, 1)
+
+
+def seeded(make: Callable[[], Module], seed: int, device: torch.device) -> Module:
+    """A module whose weights depend on the seed alone, on the device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make().to(device)
+
+
+def minimise(
+    loss: Callable[[Tensor, int], Tensor | None],
+    optimiser: torch.optim.Optimizer,
+    n_images: int,
+    n_epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+    before_epoch: Callable[[int], None] | None = None,
+) -> None:
+    """Takes one step for each batch of images; learning rates fall along a cosine.
+
+    Args:
+        loss: Of the images of a batch, by their indices (B,) and the epoch; None skips the step.
+        optimiser: Of all that is trained.
+        n_images: How many images there are.
+        n_epochs: How often each is seen.
+        batch_size: Most images a step; batches are as even as can be, since some losses look at
+            the distribution over the batch.
+        generator: Shuffles the images.
+        before_epoch: Called with the number of each epoch before it.
+    """
+    n_batches = math.ceil(n_images / batch_size)
+    for group in optimiser.param_groups:
+        for parameter in group["params"]:
+            parameter.requires_grad_(True)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    for epoch in track(range(n_epochs), "Training"):
+        for group, rate in zip(optimiser.param_groups, rates, strict=True):
+            group["lr"] = rate * (1 + math.cos(math.pi * epoch / n_epochs)) / 2
+        if before_epoch is not None:
+            before_epoch(epoch)
+        for rows in torch.randperm(n_images, generator=generator).tensor_split(n_batches):
+            value = loss(rows, epoch)
+            if value is not None:
+                optimiser.zero_grad()
+                value.backward()
+                optimiser.step()
+
+
+def some_view(
+    cache: TokenStore, rows: Tensor, generator: torch.Generator, device: torch.device
+) -> FrozenFeatures:
+    """One augmented view of each image named, (B,)."""
+    return cache.batch(
+        rows, 1 + torch.randint(cache.n_views, rows.shape, generator=generator), device
+    )
+
+
+def central_features(model: CLSEncoder, cache: TokenStore) -> Tensor:
+    """CLS tokens of the central view of every image, (N, D), without a gradient."""
+    with torch.no_grad():
+        return torch.cat([model(trunk) for trunk in cache.central(model.device)])
+
+
+def classes_of(logits: Tensor) -> NDArray[np.int64]:
+    """The class with the highest logit, (N,), of logits (N, C)."""
+    return np.asarray(logits.argmax(1).cpu().numpy(), np.int64)

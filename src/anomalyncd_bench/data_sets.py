@@ -1,0 +1,137 @@
+"""The data sets of a table: opened, checked and labelled."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.errors import InputError
+from anomalyncd.evaluation.evaluate import LEFT_OUT
+from anomalyncd.evaluation.ground_truth import Truth, labels_from_table, states_from_labels
+from anomalyncd.inputs.base_set import BaseSet
+from anomalyncd.inputs.image_set import ImageSet, as_image_set
+from anomalyncd.inputs.inputs import (
+    Inputs,
+    check_inputs,
+    open_masks,
+)
+from anomalyncd.inputs.layouts.prepare import prepare, write_manifest
+from anomalyncd.inputs.manifest import (
+    LABEL,
+    MASK,
+    Manifest,
+)
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.io.tables import is_table
+from anomalyncd_bench.table_file import SetEntry
+
+
+@dataclass(frozen=True, eq=False)
+class BenchSet:
+    """One set of images with all that is known of them."""
+
+    entry: SetEntry
+    everything: ImageSet
+    """All images of the set, those that are dropped included."""
+    kept: NDArray[np.int64]
+    """Indices of those that take part, (N,)."""
+    inputs: Inputs
+    """ImageSet, normal images and base set; no maps yet."""
+    labels: NDArray[np.str_]
+    """True class of each image, (N,)."""
+    masks: Masks | None
+    """True masks."""
+
+    @cached_property
+    def scored(self) -> NDArray[np.bool_]:
+        """Whether a image counts, (N,)."""
+        ignored = () if self.entry.combined == "scored" else LEFT_OUT
+        return ~np.isin(self.labels, [*ignored, ""])
+
+    @property
+    def n_classes(self) -> int:
+        """True classes among the images that count."""
+        return len(set(self.labels[self.scored]))
+
+    def truth(self) -> Truth:
+        """What maps are scored against."""
+        images = self.inputs.images
+        table = pd.DataFrame({"name": images.names, LABEL: self.labels})
+        return Truth(self.inputs.sizes, states_from_labels(table), self.masks)
+
+
+def open_set(
+    entry: SetEntry, data: Path, work: Path, base: BaseSet | None, with_normals: bool
+) -> BenchSet:
+    """Opens a set, its labels and masks; every image is decoded once.
+
+    Args:
+        entry: What the table says.
+        data: Where relative folders begin.
+        work: Where manifests of layouts are written.
+        base: Labelled defects of other products.
+        with_normals: Whether normal images are needed.
+
+    Raises:
+        InputError: The set cannot be used.
+    """
+    source = _source(entry, data, work)
+    images = as_image_set(source)
+    labels = _labels(images, entry)
+    kept = np.flatnonzero(
+        ~np.isin(labels, LEFT_OUT) if entry.combined == "dropped" else np.ones(len(labels), bool)
+    )
+    masks = _masks(source, images)
+    # Without the columns, or the maps that a manifest names would stand for all sources.
+    chosen = replace(images.select(kept), columns=None)
+    marked = masks and Masks(chosen, tuple(masks.sources[index] for index in kept))
+    normals = _normals(source, entry) if with_normals else None
+    inputs = check_inputs(chosen, base=base, normals=normals)
+    opened = BenchSet(entry, images, kept, inputs, labels[kept], marked)
+    if opened.n_classes < 2:
+        raise InputError(f"set '{entry.name}' has fewer than two classes that count; check labels")
+    return opened
+
+
+def _source(entry: SetEntry, data: Path, work: Path) -> Path:
+    """The folder or the manifest of the images."""
+    folder = data / Path(entry.folder).expanduser()
+    if entry.layout is None:
+        return folder / entry.category if entry.category else folder
+    manifest = work / "manifests" / f"{entry.name}.csv"
+    write_manifest(prepare(entry.layout, folder, entry.category), manifest)
+    return manifest
+
+
+def _labels(images: ImageSet, entry: SetEntry) -> NDArray[np.str_]:
+    table = pd.DataFrame({"name": images.names})
+    if images.columns is not None and LABEL in images.columns:
+        table[LABEL] = images.columns[LABEL]
+    try:
+        return np.array(labels_from_table(table))
+    except InputError as error:
+        raise InputError(f"set '{entry.name}' cannot be scored: {error}") from error
+
+
+def _masks(source: Path, images: ImageSet) -> Masks | None:
+    if is_table(source):
+        return Masks.from_manifest(source, images) if MASK in Manifest.read(source).table else None
+    truth = source / "ground_truth"
+    return open_masks(truth, images) if truth.is_dir() else None
+
+
+def _normals(source: Path, entry: SetEntry) -> ImageSet:
+    """The normal images: rows with split `train`, or the folder `train/`."""
+    if is_table(source):
+        return replace(ImageSet.from_manifest(source, "train"), columns=None)
+    folder = source / "train"
+    if not folder.is_dir():
+        raise InputError(
+            f"set '{entry.name}' has no normal images; expected them in '{folder}', or leave the "
+            "sources with normal images out"
+        )
+    inner = [one for one in sorted(folder.iterdir()) if one.is_dir()]
+    return ImageSet.from_folder(inner[0] if len(inner) == 1 else folder)

@@ -1,0 +1,184 @@
+"""A benchmark of a handful of tiny images: it goes on after an interruption, and repeats nothing."""
+
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomalyncd.io.json_files import read_json
+from anomalyncd_bench import running
+from anomalyncd_bench import token_sharing as readers
+from anomalyncd_bench.baselines.reading import read_images
+from anomalyncd_bench.results import (
+    Cell,
+    from_text,
+    write_result,
+)
+from conftest import call, damage, picture, succeed
+
+TABLE = """
+sets: {plates: plates}
+sources: [zero_shot, masks]
+seeds: 1
+backbone: tiny
+methods:
+  - kmeans
+  - {method: uniformaly}
+  - {method: anomalyncd, settings: {training.epochs: 1}}
+"""
+CELLS = ["no_maps/kmeans", "zero_shot/uniformaly", "zero_shot/anomalyncd"]
+CELLS += ["masks/uniformaly", "masks/anomalyncd"]
+
+
+@pytest.fixture
+def table(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table file beside a set of twelve images and three of the class `combined`."""
+    # Where it is set, relative folders begin elsewhere.
+    monkeypatch.delenv("ANOMALYNCD_DATA", raising=False)
+    shallow = partial(read_images, patch_blocks=(0, 1))  # The tiny backbone has but four blocks.
+    monkeypatch.setattr(readers, "read_images", shallow)
+    for group, kind in enumerate(("good", "line", "spot", "combined")):
+        for index in range(4 if kind != "combined" else 3):
+            seed = 10 * group + index
+            shown = "line" if kind == "combined" else kind
+            _save(tmp_path / "plates" / "test" / kind / f"{index:03}.png", picture(shown, seed))
+            if kind != "good":
+                mask = tmp_path / "plates" / "ground_truth" / kind / f"{index:03}_mask.png"
+                _save(mask, damage(shown, seed))
+    for seed in range(50, 54):
+        _save(tmp_path / "plates" / "train" / "good" / f"{seed}.png", picture("good", seed))
+    path = tmp_path / "table.yaml"
+    path.write_text(TABLE, encoding="utf-8")
+    return path
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def _arguments(table: Path, weights: Path) -> tuple[object, ...]:
+    return ("bench", table, "--out", table.parent / "out", "--weights", weights)
+
+
+def _times(table: Path) -> dict[str, int]:
+    """When each result was written, by source and method."""
+    cells = table.parent / "out" / "cells" / "plates"
+    return {
+        f"{path.parent.name}/{path.stem.rsplit('_', 1)[0]}": path.stat().st_mtime_ns
+        for path in cells.rglob("*.json")
+    }
+
+
+def _cell(table: Path, name: str) -> dict:
+    return read_json(table.parent / "out" / "cells" / "plates" / f"{name}_0.json", "result")
+
+
+def test_goes_on_after_an_interruption_and_repeats_nothing(
+    table: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(folder: Path, job: object, content: dict) -> None:
+        if isinstance(job, Cell) and job.method == "uniformaly":
+            raise KeyboardInterrupt
+        write_result(folder, job, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "write_result", interrupted)
+        result = call(*_arguments(table, tiny))
+    assert result.exit_code == 130
+    assert list(_times(table)) == ["no_maps/kmeans"]
+    assert "4 of 5 results are not measured yet" in (table.parent / "out/tables.md").read_text()
+    before = _times(table)
+    said = succeed(*_arguments(table, tiny))
+    assert "5 results, 4 of them to be measured" in said
+    assert set(_times(table)) == set(CELLS)
+    assert _times(table)["no_maps/kmeans"] == before["no_maps/kmeans"]
+    before = _times(table)
+    assert "5 results, 0 of them" in succeed(*_arguments(table, tiny))
+    assert _times(table) == before
+    one = _cell(table, "zero_shot/anomalyncd")
+    assert len(from_text(one["classes"])) == 12  # without `combined`
+    assert from_text(one["true_classes"]).tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert one["digest"]
+    assert {"seconds", "peak_memory_mb", "versions", "machine", "date"} <= set(one)
+
+
+def test_a_change_repeats_what_depends_on_it(table: Path, tiny: Path) -> None:
+    succeed(*_arguments(table, tiny))
+    before = _times(table)
+
+    def repeated(old: str, new: str) -> set[str]:
+        table.write_text(table.read_text().replace(old, new), encoding="utf-8")
+        succeed(*_arguments(table, tiny))
+        after, known = _times(table), dict(before)
+        before.update(after)
+        return {name for name, time in after.items() if known.get(name) != time}
+
+    assert repeated("training.epochs: 1", "training.epochs: 2") == {
+        "zero_shot/anomalyncd",
+        "masks/anomalyncd",
+    }
+    assert repeated("seeds: 1", "seeds: 1\ndetector: {smoothing: 1.5}") == {
+        "zero_shot/anomalyncd",
+        "zero_shot/uniformaly",
+    }
+    assert repeated("plates: plates", "plates: {folder: plates, combined: dropped}") == set(CELLS)
+    shutil.rmtree(table.parent / "out" / "cells" / "plates" / "masks")
+    assert repeated("seeds", "seeds") == {"masks/anomalyncd", "masks/uniformaly"}
+
+
+def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> None:
+    sources = "sources: [normals, {name: mine, maps: 'given/{set}'}]\nmaps_per_seed: true"
+    text = TABLE.replace("sources: [zero_shot, masks]", sources).replace("seeds: 1", "seeds: 2")
+    table.write_text(text.replace("kmeans", "ac_normals"), encoding="utf-8")
+    maps = table.parent / "given" / "plates"
+    for path in (table.parent / "plates" / "test").rglob("*.png"):
+        target = maps / path.parent.name / f"{path.stem}.npy"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.save(target, np.random.default_rng(0).random((24, 32), np.float32))
+    succeed(*_arguments(table, tiny))
+    out = table.parent / "out"
+    scored = sorted(path.stem for path in (out / "maps").iterdir())
+    assert scored == [f"plates_{name}_{seed}" for name in ("mine", "normals") for seed in (0, 1)]
+    of_seeds = [read_json(out / "maps" / f"plates_normals_{seed}.json", "maps") for seed in (0, 1)]
+    assert of_seeds[0]["digest"] != of_seeds[1]["digest"]
+    assert 0 <= of_seeds[0]["aupro"] <= 1
+    shown = (out / "tables.md").read_text(encoding="utf-8")
+    with_normals, without = shown.split("## plates, maps 'mine'")
+    assert "| ac_normals |" in with_normals
+    assert "| ac_normals |" not in without.split("## Ours")[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("plates: plates", "plates: plats", "plats' does not exist"),
+        ("plates: plates", "plates: plates/test/good", "cannot be scored"),
+        ("- kmeans", "- kmeens", "method 'kmeens' is not known"),
+        ("training.epochs", "training.epoch", "did you mean training.epochs"),
+        ("backbone: tiny", "backbone: huge", "backbone 'huge' is not known"),
+        ("masks]", "{name: mine, maps: nowhere}]", "nowhere' does not exist"),
+        ("seeds: 1", "seeds: [-1]", "seed -1 cannot be used"),
+        ("plates: plates", "plates: {folder: plates, published: all}", "use one of MVTec AD"),
+        ("seeds: 1", "seeds: 1\ndetector: {layer: 1}", "did you mean layers"),
+    ],
+)
+def test_what_cannot_be_used_is_said_before_anything_is_made(
+    old: str, new: str, said: str, table: Path, tiny: Path
+) -> None:
+    table.write_text(TABLE.replace(old, new), encoding="utf-8")
+    result = call(*_arguments(table, tiny))
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (table.parent / "out" / "plan.json").exists()
+
+
+def test_masks_and_normals_that_are_missing_are_named(table: Path, tiny: Path) -> None:
+    shutil.rmtree(table.parent / "plates" / "ground_truth")
+    assert "set 'plates' has no masks" in call(*_arguments(table, tiny)).stderr
+    shutil.rmtree(table.parent / "plates" / "train")
+    table.write_text(TABLE.replace("masks]", "normals]"), encoding="utf-8")
+    assert "set 'plates' has no normal images" in call(*_arguments(table, tiny)).stderr

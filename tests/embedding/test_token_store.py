@@ -1,0 +1,205 @@
+"""Tokens out of the cache are those that the trunk would say again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anomalyncd.backbone.pixels import to_tensor
+from anomalyncd.config import TrainingConfig
+from anomalyncd.discovery.classifier import RegionClassifier
+from anomalyncd.discovery.training import Batch, batch_loss
+from anomalyncd.embedding.augmentation import (
+    CropBatch,
+    augmented_view,
+    central_view,
+)
+from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.embedding.token_store import (
+    BATCH,
+    TokenStore,
+    fill_token_store,
+)
+from conftest import QUICK, crops
+
+CPU = torch.device("cpu")
+VIEWS = QUICK.crops
+N_REGIONS = 5
+
+
+def _fill(encoder: RegionEncoder, folder: Path, seed: int = 0, **views: float) -> TokenStore:
+    config = replace(VIEWS, **views)
+    return fill_token_store(encoder, crops(N_REGIONS), N_REGIONS, config, seed, folder)
+
+
+def _trunks(encoder: RegionEncoder, seed: int) -> list[FrozenFeatures]:
+    """The trunk run anew on the views that the seed stands for, view by view."""
+    cut = crops(N_REGIONS)
+    whole = CropBatch(
+        torch.cat([to_tensor(crop.image[None]) for crop in cut]),
+        torch.stack([torch.from_numpy(crop.mask)[None] for crop in cut]),
+    )
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        views = [central_view(whole, VIEWS)]
+        views += [augmented_view(whole, VIEWS) for _ in range(VIEWS.n_views)]
+        dtype = encoder.vit.patch_embed.proj.weight.dtype
+        return [encoder.trunk(view.images.to(dtype), view.masks) for view in views]
+
+
+def _parts(cache: TokenStore) -> tuple[Tensor, Tensor, Tensor]:
+    return cache.tokens, cache.shares, cache.frozen
+
+
+def _equal(first: TokenStore, second: TokenStore) -> bool:
+    pairs = zip(_parts(first), _parts(second), strict=True)
+    return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
+
+
+def _step(model: RegionClassifier, trunk: FrozenFeatures) -> tuple[Tensor, list[Tensor]]:
+    config = TrainingConfig(epochs=2, contrast=True)
+    normal = torch.linspace(0, 1, N_REGIONS)
+    loss, _ = batch_loss(model, Batch(trunk, normal), None, 0, 0, config)
+    return loss.detach(), list(torch.autograd.grad(loss, model.trainable()))
+
+
+# In bfloat16 the cache keeps what the trunk says; of float32 it keeps eight bits.
+@pytest.mark.parametrize(
+    ("dtype", "reference_discount"),
+    [(torch.bfloat16, 1e-5), (torch.float32, 2e-2)],
+    ids=["bf16", "fp32"],
+)
+def test_cached_step_is_the_uncached_step(
+    encoder: RegionEncoder, tmp_path: Path, dtype: torch.dtype, reference_discount: float
+) -> None:
+    encoder.set_trunk_precision(dtype)
+    cache = _fill(encoder, tmp_path, seed=7)
+    torch.manual_seed(0)
+    model = RegionClassifier(encoder, n_classes=3, n_heads=2)
+    for parameter in model.trainable():
+        parameter.requires_grad_(True)
+    regions = torch.arange(N_REGIONS)
+    views = torch.ones_like(regions)
+    cached = cache.batch(regions.repeat(2), torch.cat([views, 2 * views]), CPU)
+    _, first, second = _trunks(encoder, seed=7)
+    pairs = [(first.tokens, second.tokens), (first.shares, second.shares)]
+    pairs.append((first.frozen, second.frozen))
+    fresh = FrozenFeatures(*(torch.cat(pair).float() for pair in pairs))
+    loss, gradients = _step(model, cached)
+    expected, expected_gradients = _step(model, fresh)
+    torch.testing.assert_close(loss, expected, atol=reference_discount, rtol=reference_discount)
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        assert (gradient - other).norm() <= 3 * reference_discount * (1 + other.norm())
+
+
+def test_central_views_come_in_order(encoder: RegionEncoder, tmp_path: Path) -> None:
+    cache = _fill(encoder, tmp_path)
+    trunks = list(cache.central(CPU, size=2))
+    assert [len(trunk.tokens) for trunk in trunks] == [2, 2, 1]
+    fresh = _trunks(encoder, seed=0)[0]
+    tokens = torch.cat([trunk.tokens for trunk in trunks])
+    assert tokens.dtype == torch.float32
+    torch.testing.assert_close(tokens, fresh.tokens, atol=0.02, rtol=0.01)
+    torch.testing.assert_close(torch.cat([t.shares for t in trunks]), fresh.shares)
+    torch.testing.assert_close(torch.cat([t.frozen for t in trunks]), fresh.frozen)
+
+
+def test_mapped_tokens_equal_those_in_memory(encoder: RegionEncoder, tmp_path: Path) -> None:
+    in_memory = _fill(encoder, tmp_path / "unused")
+    mapped = _fill(encoder, tmp_path / "new" / "folder", memory_limit_gb=0.0)
+    assert not (tmp_path / "unused").exists()
+    size = (tmp_path / "new" / "folder" / "tokens.bin").stat().st_size
+    assert size == 2 * in_memory.tokens.numel()
+    assert _equal(in_memory, mapped)
+
+
+def test_views_follow_from_the_seed_alone(encoder: RegionEncoder, tmp_path: Path) -> None:
+    first = _fill(encoder, tmp_path, seed=1)
+    torch.rand(3)
+    state = torch.get_rng_state()
+    assert _equal(first, _fill(encoder, tmp_path, seed=1))
+    assert torch.equal(torch.get_rng_state(), state)
+    other = _fill(encoder, tmp_path, seed=2)
+    assert torch.equal(first.tokens[:, 0], other.tokens[:, 0])
+    assert not torch.equal(first.tokens[:, 1:], other.tokens[:, 1:])
+    assert not torch.equal(first.tokens[:, 1], first.tokens[:, 2])
+
+
+@pytest.mark.parametrize("n_views", [0, 1, 3])
+def test_shapes(encoder: RegionEncoder, tmp_path: Path, n_views: int) -> None:
+    cache = _fill(encoder, tmp_path, n_views=n_views)
+    n_tokens = 1 + (VIEWS.size // 8) ** 2
+    assert (len(cache), cache.n_views) == (N_REGIONS, n_views)
+    assert cache.tokens.shape == (N_REGIONS, 1 + n_views, n_tokens, 16)
+    side = VIEWS.size // 8
+    assert cache.shares.shape == (N_REGIONS, 1 + n_views, 3, side, side)
+    assert cache.frozen.shape == (N_REGIONS, 1 + n_views, sum(encoder.widths[1:]))
+
+
+def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_path: Path) -> None:
+    few = crops(2)
+    many = few * (BATCH // 2 + 1)
+    cache = fill_token_store(encoder, iter(many), len(many), replace(VIEWS, n_views=0), 0, tmp_path)
+    assert len(cache) == BATCH + 2
+    tokens = cache.tokens.float()
+    expected = tokens[:2].repeat(BATCH // 2 + 1, 1, 1, 1)
+    torch.testing.assert_close(tokens, expected, atol=0.02, rtol=0.01)
+    assert (tokens[0] - tokens[1]).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("n_rotations", "turned", "mirrored"), [(1, False, False), (4, True, False), (8, True, True)]
+)
+def test_mean_over_poses_is_that_of_the_region_in_any_of_them(
+    encoder: RegionEncoder, tmp_path: Path, n_rotations: int, turned: bool, mirrored: bool
+) -> None:
+    encoder.config = replace(encoder.config, n_rotations=n_rotations)
+
+    def read(pose: Callable[[NDArray[np.generic]], NDArray[np.generic]]) -> Tensor:
+        cut = [
+            replace(one, image=pose(one.image).copy(), mask=pose(one.mask).copy())
+            for one in crops(N_REGIONS)
+        ]
+        views = replace(VIEWS, n_views=0)
+        return fill_token_store(encoder, cut, N_REGIONS, views, 0, tmp_path).read(encoder)
+
+    upright = read(lambda layer: layer)
+    assert upright.shape == (N_REGIONS, sum(encoder.widths))
+    assert torch.allclose(read(np.rot90), upright, atol=1e-4) == turned
+    assert torch.allclose(read(np.flipud), upright, atol=1e-4) == mirrored
+
+
+def test_views_move_everything_alike() -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.rand(3, 1, VIEWS.load_size, VIEWS.load_size, generator=generator)
+    whole = CropBatch(layer.repeat(1, 3, 1, 1), layer, layer.clone(), 1 - layer)
+    plain = replace(VIEWS, colour=0.0)
+    for view in (central_view(whole, plain), augmented_view(whole, plain)):
+        assert view.images.shape[-1] == view.masks.shape[-1] == VIEWS.size
+        assert torch.equal(view.foreground, view.masks)
+        assert torch.equal(view.maps, 1 - view.masks)
+    assert not torch.equal(view.masks, central_view(whole, plain).masks)
+
+
+def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Path) -> None:
+    plain = _fill(encoder, tmp_path)
+    assert plain.shares[:, :, 2].max() == 0
+    left = np.zeros((VIEWS.load_size, VIEWS.load_size), np.float32)
+    left[:, : VIEWS.load_size // 2] = 1
+    cut = [replace(one, object_mask=left, anomaly_map=one.mask / 2) for one in crops(N_REGIONS)]
+    cache = fill_token_store(encoder, cut, N_REGIONS, VIEWS, 0, tmp_path)
+    torch.testing.assert_close(cache.shares[:, :, 0], plain.shares[:, :, 0] / 2)
+    torch.testing.assert_close(cache.shares.sum(2), torch.ones_like(cache.shares[:, :, 0]))
+    half = VIEWS.size // 8 // 2
+    assert cache.shares[:, 0, 2, :, :half].max() == 0
+    assert cache.shares[:, 0, 2, :, half:].mean() > 0.5
+
+
+def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no region"):
+        fill_token_store(encoder, [], 0, VIEWS, 0, tmp_path)

@@ -1,0 +1,146 @@
+"""What is understood of inputs, everything that is wrong with them, and the contact sheet."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from anomalyncd.errors import InputError
+from anomalyncd.inputs.check import check_data
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.report.contact_sheet import write_sheet
+
+
+def _save(path: Path, pixels: NDArray[np.generic]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    _save(tmp_path / "photos/hole/1.png", np.zeros((6, 9, 3), np.uint8))
+    _save(tmp_path / "photos/hole/2.png", np.zeros((6, 9), np.uint16))
+    _save(tmp_path / "photos/good/1.png", np.zeros((12, 18, 4), np.uint8))
+    _save(tmp_path / "masks/hole/1.png", np.full((6, 9), 255, np.uint8))
+    for name in ("good/1", "hole/1", "hole/2"):
+        (tmp_path / "maps" / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / f"maps/{name}.npy", np.linspace(0, 0.5, 54).reshape(6, 9))
+    return tmp_path
+
+
+def test_what_is_understood(folder: Path) -> None:
+    found = check_data(
+        folder / "photos",
+        maps=folder / "maps",
+        ignore=folder / "masks",
+        normals=folder / "photos" / "good",
+        normal_maps=[np.zeros((12, 18), np.float32)],
+    )
+    assert found.problems == []
+    assert dict(found.facts) == {
+        "images": "3, of which 3 can be read",
+        "images: width x height": "9x6 (2), 18x12 (1)",
+        "images: pixels": "colour and transparency, 8 bit (1), colour, 8 bit (1), grey, 16 bit (1)",
+        "folders": "hole (2), good (1)",
+        "maps": ".npy (3)",
+        "maps: scores": "0 to 0.5",
+        "ignored": "1 of 3 images, 100.00% of the pixels of such a image",
+        "normal images": "1, of which 1 can be read",
+        "normal images: width x height": "18x12 (1)",
+        "normal images: pixels": "colour and transparency, 8 bit (1)",
+        "normal images: maps": "in memory (1)",
+        "normal images: maps: scores": "0 to 0",
+    }
+
+
+def test_a_manifest_is_described(folder: Path) -> None:
+    path = folder / "images.csv"
+    path.write_text(
+        "image,label,split,lot,mask\n"
+        "photos/hole/1.png,hole,test,7,masks/hole/1.png\n"
+        "photos/hole/2.png,,test,7,\n"
+        "photos/good/1.png,good,train,8,\n",
+        encoding="utf-8",
+    )
+    found = check_data(path, masks=path)
+    assert found.problems == []
+    facts = dict(found.facts)
+    assert facts["images"] == "2, of which 2 can be read"
+    assert facts["splits"] == "test (2), train (1)"
+    assert facts["labels"] == "hole (1), (blank) (1)"
+    assert facts["column lot"] == "7 (2)"
+    assert facts["column mask"].startswith("1 of 3 rows")
+    assert facts["masks"] == "1 of 2 images, 100.00% of the pixels of such a image"
+    assert found.masks is not None
+
+
+def test_every_fault_is_found(folder: Path) -> None:
+    (folder / "photos/hole/1.png").write_bytes(b"")
+    (folder / "photos/good/1.png").write_bytes(b"no image")
+    np.save(folder / "maps/hole/2.npy", np.zeros((9, 6)))
+    np.save(folder / "maps/hole/1.npy", np.full((6, 9), np.nan))
+    (folder / "boxes.csv").write_text("name,left\nx,1\n", encoding="utf-8")
+    found = check_data(
+        folder / "photos",
+        maps=folder / "maps",
+        boxes=folder / "boxes.csv",
+        ignore=folder / "nowhere.png",
+        base=folder / "masks",
+        normals=folder / "nowhere",
+    )
+    for number, message in enumerate(
+        (
+            "good/1.png' cannot be read",
+            "hole/1.png' cannot be read",
+            "hole/1.npy' has 54 values that are NaN",
+            "'hole/2' is 9x6 (height x width)",
+            "has no column 'top'",
+            "nowhere.png' does not exist",
+            "has no masks; expected them under",
+            "nowhere' does not exist",
+            "several of maps, masks and boxes are given",
+        )
+    ):
+        assert message in found.problems[number].replace("\\", "/")
+    assert len(found.problems) == 9
+
+
+def test_parts_that_cannot_be_opened_leave_the_rest_to_be_checked(folder: Path) -> None:
+    found = check_data(folder / "nowhere", normals=folder / "photos")
+    assert found.images is None
+    assert len(found.problems) == 1
+    assert found.facts[0] == ("normal images", "3, of which 3 can be read")
+
+
+def test_many_kinds_are_counted_not_listed(tmp_path: Path) -> None:
+    for index in range(15):
+        _save(tmp_path / f"kind {index:02}/1.png", np.zeros((4, 4 + index), np.uint8))
+    facts = dict(check_data(tmp_path).facts)
+    assert facts["folders"].endswith("kind 11 (1) and 3 more")
+    assert facts["images: width x height"] == "4 to 18 x 4 to 4"
+
+
+def test_a_contact_sheet(folder: Path) -> None:
+    (folder / "photos/good/1.png").write_bytes(b"")
+    images = ImageSet.from_folder(folder / "photos")
+    write_sheet(images, folder / "new/sheet.png", Masks.from_folder(folder / "masks", images))
+    sheet = np.asarray(Image.open(folder / "new/sheet.png")).astype(int)
+    red = (sheet == (230, 30, 30)).all(-1)
+    assert red.any()
+    assert red[:, : 2 * 166].sum() == red[:, 166 : 2 * 166].sum() == red.sum()
+    write_sheet(images, folder / "sheet.jpg")
+    assert Image.open(folder / "sheet.jpg").size == Image.open(folder / "new/sheet.png").size
+    with pytest.raises(InputError, match=r"name a \.jpg or \.png file"):
+        write_sheet(images, folder / "sheet.doc")
+
+
+def test_a_contact_sheet_of_many_parts_has_64(tmp_path: Path) -> None:
+    images = ImageSet.from_list([np.full((2, 2), 0, np.uint8)] * 150)
+    write_sheet(images, tmp_path / "many.png")
+    sheet = np.asarray(Image.open(tmp_path / "many.png"))
+    corners = sheet[8 :: 160 + 14 + 6, 8 :: 160 + 6]
+    assert (corners == 0).all(-1).sum() == 64

@@ -1,0 +1,107 @@
+"""What the regions of a image say together."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from anomalyncd import (
+    UNSEEN,
+    UNSURE,
+    AnomalyNCD,
+    ImageSet,
+    Predictions,
+)
+from anomalyncd.config import AggregationConfig
+from anomalyncd.discovery.reliability import Reliability
+from anomalyncd.regions.table import CodedMasks, Regions
+from anomalyncd.results.predictions import aggregate
+from conftest import QUICK, SIZE, damage, picture
+
+SIDE = 64
+
+
+def told(
+    images: list[int], areas: list[int], unseen: list[bool], calibrated: list[list[float]]
+) -> Predictions:
+    """Predictions over images whose regions are listed, in order."""
+    count, n_images = len(images), max(images) + 1
+    probabilities = np.array(calibrated, np.float32)
+    regions = Regions(
+        np.array(images),
+        np.tile([0.0, 0, 8, 8], (count, 1)),
+        np.array(areas),
+        np.ones(count, np.float32),
+        np.ones(count, np.bool_),
+    )
+    regions = replace(
+        regions, masks=CodedMasks((b"",) * n_images), counts=np.zeros((n_images, 0), np.int64)
+    )
+    reliability = Reliability(
+        probabilities, np.array(unseen, np.float32), np.array(unseen), least_confidence=0.5
+    )
+    return aggregate(
+        ImageSet.from_list([np.zeros((SIDE, SIDE), np.uint8)] * n_images),
+        np.full((n_images, 2), SIDE),
+        regions,
+        np.eye(count, 4, dtype=np.float32),
+        probabilities,
+        reliability,
+    )
+
+
+def test_part_is_unseen_where_unseen_regions_weigh_most() -> None:
+    sure = [0.0, 1.0, 0.0]
+    tables = told(
+        [0, 0, 1, 1, 2],
+        [1600, 100, 100, 1600, 400],
+        [True, False, True, False, False],
+        [sure] * 5,
+    )
+    assert tables.images["unseen"].tolist() == [True, False, False]
+    assert tables.regions["unseen"].tolist() == [True, False, True, False, False]
+    assert tables.images["class"].tolist() == [1, 1, 1]
+    assert tables.decisions().tolist() == [UNSEEN, 1, 1]
+    assert 0.5 < tables.images["novelty"][0] < 1
+
+
+def test_two_known_kinds_together_do_not_outvote_a_larger_unseen_region() -> None:
+    kinds = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    tables = told([0, 0, 0], [400, 400, 484], [False, False, True], kinds)
+    weights = np.exp(np.sqrt([400, 400, 484]) / (SIDE / 8))
+    assert weights[2] / weights.sum() < 0.5
+    assert tables.images["unseen"].tolist() == [True]
+
+
+def test_confidence_is_that_of_the_class_and_unseen_is_not_unsure() -> None:
+    tables = told(
+        [0, 1, 2],
+        [400] * 3,
+        [False, False, True],
+        [[0.1, 0.45, 0.45], [0.1, 0.2, 0.7], [0.4, 0.3, 0.3]],
+    )
+    assert tables.images["confidence"].to_numpy() == pytest.approx([0.45, 0.7, 0.4])
+    assert tables.images["unsure"].tolist() == [True, False, False]
+    assert tables.decisions().tolist() == [UNSURE, 2, UNSEEN]
+
+
+@pytest.mark.parametrize("rule", ["mean", "score"])
+def test_parts_follow_the_rule_of_merging(tiny: Path, rule: Literal["mean", "score"]) -> None:
+    names = [("good", "line", "spot")[seed % 3] for seed in range(9)]
+    images = [picture(name, seed) for seed, name in enumerate(names)]
+    maps = [damage(name, seed).astype(np.float32) for seed, name in enumerate(names)]
+    for scores in maps[1::2]:
+        scores[SIZE[0] - 14 :, SIZE[1] - 14 :] = 0.7  # A second region, far from the first.
+    preset = replace(QUICK, aggregation=AggregationConfig(rule))
+    model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=preset).fit(images, maps=maps)
+    for tables in (model.predictions_, model.classify(images, maps=maps)):
+        regions = tables.regions
+        assert (tables.images["n_regions"] > 1).any()
+        weights = regions["score"].clip(lower=1e-9) if rule == "score" else np.ones(len(regions))
+        for index in range(3):
+            weighed = (regions[f"p_{index}"] * weights).groupby(regions["name"]).sum()
+            expected = weighed / regions.assign(weight=weights).groupby("name")["weight"].sum()
+            found = tables.images.set_index("name")[f"p_{index}"]
+            np.testing.assert_allclose(found, expected[found.index], atol=1e-5)
