@@ -156,7 +156,7 @@ def test_words_reach_the_models(vit, tmp_path: Path, monkeypatch: pytest.MonkeyP
             return np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 30_000
 
     monkeypatch.setattr(object_masks, "GroundedSam", Fake)
-    monkeypatch.setattr(foreground, "require_transformers", lambda: None)
+    monkeypatch.setattr(prior, "require_transformers", lambda: None)
     words = ForegroundConfig(source="grounded-sam", prompt="Bolt")
     config: Config = replace(QUICK, foreground=words)
     prior = fit_foreground(vit, PICTURES, config, 0)

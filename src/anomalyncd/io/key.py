@@ -1,45 +1,79 @@
-"""Whether inputs are still the same."""
+"""One key for everything that is kept: a digest of all that a result depends on."""
 
 import hashlib
-from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor, nn
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
 from anomalyncd.io.files import files_by_name
 from anomalyncd.io.json_files import read_json, write_json
 
+_RECORD = "made_from.json"
 
-def fingerprint(sources: Iterable[Any]) -> str:
-    """Tells whether files (by size and time) or arrays (by content) are still the same.
+
+def key(*things: Any) -> str:
+    """Hashes whole objects, so that no field on which a result depends can be forgotten.
 
     Args:
-        sources: Paths, arrays, or anything with a `repr` of its own.
+        things: Paths (by size and time of the last change), arrays and tensors (by content),
+            modules (by their weights), dataclasses (by name and all fields), mappings, sequences,
+            and plain values. Objects of other types are refused.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        TypeError: The content of an object is not known to be comparable.
     """
     sha = hashlib.sha256()
-    for source in sources:
-        if isinstance(source, Path):
-            state = source.stat()
-            sha.update(f"{state.st_size} {state.st_mtime_ns} ".encode())
-        elif isinstance(source, np.ndarray):
-            sha.update(f"{source.shape} {source.dtype} ".encode() + source.tobytes())
-        else:
-            sha.update(f"{source!r} ".encode())
-    return sha.hexdigest()
+    _add(sha, things)
+    return sha.hexdigest()[:32]
 
 
-def content_digest(image: Path | NDArray[np.uint8]) -> str:
-    """SHA-256 of the bytes of an image file, or of the pixels of an image in memory.
+def _add(sha: Any, thing: Any) -> None:
+    if isinstance(thing, Path):
+        state = thing.stat()
+        sha.update(f"file {state.st_size} {state.st_mtime_ns} ".encode())
+    elif isinstance(thing, Tensor):
+        tensor = thing.detach().cpu().contiguous()
+        sha.update(f"tensor {tuple(tensor.shape)} {tensor.dtype} ".encode())
+        sha.update(tensor.view(-1).view(torch.uint8).numpy().data)
+    elif isinstance(thing, np.ndarray):
+        sha.update(f"array {thing.shape} {thing.dtype} ".encode() + thing.tobytes())
+    elif isinstance(thing, nn.Module):
+        _add(sha, dict(thing.state_dict()))
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        _add(sha, type(thing).__name__)
+        _add(sha, {one.name: getattr(thing, one.name) for one in fields(thing)})
+    elif isinstance(thing, dict):
+        sha.update(f"{len(thing)} entries ".encode())
+        for name, value in thing.items():
+            _add(sha, str(name))
+            _add(sha, value)
+    elif isinstance(thing, list | tuple):
+        sha.update(f"{len(thing)} items ".encode())
+        for item in thing:
+            _add(sha, item)
+    elif thing is None or isinstance(thing, str | bytes | bool | int | float | np.generic):
+        sha.update(f"{type(thing).__name__} {thing!r} ".encode())
+    else:
+        raise TypeError(f"objects of type {type(thing).__name__} have no key")
+
+
+def content_digest(image: Path | np.ndarray) -> str:
+    """SHA-256 of the bytes of an image file, or the key of an image in memory.
 
     Raises:
         InputError: The file cannot be read.
     """
     if not isinstance(image, Path):
-        return fingerprint([image])
+        return key(image)
     try:
         with image.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -47,29 +81,21 @@ def content_digest(image: Path | NDArray[np.uint8]) -> str:
         raise unreadable(image, "image", error) from error
 
 
-_RECORD = "made_from.json"
-
-
-def keep_only_files_of(
-    origin: dict[str, Any], folder: Path, suffixes: frozenset[str], what: str
-) -> bool:
-    """Deletes the files of a folder that were made from something else than what is given.
+def keep_only_files_of(made_from: str, folder: Path, suffixes: frozenset[str], what: str) -> None:
+    """Deletes the files of a folder that were made from something else.
 
     Args:
-        origin: Everything that the files depend on, as JSON can say it, with tuples for lists.
-        folder: Where they lie; a record is written beside them.
-        suffixes: Of the files.
+        made_from: Key of everything that the files depend on; it is written beside them.
+        folder: Where the files lie.
+        suffixes: Suffixes of the files, with the dot.
         what: What a file is, for messages: "map", "mask".
 
-    Returns:
-        Whether those that are there were made from just this.
-
     Raises:
-        InputError: The folder holds such files that were not made here.
+        InputError: The folder holds such files without a record of what they were made from.
     """
     record = folder / _RECORD
-    if record.is_file() and read_json(record, f"{what}s") == origin:
-        return True
+    if record.is_file() and read_json(record, f"{what}s") == {"key": made_from}:
+        return
     present = files_by_name(folder, suffixes, what) if folder.is_dir() else {}
     if present and not record.is_file():
         raise InputError(
@@ -78,5 +104,4 @@ def keep_only_files_of(
         )
     for path in present.values():
         path.unlink()
-    write_json(record, origin)
-    return False
+    write_json(record, {"key": made_from})
