@@ -81,7 +81,9 @@ def _restored(cls: Any, values: dict[str, Any], tensors: dict[str, Tensor], pref
     )
 
 
-def _field(hint: Any, name: str, values: dict[str, Any], tensors: dict[str, Tensor], at: str) -> Any:
+def _field(
+    hint: Any, name: str, values: dict[str, Any], tensors: dict[str, Tensor], at: str
+) -> Any:
     """The value of one field, by the type that it is declared with."""
     if get_origin(hint) in (Union, UnionType):
         if name in values and values[name] is None:

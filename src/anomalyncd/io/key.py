@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +22,8 @@ def key(*things: Any) -> str:
     """Hashes whole objects, so that no field on which a result depends can be forgotten.
 
     Args:
-        things: Paths (by size and time of the last change), arrays and tensors (by content),
+        things: Files (by size and time of the last change), folders (by name), arrays and tensors
+            (by content), tables,
             modules (by their weights), dataclasses (by name and all fields), mappings, sequences,
             and plain values. Objects of other types are refused.
 
@@ -37,7 +39,9 @@ def key(*things: Any) -> str:
 
 
 def _add(sha: Any, thing: Any) -> None:
-    if isinstance(thing, Path):
+    if isinstance(thing, Path) and thing.is_dir():
+        sha.update(f"folder {thing} ".encode())
+    elif isinstance(thing, Path):
         state = thing.stat()
         sha.update(f"file {state.st_size} {state.st_mtime_ns} ".encode())
     elif isinstance(thing, Tensor):
@@ -46,6 +50,8 @@ def _add(sha: Any, thing: Any) -> None:
         sha.update(tensor.view(-1).view(torch.uint8).numpy().data)
     elif isinstance(thing, np.ndarray):
         sha.update(f"array {thing.shape} {thing.dtype} ".encode() + thing.tobytes())
+    elif isinstance(thing, pd.DataFrame):
+        _add(sha, thing.to_csv())
     elif isinstance(thing, nn.Module):
         _add(sha, dict(thing.state_dict()))
     elif is_dataclass(thing) and not isinstance(thing, type):
@@ -64,6 +70,11 @@ def _add(sha: Any, thing: Any) -> None:
         sha.update(f"{type(thing).__name__} {thing!r} ".encode())
     else:
         raise TypeError(f"objects of type {type(thing).__name__} have no key")
+
+
+def fingerprint(sources: Any) -> str:
+    """Key of several things; use `key`."""
+    return key(*sources)
 
 
 def content_digest(image: Path | np.ndarray) -> str:
