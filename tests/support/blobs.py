@@ -17,7 +17,7 @@ from anomalyncd_bench.baselines.inputs import (
     TrainingViews,
 )
 from anomalyncd_bench.baselines.reading import UNGUIDED
-from conftest import TINY
+from support.quick import TINY
 
 CLASSES = 3
 LABELS = np.arange(36) % CLASSES

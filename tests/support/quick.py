@@ -1,0 +1,123 @@
+"""A backbone small enough for whole runs, and a handful of images with two kinds of defects."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner, Result
+
+from anomalyncd.backbone.vit import VisionTransformer, VitConfig
+from anomalyncd.backbone.weights import (
+    BACKBONES,
+    WEIGHTS_VARIABLE,
+)
+from anomalyncd.cli.main import app
+from anomalyncd.config import (
+    PRESETS,
+    PROTO_PRESETS,
+    Config,
+    CropConfig,
+    DetectorConfig,
+    EncoderConfig,
+    TrainingConfig,
+)
+from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
+from anomalyncd.regions.crops import Crop
+
+TINY = VitConfig(patch_size=8, width=16, depth=4, n_heads=2, grid=4)
+QUICK = Config(
+    detector=DetectorConfig(resolution=96, layers=(0, 1), map_size=64),
+    encoder=EncoderConfig(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
+    crops=CropConfig(load_size=40, size=32, n_views=2),
+    training=TrainingConfig(epochs=2, epochs_with_base=2, batch_size=8),
+)
+UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=0))
+QUICK_PROTO = replace(
+    QUICK,
+    foreground=PROTO_PRESETS["default"].foreground,
+    training=replace(QUICK.training, head_choice="consensus"),
+)
+SIZE = (72, 96)
+
+
+def picture(kind: str, seed: int) -> np.ndarray:
+    """A noisy grey plate, RGB; "spot" has a bright square, "line" a dark bar."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(120, 4, (*SIZE, 3))
+    top, left = rng.integers(5, 40, 2)
+    if kind == "spot":
+        pixels[top : top + 16, left : left + 16] = 250
+    if kind == "line":
+        pixels[top : top + 4, left : left + 40] = 10
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def damage(kind: str, seed: int) -> np.ndarray:
+    """Where `picture` differs from a normal part of the same seed, bool."""
+    return (picture(kind, seed) != picture("good", seed)).any(-1)
+
+
+def write_base_set(folder: Path) -> None:
+    """Four lines and four spots with their masks."""
+    for index in range(4):
+        for kind in ("line", "spot"):
+            image = folder / "test" / kind / f"{index}.png"
+            mask = folder / "ground_truth" / kind / f"{index}_mask.png"
+            for path, pixels in (
+                (image, picture(kind, 90 + index)),
+                (mask, damage(kind, 90 + index)),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(path)
+
+
+def crops(count: int) -> list[Crop]:
+    """Whole crops around a spot or a line, by turns, of the side that `QUICK` loads."""
+    side, cut = QUICK.crops.load_size, []
+    for seed in range(count):
+        kind = ("spot", "line")[seed % 2]
+        marked = damage(kind, seed)
+        top, left = (min(int(one.min()), 32) for one in marked.nonzero())
+        window = slice(top, top + side), slice(left, left + side)
+        cut.append(Crop(picture(kind, seed)[window], marked[window].astype(np.float32)))
+    return cut
+
+
+def write_tiny_weights(path: Path) -> Path:
+    """Writes random weights of the tiny backbone, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        vit = VisionTransformer(TINY)
+        torch.nn.init.normal_(vit.cls_token)
+        torch.nn.init.normal_(vit.pos_embed, std=0.1)
+        save_file(vit.state_dict(), path)
+    return path
+
+
+def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """See `tiny`, for fixtures that live longer than a test."""
+    monkeypatch.setitem(BACKBONES, "tiny", TINY)
+    monkeypatch.setitem(PRESETS, "default", QUICK)
+    monkeypatch.setitem(PROTO_PRESETS, "default", QUICK_PROTO)
+    monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+    monkeypatch.delenv(LIMIT_VARIABLE, raising=False)
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+
+
+def call(*arguments: object) -> Result:
+    """What a command says and returns; errors that are no exit are raised."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def succeed(*arguments: object) -> str:
+    """What a command prints that has to succeed."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
