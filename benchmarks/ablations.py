@@ -19,6 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    fit_objects,
+    score_parts,
+)
 from numpy.typing import NDArray
 
 from ablation_page import PAGE, RESULT, page
@@ -37,13 +43,7 @@ from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.key import fingerprint
 from anomalyncd.regions.finding import Found
 from anomalyncd.results.predictions import aggregate
-from anomalyncd.runtime.device import Stages
-from anomalyncd.steps import (
-    RunContext,
-    find_and_read,
-    fit_objects,
-    score_parts,
-)
+from anomalyncd.runtime.measurement import Stages
 from common import (
     FOLDERS,
     RESULTS,

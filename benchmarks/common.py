@@ -18,7 +18,8 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.io.cache import LIMIT_VARIABLE
-from anomalyncd.runtime.device import Stages, resolve_precision
+from anomalyncd.runtime.device import resolve_precision
+from anomalyncd.runtime.measurement import Stages
 
 FOLDERS = {"mtd": "mtd", "bottle": "mvtec_ad/bottle", "pill": "mvtec_ad/pill"}
 RESULTS = Path("benchmarks/results")

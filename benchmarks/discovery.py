@@ -15,6 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    score_parts,
+)
 
 from anomalyncd.config import PRESETS, Config
 from anomalyncd.discovery.discover import discover_classes
@@ -25,12 +30,7 @@ from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs, check_inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.results.predictions import aggregate
-from anomalyncd.runtime.device import Stages
-from anomalyncd.steps import (
-    RunContext,
-    find_and_read,
-    score_parts,
-)
+from anomalyncd.runtime.measurement import Stages
 from common import (
     FOLDERS,
     RESULTS,

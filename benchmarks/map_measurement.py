@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
+from anomalyncd.steps import bound_scores
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.features import TokenReader, Tokens
@@ -39,8 +40,7 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.finding import Found, regions_of_maps
 from anomalyncd.regions.mebin import binarise
 from anomalyncd.regions.score_range import ScoreRange
-from anomalyncd.runtime.device import Stages
-from anomalyncd.steps import bound_scores
+from anomalyncd.runtime.measurement import Stages
 from common import built_in_maps, detector_backbone, normal_folder
 
 SETTINGS = Config()

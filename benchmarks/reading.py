@@ -6,6 +6,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    score_parts,
+)
 from numpy.typing import NDArray
 
 from anomalyncd.config import PRESETS
@@ -14,12 +19,7 @@ from anomalyncd.inputs.inputs import Inputs, check_inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.aggregation import merge_regions, merging_temperature
-from anomalyncd.runtime.device import Stages
-from anomalyncd.steps import (
-    RunContext,
-    find_and_read,
-    score_parts,
-)
+from anomalyncd.runtime.measurement import Stages
 from common import FOLDERS, new_encoder, normal_folder, real_data, with_built_in_maps
 
 KINDS = ("zero_shot", "normals", "masks")

@@ -24,7 +24,7 @@ from anomalyncd import (
 )
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
-from conftest import QUICK, damage, picture, write_base_set
+from support.quick import QUICK, damage, picture, write_base_set
 
 Build = Callable[..., AnomalyNCD]
 KINDS = ["good"] * 4 + ["line"] * 4 + ["spot"] * 4

@@ -11,7 +11,7 @@ from anomalyncd.cost import CostEstimate, estimate
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
-from conftest import QUICK
+from support.quick import QUICK
 
 
 @pytest.fixture

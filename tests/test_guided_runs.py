@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from anomalyncd.steps import RunContext, read_regions
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.config import Config
@@ -24,11 +25,10 @@ from anomalyncd.regions.table import Regions
 from anomalyncd.report.attention import attention_pictures
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.runtime.device import Stages
-from anomalyncd.steps import RunContext, read_regions
+from anomalyncd.runtime.measurement import Stages
 from anomalyncd.workflows import discover_run
-from conftest import QUICK, damage, picture, use_tiny
 from support.pages import Page, can_be_read_aloud
+from support.quick import QUICK, damage, picture, use_tiny
 
 LEARNED = replace(QUICK, encoder=replace(QUICK.encoder, guidance="learned", guided_by="map"))
 

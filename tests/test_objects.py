@@ -22,7 +22,7 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
-from conftest import SIZE, picture, succeed
+from support.quick import SIZE, picture, succeed
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_given_masks_reach_the_run_and_its_report(
     given = ("--objects", foreground)
     said = succeed("discover", images_folder, "--classes", 2, "--out", run, *given, *options)
     assert "product: given (masks were given); 50 % to 50 % of a picture, median 50 %" in said
-    mask = read_run(run).object_mask("spot/001")
+    mask = read_run(run).foreground_mask("spot/001")
     assert mask[:, : mask.shape[1] // 2 - 1].all()
     assert not mask[:, mask.shape[1] // 2 + 1 :].any()
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from anomalyncd.workflows import (
     prepare_prediction,
     write_prediction,
 )
-from conftest import QUICK, picture
+from support.quick import QUICK, picture
 
 MODULE = (
     "import sys; from anomalyncd.cli.main import main; sys.argv = ['anomalyncd', *sys.argv[1:]]; "

@@ -11,7 +11,7 @@ from anomalyncd.config import Config, EncoderConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
-from conftest import QUICK, UNTRAINED, crops, picture, write_base_set
+from support.quick import QUICK, UNTRAINED, crops, picture, write_base_set
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
 

@@ -23,7 +23,7 @@ from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.workflows import discover_run
-from conftest import QUICK, UNTRAINED, picture
+from support.quick import QUICK, UNTRAINED, picture
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from anomalyncd.config import Config
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.inputs import Inputs
 
-_REGIONS_PER_PART = 1.3
+_REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
 """Interpreter, libraries, the images in hand."""
 _DECODING_SECONDS = 0.03
-"""Opening a image and its map, cutting regions out."""
+"""Opening an image and its map, cutting regions out."""
 
 _COUNTING_SECONDS = 0.01
 """Estimating the number of classes, for each region."""
@@ -43,7 +43,7 @@ class CostEstimate:
         return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
 
 
-def estimate(
+def estimate_cost(
     inputs: Inputs, encoder: RegionEncoder, config: Config, counts_classes: bool
 ) -> CostEstimate:
     """Counts multiplications and times a few of them on this machine, which takes about a second.
@@ -55,7 +55,7 @@ def estimate(
         counts_classes: Whether the number of classes has to be estimated.
     """
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
-    n_regions = _REGIONS_PER_PART * len(inputs.images)
+    n_regions = _REGIONS_PER_IMAGE * len(inputs.images)
     n_base = len(inputs.base.images) if inputs.base else 0
     views = 1 + config.crops.n_views
     looks = config.encoder.n_rotations + config.crops.n_views
@@ -119,8 +119,8 @@ def _speed(encoder: RegionEncoder, n_tokens: int) -> float:
     images = torch.zeros(4, 3, side, side, dtype=weight.dtype, device=weight.device)
     masks = torch.ones(4, 1, side, side, device=weight.device)
     with torch.inference_mode():
-        encoder.trunk(images[:1], masks[:1])
+        encoder.frozen_features(images[:1], masks[:1])
         start = time.perf_counter()
-        encoder.trunk(images, masks).frozen.cpu()
+        encoder.frozen_features(images, masks).frozen.cpu()
     seconds = max(time.perf_counter() - start, 1e-6)
     return 4 * _forward(encoder, n_tokens, encoder.readout) / seconds

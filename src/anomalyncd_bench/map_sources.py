@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomalyncd.steps import RunContext, make_maps
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config, DetectorConfig
@@ -31,9 +32,8 @@ from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import read_each
 from anomalyncd.io.key import content_digest, fingerprint
-from anomalyncd.runtime.device import Stages
+from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.progress import track
-from anomalyncd.steps import RunContext, make_maps
 from anomalyncd_bench.data_sets import BenchSet
 from anomalyncd_bench.table_file import SourceEntry
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from anomalyncd.config import PRESETS
 from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.runtime.device import forget_peak_memory, peak_memory_mb
+from anomalyncd.runtime.measurement import forget_peak_memory, peak_memory_mb
 from anomalyncd_bench.map_sources import built_in_maps, score_maps
 from anomalyncd_bench.methods import Method
 from anomalyncd_bench.planning import Prepared

@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from anomalyncd.steps import (
+    RunContext,
+    find_and_read,
+    fit_objects,
+    score_parts,
+)
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.vit import VisionTransformer
@@ -18,13 +24,8 @@ from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.predictions import aggregate
-from anomalyncd.runtime.device import Stages, resolve_precision
-from anomalyncd.steps import (
-    RunContext,
-    find_and_read,
-    fit_objects,
-    score_parts,
-)
+from anomalyncd.runtime.device import resolve_precision
+from anomalyncd.runtime.measurement import Stages
 from anomalyncd_bench.baselines.inputs import (
     BaselineInputs,
     ImageTokens,

@@ -27,7 +27,7 @@ from anomalyncd.io.cache import (
     TOKENS,
     cache_folder,
 )
-from conftest import SIZE, picture
+from support.quick import SIZE, picture
 
 READING = Reading(96, patch_layers=(0, 1), cls_layers=(1, 3))
 

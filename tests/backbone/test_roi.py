@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyncd.backbone.roi import RegionOfInterest, between_centres
-from conftest import picture
+from support.quick import picture
 
 
 def at(frame: RegionOfInterest, x: float, y: float) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from anomalyncd_bench.results import (
     from_text,
     write_result,
 )
-from conftest import call, damage, picture, succeed
+from support.quick import call, damage, picture, succeed
 
 TABLE = """
 sets: {plates: plates}

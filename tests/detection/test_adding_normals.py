@@ -10,7 +10,7 @@ from anomalyncd.detection.memory_bank import MemoryBank, extend_memory_bank, fit
 from anomalyncd.detection.patches import PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from conftest import QUICK, picture
+from support.quick import QUICK, picture
 
 FIRST = ImageSet.from_list([picture("good", 70), picture("good", 71)], ["a", "b"])
 ODD = ImageSet.from_list([picture("spot", 5)], ["odd"])

@@ -11,8 +11,8 @@ from anomalyncd.detection.maps import anomaly_map
 from anomalyncd.detection.patches import PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from conftest import QUICK, picture
 from support.hammers import hammer
+from support.quick import QUICK, picture
 
 HAMMERS = ImageSet.from_list([hammer(0.6 * i, False, i) for i in range(10)])
 

@@ -17,7 +17,7 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.cache import LIMIT_VARIABLE
-from conftest import QUICK, damage, picture
+from support.quick import QUICK, damage, picture
 
 NORMALS = ImageSet.from_list([picture("good", 70 + index) for index in range(4)])
 VIEW = PatchExtractor(96, None, FeatureSpace((), (), (1,)))

@@ -13,7 +13,7 @@ from anomalyncd.detection.maps import write_anomaly_maps
 from anomalyncd.detection.reranking import reranked
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from conftest import QUICK, picture
+from support.quick import QUICK, picture
 
 PARTS = ImageSet.from_list([picture(("good", "spot")[i % 2], i) for i in range(7)])
 SETTINGS = replace(QUICK.detector, rerank=(1, 2, 3))

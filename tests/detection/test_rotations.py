@@ -10,8 +10,8 @@ from anomalyncd.detection.memory_bank import extend_memory_bank, fit_memory_bank
 from anomalyncd.detection.patches import PatchReader, fit_view
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from conftest import QUICK, picture
 from support.hammers import hammer
+from support.quick import QUICK, picture
 
 RNG = np.random.default_rng(0)
 HAMMERS = ImageSet.from_list([hammer(2 * np.pi * i / 12, False, i) for i in range(12)])

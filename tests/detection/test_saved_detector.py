@@ -13,8 +13,8 @@ from anomalyncd.detection.patches import PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.synthetic.generate import synthetic_image
-from conftest import QUICK
 from support.hammers import hammer
+from support.quick import QUICK
 
 BOLTS = ImageSet.from_list(
     [synthetic_image(("rust",) * (i % 2), i, (128, 128), "bolts")[0] for i in range(8)]

@@ -11,7 +11,7 @@ from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.detection.patches import PatchExtractor, PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from conftest import picture
+from support.quick import picture
 
 VIEW = PatchExtractor(96, None, FeatureSpace((), (), (1,)))
 

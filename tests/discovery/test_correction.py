@@ -12,7 +12,7 @@ from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
-from conftest import QUICK, crops
+from support.quick import QUICK, crops
 
 COUNT = 12
 HIGH = np.full(COUNT, 0.9, np.float32)

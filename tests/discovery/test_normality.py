@@ -16,7 +16,7 @@ from anomalyncd.discovery.normality import (
     published_weights,
     steady_threshold,
 )
-from conftest import QUICK, picture
+from support.quick import QUICK, picture
 
 HIGH, LOW = slice(0, 20), slice(20, 40)
 

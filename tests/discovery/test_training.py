@@ -17,7 +17,7 @@ from anomalyncd.discovery.training import (
 )
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import TokenStore, fill_token_store
-from conftest import QUICK, crops
+from support.quick import QUICK, crops
 
 SETTINGS = TrainingConfig(
     n_heads=2, epochs=2, batch_size=4, learning_rate=0.05, base_share=0.3, contrast=True

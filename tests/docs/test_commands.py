@@ -21,7 +21,7 @@ from anomalyncd.backbone.weights import (
     WEIGHTS_VARIABLE,
 )
 from anomalyncd.cli import main as cli
-from conftest import QUICK, TINY, damage, picture
+from support.quick import QUICK, TINY, damage, picture
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]

@@ -25,7 +25,7 @@ from anomalyncd.embedding.token_store import (
     TokenStore,
     fill_token_store,
 )
-from conftest import QUICK, crops
+from support.quick import QUICK, crops
 
 CPU = torch.device("cpu")
 VIEWS = QUICK.crops
@@ -191,7 +191,7 @@ def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Pa
     assert plain.shares[:, :, 2].max() == 0
     left = np.zeros((VIEWS.load_size, VIEWS.load_size), np.float32)
     left[:, : VIEWS.load_size // 2] = 1
-    cut = [replace(one, object_mask=left, anomaly_map=one.mask / 2) for one in crops(N_REGIONS)]
+    cut = [replace(one, foreground_mask=left, anomaly_map=one.mask / 2) for one in crops(N_REGIONS)]
     cache = fill_token_store(encoder, cut, N_REGIONS, VIEWS, 0, tmp_path)
     torch.testing.assert_close(cache.shares[:, :, 0], plain.shares[:, :, 0] / 2)
     torch.testing.assert_close(cache.shares.sum(2), torch.ones_like(cache.shares[:, :, 0]))

@@ -30,7 +30,7 @@ from anomalyncd.backbone.weights import (
 from anomalyncd.cli.main import app
 
 sys.path.append(str(Path(__file__).parents[1]))
-from conftest import TINY, damage, picture, use_tiny, write_tiny_weights
+from support.quick import TINY, damage, picture, use_tiny, write_tiny_weights
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guide" / "bad-inputs.md"

@@ -20,7 +20,7 @@ from anomalyncd import (
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.synthetic import generate as made_parts
-from conftest import QUICK, SIZE, call, damage, picture, succeed
+from support.quick import QUICK, SIZE, call, damage, picture, succeed
 
 
 def test_discover_predict_and_evaluate_as_the_api_does(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from anomalyncd import AnomalyNCD
 from anomalyncd.results.run_folder import read_table as read_images
-from conftest import SIZE, call, damage, succeed
+from support.quick import SIZE, call, damage, succeed
 
 
 @pytest.fixture

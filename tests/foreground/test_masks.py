@@ -19,7 +19,7 @@ from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import summarise, write_foreground_masks
 from anomalyncd.foreground.principal_component import PrincipalComponent
 from anomalyncd.inputs.masks import Masks
-from conftest import QUICK
+from support.quick import QUICK
 from support.token_maps import GRID, SIZE, block, texture, tokens_of
 
 DRAWN = [block(5 + i, 20 - 2 * i, 14, 10) for i in range(6)]

@@ -39,9 +39,9 @@ def test_object_masks_are_cut_as_images_are(rules: str) -> None:
     images = _parts(product)
     foreground, nothing = _boxes(images, (20, 12, 60, 44)), _found(np.zeros(SIZE, bool))
     for one in read_crops(images, nothing, SIDE, rules, foreground):
-        assert one.object_mask is not None
-        np.testing.assert_allclose(one.object_mask, one.image[..., 0] / 255, atol=0.01)
-        assert 0 < one.object_mask.mean() < 1
+        assert one.foreground_mask is not None
+        np.testing.assert_allclose(one.foreground_mask, one.image[..., 0] / 255, atol=0.01)
+        assert 0 < one.foreground_mask.mean() < 1
 
 
 @pytest.mark.parametrize("rules", ["default", "paper"])
@@ -66,11 +66,11 @@ def test_the_anomaly_and_its_surroundings_are_product() -> None:
     foreground = _boxes(images, (0, 0, 12, 60))
     boxed = _found(mask).select(slice(1))
     (one,) = read_crops(images, boxed, 40, "default", foreground, reach=3)
-    assert one.object_mask is not None
+    assert one.foreground_mask is not None
     expected = np.zeros((40, 40))
     expected[:, :2] = 1  # the object
     expected[19:26, 17:24] = 1  # three pixels around row 30 - 8, column 30 - 10
-    np.testing.assert_array_equal(one.object_mask, expected)
+    np.testing.assert_array_equal(one.foreground_mask, expected)
 
 
 def test_an_empty_object_mask_takes_everything_for_product() -> None:
@@ -78,5 +78,5 @@ def test_an_empty_object_mask_takes_everything_for_product() -> None:
     crops: list[Crop] = list(
         read_crops(images, _found(np.zeros(SIZE, bool)), SIDE, "paper", Masks(images, (None,)))
     )
-    assert crops[0].object_mask is not None
-    assert crops[0].object_mask.min() == 1
+    assert crops[0].foreground_mask is not None
+    assert crops[0].foreground_mask.min() == 1

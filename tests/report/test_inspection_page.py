@@ -9,8 +9,8 @@ from anomalyncd.config import PRESETS
 from anomalyncd.inputs.inputs import Inputs, check_inputs
 from anomalyncd.regions.inspection import inspect_maps
 from anomalyncd.report.inspection_page import write_inspection
-from conftest import SIZE, damage, picture
 from support.pages import Page, asks_nobody_for_anything, can_be_read_aloud
+from support.quick import SIZE, damage, picture
 
 KINDS = ("good", "line", "spot", "spot")
 

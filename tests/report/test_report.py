@@ -23,8 +23,8 @@ from anomalyncd.report.trends import (
 )
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
-from conftest import use_tiny
 from support.pages import Page, asks_nobody_for_anything, can_be_read_aloud
+from support.quick import use_tiny
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from anomalyncd import (
 )
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.results.model_file import FORMAT
-from conftest import QUICK, TINY, damage, picture
+from support.quick import QUICK, TINY, damage, picture
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
 

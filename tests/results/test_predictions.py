@@ -18,7 +18,7 @@ from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.predictions import aggregate
-from conftest import QUICK, SIZE, damage, picture
+from support.quick import QUICK, SIZE, damage, picture
 
 SIDE = 64
 

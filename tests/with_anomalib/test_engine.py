@@ -23,7 +23,7 @@ from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.integrations.anomalib import write_maps
 from anomalyncd.synthetic.generate import make_synthetic_images
-from conftest import succeed
+from support.quick import succeed
 
 if find_spec("anomalib") is None or find_spec("torchvision") is None:
     pytest.skip("anomalib is not installed; see `make test-anomalib`", allow_module_level=True)

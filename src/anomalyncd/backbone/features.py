@@ -1,6 +1,5 @@
 """What a backbone says of whole images, read once and kept between runs."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,12 +18,11 @@ from anomalyncd.backbone.pixels import (
 )
 from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.backbone.vit import VisionTransformer
-from anomalyncd.backbone.weights import digest
 from anomalyncd.config import DetectorConfig
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.cache import TOKENS, TensorStore
-from anomalyncd.io.key import content_digest
+from anomalyncd.io.key import content_digest, key
 
 _FORMAT = 1
 """Grows when what is kept, or how images are prepared, changes its meaning."""
@@ -80,29 +78,28 @@ class TokenReader:
             )
         self._store = TensorStore(TOKENS)
 
-    def read(self, images: ImageSet, index: int, frame: RegionOfInterest | None = None) -> Tokens:
+    def read(self, images: ImageSet, index: int, roi: RegionOfInterest | None = None) -> Tokens:
         """Tokens of one image.
 
         Args:
             images: Images.
             index: Which one.
-            frame: What is read of it; None reads all of it.
+            roi: The region of interest that is read; None reads the whole image.
 
         Raises:
             InputError: Its file cannot be read.
         """
         if not self._store.limit:
-            return self._computed(images.image(index), frame)
-        content = f"{content_digest(images.sources[index])} {frame} {self._circumstances}"
-        key = hashlib.sha256(content.encode()).hexdigest()[:32]
-        tokens = self._kept(key)
+            return self._computed(images.image(index), roi)
+        made_from = key(content_digest(images.sources[index]), roi, self._reading_key)
+        tokens = self._cached(made_from)
         if tokens is None:
-            tokens = self._computed(images.image(index), frame)
-            self._store.save(key, _by_name(tokens))
+            tokens = self._computed(images.image(index), roi)
+            self._store.save(made_from, _by_name(tokens))
         return tokens
 
-    def _kept(self, key: str) -> Tokens | None:
-        stored, device = self._store.load(key), self.vit.cls_token.device
+    def _cached(self, made_from: str) -> Tokens | None:
+        stored, device = self._store.load(made_from), self.vit.cls_token.device
         if stored is None:
             return None
         height, width = stored["size"].tolist()
@@ -112,8 +109,8 @@ class TokenReader:
             (height, width),
         )
 
-    def _computed(self, whole: NDArray[np.uint8], frame: RegionOfInterest | None) -> Tokens:
-        image = whole if frame is None else frame.cut(whole)
+    def _computed(self, whole: NDArray[np.uint8], roi: RegionOfInterest | None) -> Tokens:
+        image = whole if roi is None else roi.cut(whole)
         size = (image.shape[0], image.shape[1])
         unit, weight = self.vit.config.patch_size, self.vit.patch_embed.proj.weight
         shape = (1, 1) if self.reading.square else size
@@ -130,7 +127,8 @@ class TokenReader:
         )
 
     @cached_property
-    def _circumstances(self) -> str:
+    def _reading_key(self) -> str:
+        """Key of everything but the image: weights that take part, device, and what is read."""
         last = max(self._layers)
         later = tuple(f"blocks.{index}." for index in range(last + 1, self.vit.config.depth))
         state = {
@@ -138,9 +136,8 @@ class TokenReader:
             for name, weight in self.vit.state_dict().items()
             if not name.startswith((*later, "norm."))
         }
-        precisions = [str(weight.dtype) for weight in state.values()]
         device = self.vit.cls_token.device.type
-        return repr((_FORMAT, digest(state), self.vit.config, precisions, device, self.reading))
+        return key(_FORMAT, state, self.vit.config, device, self.reading)
 
 
 def _by_name(tokens: Tokens) -> dict[str, Tensor]:
@@ -150,13 +147,13 @@ def _by_name(tokens: Tokens) -> dict[str, Tensor]:
 
 
 def normalised(patches: Tensor) -> Tensor:
-    """Tokens (D, rows, columns), normalised over the whole picture (MuSc, section 3.1)."""
+    """Tokens (D, rows, columns), normalised over the whole image (MuSc, section 3.1)."""
     return functional.layer_norm(patches, patches.shape)
 
 
-def _reader(vit: VisionTransformer, resolution: int, config: DetectorConfig) -> TokenReader:
-    cls_layers = config.layers[-1:] if config.rerank else ()
-    return TokenReader(vit, Reading(resolution, config.layers, cls_layers))
+def patch_reader(vit: VisionTransformer, resolution: int, config: DetectorConfig) -> TokenReader:
+    """Reads the patch tokens that a detector compares, at a resolution in pixels."""
+    return TokenReader(vit, Reading(resolution, config.layers))
 
 
 def whole_reader(vit: VisionTransformer, config: DetectorConfig) -> TokenReader:
@@ -166,4 +163,4 @@ def whole_reader(vit: VisionTransformer, config: DetectorConfig) -> TokenReader:
         vit: The backbone, on its device and in its precision.
         config: Resolution and layers.
     """
-    return _reader(vit, least_resolution(config, framed=False), config)
+    return patch_reader(vit, least_resolution(config, framed=False), config)

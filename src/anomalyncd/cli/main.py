@@ -140,23 +140,22 @@ def predict(
     device: Annotated[str | None, typer.Option(help="As for discover.")] = None,
 ) -> None:
     """Sort new IMAGES into the classes of a RUN."""
-    from anomalyncd.estimator import AnomalyNCD
     from anomalyncd.evaluation.operating_point import read_point
-    from anomalyncd.workflows import prepare_prediction, write_prediction
+    from anomalyncd.workflows import predict_run
 
     folder = out or run / "predictions" / _name(images)
-    prepare_prediction(folder, images)
     point = read_point(run)
-    estimator = AnomalyNCD.load(run / "model", weights=weights, device=device)
-    given = {
-        "maps": maps,
-        "masks": masks,
-        "boxes": boxes,
-        "ignore": ignore,
-        "foreground": foreground,
-    }
-    predictions = estimator.classify(images, folder=folder, **given)
-    write_prediction(predictions, folder, point.threshold if point else None)
+    given = {"maps": maps, "masks": masks, "boxes": boxes, "ignore": ignore}
+    predictions = predict_run(
+        run,
+        images,
+        folder,
+        threshold=point.threshold if point else None,
+        weights=weights,
+        device=device,
+        foreground=foreground,
+        **given,
+    )
     print_classes(predictions.classes)
     for state, meaning in (("unseen", "like nothing in the run"), ("unsure", "between classes")):
         if count := int(predictions.images[state].sum()):

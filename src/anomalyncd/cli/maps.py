@@ -3,7 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -22,11 +22,6 @@ from anomalyncd.cli.options import (
     with_detail,
 )
 from anomalyncd.errors import InputError
-
-if TYPE_CHECKING:
-    from anomalyncd.backbone.vit import VisionTransformer
-    from anomalyncd.config import DetectorConfig
-    from anomalyncd.inputs.inputs import Inputs
 
 
 def maps(
@@ -61,18 +56,14 @@ def maps(
     from anomalyncd.backbone.weights import (
         DEFAULT_BACKBONE,
         check_backbone,
-        load_backbone,
     )
     from anomalyncd.config import PRESETS, resolve_config
     from anomalyncd.inputs.inputs import check_inputs
     from anomalyncd.io.files import refuse_file
     from anomalyncd.regions.inspection import inspect_maps
     from anomalyncd.report.inspection_page import write_inspection
-    from anomalyncd.runtime.device import (
-        check_seed,
-        resolve_device,
-        resolve_precision,
-    )
+    from anomalyncd.runtime.device import check_seed, resolve_device
+    from anomalyncd.workflows import make_maps
 
     if not inspect and (maps or normal_maps or ignore):
         raise InputError("--maps, --normal-maps and --ignore are for --inspect; give it as well")
@@ -83,38 +74,23 @@ def maps(
         config = replace(config, detector=replace(config.detector, map_size=None))
     check_seed(seed)
     check_backbone(backbone or DEFAULT_BACKBONE, weights)
-    chosen = resolve_device(device)
+    resolve_device(device)
     refuse_file(out)
     inputs = check_inputs(images, maps, normals=normals, normal_maps=normal_maps, ignore=ignore)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
-            name = backbone or DEFAULT_BACKBONE
-            vit = load_backbone(name, weights).to(chosen, resolve_precision("auto", chosen))
-            for_floor = Path(scratch) if inspect else None
-            inputs = _with_made_maps(inputs, vit, config.detector, seed, out, for_floor)
+            inputs = make_maps(
+                inputs,
+                config,
+                out,
+                backbone=backbone or DEFAULT_BACKBONE,
+                weights=weights,
+                seed=seed,
+                device=device,
+                normals_folder=Path(scratch) if inspect else None,
+            )
             say(f"{len(inputs.images)} maps; see {out}")
         if inspect:
             inspection = inspect_maps(inputs, config)
             print_inspection(inspection)
             say(f"see {write_inspection(inspection, inputs.images, out)}")
-
-
-def _with_made_maps(
-    inputs: "Inputs",
-    vit: "VisionTransformer",
-    config: "DetectorConfig",
-    seed: int,
-    folder: Path,
-    normal_folder: Path | None,
-) -> "Inputs":
-    """Makes maps of the images, and of the normal images where there is a folder for them."""
-    from anomalyncd.detection.fitting import fit_detector
-    from anomalyncd.detection.maps import write_anomaly_maps
-
-    detector = fit_detector(vit, inputs.images, inputs.normals, config, seed)
-    made = write_anomaly_maps(vit, inputs.images, detector, config, folder)
-    inputs = replace(inputs, maps=replace(made, ignored=inputs.ignored))
-    if inputs.normals is None or normal_folder is None:
-        return inputs
-    made = write_anomaly_maps(vit, inputs.normals, detector, config, normal_folder)
-    return replace(inputs, normal_maps=replace(made, ignored=inputs.ignored_on_normals))

@@ -11,6 +11,7 @@ from anomalyncd.config.embedding import EncoderConfig as EncoderConfig
 from anomalyncd.config.presets import PRESETS as PRESETS
 from anomalyncd.config.presets import PROTO_PRESETS as PROTO_PRESETS
 from anomalyncd.config.presets import Config as Config
+from anomalyncd.config.presets import config_from_dict as config_from_dict
 from anomalyncd.config.presets import resolve_config as resolve_config
 from anomalyncd.config.regions import MebinConfig as MebinConfig
 from anomalyncd.config.regions import RegionConfig as RegionConfig

@@ -19,19 +19,12 @@ class DetectorConfig:
     frame: Literal["product", "whole"] = "product"
     """What is looked at: the product, cut out and turned into one pose where a plain background
     shows it, or always the `whole` picture."""
-    background: Literal["kept", "masked"] = "kept"
-    """`masked`: where a plain background shows the product, patches that show none of it score 0
-    and vouch for no other; for products with defects of their own, not for missing pieces."""
     layers: tuple[int, ...] = (5, 8)
     """Blocks, counted from 0, whose patch tokens are compared; the last one finds the product."""
     neighbourhoods: tuple[int, ...] = (1,)
     """Sides, in patches, of the squares over which tokens are averaged."""
     common: float = 2.0
     """Weight of what all patches have in common, as a multiple of how far they differ."""
-    same_place: float | None = None
-    """A patch is compared with those up to this far from its own place alone, as a share of the
-    height and width of what is looked at; for images that are always photographed alike. None
-    compares with all."""
     reference_discount: float = 0.3
     """What has no like even among normal or reference images makes what resembles it less
     suspicious: share of a patch's distance to the nearest in other images that is taken off the
@@ -45,17 +38,10 @@ class DetectorConfig:
     """Normal patches that are kept (memory bank)."""
     n_candidates: int = 100_000
     """Normal patches that they are chosen from (memory bank)."""
-    reweight: int = 0
-    """The nearest relatives of a normal patch that say how rare it is: what resembles a rare one
-    scores higher (memory bank; PatchCore, eq. 7, where it is 9). 0 switches it off."""
     n_rotations: int = 1
     """Poses in which each normal image is read: 1, 2 (upside down as well), 4 (quarter turns) or 8
     (eighths of a turn); for few normal images of images that lie in any pose (memory bank;
     AnomalyDINO). Products that are turned into one pose anyway are read once."""
-    rerank: tuple[int, ...] = ()
-    """Numbers of images, itself among them, over which the highest score of a image is averaged, by
-    the likeness of their CLS tokens; (1, 2, 3) as published (MuSc, RsCIN), () switches it off. It
-    works among the images that are scored together; a single image keeps its score."""
     smoothing: float = 0.5
     """Standard deviation, in patches, of the Gaussian that smooths a map."""
     map_size: int | None = 256
@@ -84,17 +70,9 @@ class DetectorConfig:
         require(self.frame in ("product", "whole"), "frame", self.frame, "use product or whole")
         enough = self.resolution is None or self.resolution >= 56
         require(enough, "resolution", self.resolution, "use None, or 56 or more")
-        known = self.background in ("kept", "masked")
-        require(known, "background", self.background, "use kept or masked")
-        within = self.same_place is None or 0 < self.same_place <= 1
-        require(within, "same_place", self.same_place, "use None, or a share, 0..1")
-        several = self.reweight == 0 or self.reweight >= 2
-        require(several, "reweight", self.reweight, "use 0 (off), or 2 or more")
         require(
             self.n_rotations in (1, 2, 4, 8), "n_rotations", self.n_rotations, "use 1, 2, 4 or 8"
         )
-        positive = all(count >= 1 for count in self.rerank)
-        require(positive, "rerank", self.rerank, "use numbers such as (1, 2, 3), or () for off")
         enough = self.map_size is None or self.map_size >= 1
         require(enough, "map_size", self.map_size, "use 1 or more, or None")
 

@@ -102,9 +102,6 @@ class ReliabilityConfig:
 class ClassNumberConfig:
     """How the number of classes is estimated where it is not given."""
 
-    rule: Literal["criteria", "merging"] = "criteria"
-    """`criteria`: the median of what several criteria say; `merging`: many clusters, of which those
-    that cannot be told apart are merged."""
     max_classes: int = 25
     """Largest number of classes that is considered, the normal one included; five images for each
     kind of defect bound it as well."""
@@ -114,7 +111,6 @@ class ClassNumberConfig:
     """Principal components of the descriptors that are compared."""
 
     def __post_init__(self) -> None:
-        require(self.rule in ("criteria", "merging"), "rule", self.rule, "use criteria or merging")
         require(self.max_classes >= 3, "max_classes", self.max_classes, "use 3 or more")
         require(self.n_resamples >= 2, "n_resamples", self.n_resamples, "use 2 or more")
         require(self.n_components >= 2, "n_components", self.n_components, "use 2 or more")

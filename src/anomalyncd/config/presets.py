@@ -1,6 +1,8 @@
 """All settings of a discovery, and what presets mean."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from anomalyncd.config.checks import require
 from anomalyncd.config.detection import DetectorConfig, ForegroundConfig
@@ -98,6 +100,22 @@ PROTO_PRESETS = {
 }
 """`paper`: ProtoAnomalyNCD as far as it is known, our own definition for the rest; `default`: that
 of `AnomalyNCD` with an object prior and a consensus of ten starts."""
+
+
+def config_from_dict(stages: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Restores a config from what `dataclasses.asdict` made of it and JSON has stored.
+
+    Raises:
+        KeyError, TypeError: A stage or a setting is missing or unknown.
+        InputError: A value cannot be used.
+    """
+    default = Config()
+    return Config(
+        **{
+            one.name: type(getattr(default, one.name))(**stages[one.name])
+            for one in fields(default)
+        }
+    )
 
 
 def resolve_config(preset: str | Config, presets: dict[str, Config]) -> Config:

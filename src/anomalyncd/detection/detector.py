@@ -1,46 +1,73 @@
-"""What every built-in detector can do."""
+"""What every built-in detector can do, and which one goes with the inputs."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from anomalyncd.detection.feature_space import SamePlace
+from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.config import DetectorConfig
+from anomalyncd.detection.memory_bank import MemoryBank, fit_memory_bank
+from anomalyncd.detection.mutual_scoring import MutualScoring, fit_mutual_scoring
 from anomalyncd.detection.patches import PatchExtractor
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.io.component import State
 
 
 class Detector(Protocol):
-    """Scores the patches of an image; saved with a model."""
+    """Scores the patches of an image; a component of the fitted model."""
 
     kind: ClassVar[str]
-    """What it is called in a saved model and in a run's record."""
+    """Its name in a model file and in the record of a run."""
 
     @property
-    def view(self) -> PatchExtractor:
-        """How pictures are looked at."""
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What it compares with."""
+    def extractor(self) -> PatchExtractor:
+        """Where the patches lie, and how they become vectors."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Where that comes from."""
-
-    @property
-    def same_place(self) -> SamePlace | None:
-        """Where that lies, if other places do not count."""
-
-    @property
-    def discounts(self) -> tuple[Tensor, ...]:
-        """What is taken off distances to it; none without tolerance."""
+        """Names of the images that its vectors come from."""
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
-        """How anomalous each patch is.
+        """Computes the anomaly score of each patch.
 
         Args:
-            features: What the view shows of the image, see `PatchFeatures.features`.
-            name: Of the image, which is never compared with itself.
+            features: Patch features of the image, see `PatchFeatures.features`.
+            name: Name of the image, which is never compared with itself.
 
         Returns:
             (rows, columns), float32, on the CPU.
         """
+
+    def state(self) -> State:
+        """See `Component.state`."""
+
+
+DETECTORS: Mapping[str, type[MemoryBank] | type[MutualScoring]] = {
+    detector.kind: detector for detector in (MemoryBank, MutualScoring)
+}
+"""The built-in detectors by kind."""
+
+
+def fit_detector(
+    vit: VisionTransformer,
+    images: ImageSet,
+    normals: ImageSet | None,
+    config: DetectorConfig,
+    seed: int,
+) -> Detector:
+    """Fits a memory bank to the normal images; without any, images score each other.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        images: The images to be scored.
+        normals: Normal images, or None.
+        config: Config of the detector.
+        seed: Seed of everything random.
+
+    Raises:
+        InputError: There are neither normal images nor two images.
+    """
+    if normals is not None:
+        return fit_memory_bank(vit, normals, config, seed)
+    return fit_mutual_scoring(vit, images, config, seed)

@@ -1,6 +1,5 @@
-"""Anomaly scores without a label or a normal image: images score each other (MuSc)."""
+"""Anomaly scores without labels or normal images: images score each other (MuSc)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,84 +9,68 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import (
-    NEVER,
-    SamePlace,
-    distances,
-    likeness,
-)
-from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_view
+from anomalyncd.detection.feature_space import distances, similarities
+from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.io.component import Component
 
 
 @dataclass(frozen=True, eq=False)
-class MutualScoring:
-    """The reference images that parts are scored against; a `Detector`."""
+class MutualScoring(Component):
+    """The reference images that images are compared with; a `Detector`."""
 
-    view: PatchExtractor
-    """How pictures are looked at."""
-    tensors: tuple[Tensor, ...]
-    """For each layer and neighbourhood the unit vectors of all references, (N, D), bfloat16."""
+    extractor: PatchExtractor
+    """Where the patches lie, and how they become vectors."""
+    vectors: tuple[Tensor, ...]
+    """Unit vectors of all references for each layer and neighbourhood, (N, D), bfloat16."""
     lengths: tuple[int, ...]
-    """Number of patches of each reference, in the order of `tensors`."""
+    """Number of patches of each reference, in the order of `vectors`."""
     names: tuple[str, ...]
-    """Names of the references, so that a image is never compared with itself."""
+    """Names of the references, so that no image is compared with itself."""
     closest: tuple[float, float]
-    """The references that a patch is judged by, closest first, from one share to another."""
-    same_place: SamePlace | None = None
-    """Where the patches of all references lie, if those at other places do not count."""
+    """The references that score a patch, closest first, from one share of them to another."""
     discounts: tuple[Tensor, ...] = ()
-    """For each layer and neighbourhood what is taken off the distance to each patch, (N,), float32;
-    none without tolerance."""
+    """What is subtracted from the distance to each reference patch, for each layer and
+    neighbourhood, (N,), float32; empty without a reference discount."""
 
     kind: ClassVar[str] = "mutual scoring"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
-        """Mean distance of each patch to its nearest in the references closest to it.
+        """Mean distance of each patch to its nearest neighbours in the closest references.
 
-        The very closest are left out: a image that was photographed twice would vouch for its own
-        defect. See `Detector.patch_scores`; MuSc, section 3.2.
+        The very closest references are left out: they may show the same object once more, with
+        the same defect. See `Detector.patch_scores`; MuSc, section 3.2.
         """
-        return torch.stack(self._scores_by_kind(features, name)).mean(0)
+        return torch.stack(self.scores_by_layer(features, name)).mean(0)
 
-    def _scores_by_kind(self, features: list[Tensor], name: str) -> list[Tensor]:
-        """For each layer and neighbourhood the scores of the patches, (rows, columns)."""
+    def scores_by_layer(self, features: list[Tensor], name: str) -> list[Tensor]:
+        """Scores of the patches for each layer and neighbourhood, (rows, columns)."""
         others = [i for i, reference in enumerate(self.names) if reference != name]
         first, last = (round(share * len(others)) for share in self.closest)
         first = min(first, len(others) - 1)
         last = max(last, first + 1)
         rows, columns = features[0].shape[1:]
         scores = []
-        for kind, tokens in enumerate(features):
-            nearest, index = self._nearest(kind, tokens)
+        for layer, patches in enumerate(features):
+            nearest, index = self._nearest(layer, patches)
             closest = nearest[others].float().topk(last, dim=0)
-            apart = distances(closest.values[first:])
+            distance = distances(closest.values[first:])
             if self.discounts:
                 matched = index[others].gather(0, closest.indices[first:])
-                apart = apart - self.discounts[kind].to(apart.device)[matched]
-            scores.append(apart.mean(0).clamp(min=0).cpu().view(rows, columns))
+                distance = distance - self.discounts[layer].to(distance.device)[matched]
+            scores.append(distance.mean(0).clamp(min=0).cpu().view(rows, columns))
         return scores
 
-    def _nearest(self, kind: int, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """For each reference and patch the largest likeness, and where it is, (references, P).
+    def _nearest(self, layer: int, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Largest similarity of each patch to each reference, and its index, (references, P).
 
-        One reference at a time, since what is compared then stays in the processor's cache.
+        One reference at a time, since its vectors then stay in the processor's cache.
         """
-        references = self.tensors[kind].split(self.lengths)
-        elsewhere: Sequence[Tensor | None] = [None] * len(references)
-        if self.same_place is not None:
-            near = self.same_place.near(*tokens.shape[1:]).to(tokens.device)
-            elsewhere = (~near).split(self.lengths)
         nearest, indices, start = [], [], 0
-        for reference, hidden in zip(references, elsewhere, strict=True):
-            similarity = likeness(tokens, reference)
-            likest, index = similarity.max(0)
-            if hidden is not None:
-                here, index_here = similarity.masked_fill_(hidden, NEVER).max(0)
-                index = torch.where(here == NEVER, index, index_here)
-                likest = torch.where(here == NEVER, likest, here)
-            nearest.append(likest)
+        for reference in self.vectors[layer].split(self.lengths):
+            similarity, index = similarities(patches, reference).max(0)
+            nearest.append(similarity)
             indices.append(index + start)
             start += len(reference)
         return torch.stack(nearest), torch.stack(indices)
@@ -96,16 +79,16 @@ class MutualScoring:
 def fit_mutual_scoring(
     vit: VisionTransformer, images: ImageSet, config: DetectorConfig, seed: int
 ) -> MutualScoring:
-    """Picks the references at random and computes their tokens.
+    """Draws the references at random and computes their vectors.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: What to pick from.
+        images: The images to draw from.
         config: Resolution, layers, neighbourhoods, number of references.
-        seed: Of the choice.
+        seed: Seed of the draw.
 
     Returns:
-        The references, with what they allow for. They take
+        The references and their discounts. They take
         `n_references * (resolution / patch)^2 * D * 2` bytes a layer and neighbourhood, whatever
         the number of images.
 
@@ -114,38 +97,31 @@ def fit_mutual_scoring(
     """
     if len(images) < 2:
         raise InputError(
-            f"{len(images)} image cannot be scored against others; give two or more, or maps"
+            f"{len(images)} image cannot be scored against others; give two or more, or `maps`"
         )
     count = min(config.n_references, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
-    selected = images.select(chosen.tolist())
-    view, pictures = fit_view(vit, selected, config)
-    vectors = [seen.vectors() for seen in pictures]
-    same_place = None
-    if config.same_place is not None:
-        positions = torch.cat([seen.positions() for seen in pictures])
-        same_place = SamePlace(positions, config.same_place)
+    references = images.select(chosen.tolist())
+    extractor, features = fit_patch_extractor(vit, references, config)
+    vectors = [of_image.vectors() for of_image in features]
     scoring = MutualScoring(
-        view,
-        tuple(torch.cat(same_kind).to(torch.bfloat16) for same_kind in zip(*vectors, strict=True)),
-        tuple(len(of_picture[0]) for of_picture in vectors),
-        selected.names,
+        extractor,
+        tuple(torch.cat(layer).to(torch.bfloat16) for layer in zip(*vectors, strict=True)),
+        tuple(len(of_image[0]) for of_image in vectors),
+        references.names,
         config.closest,
-        same_place,
     )
-    return replace(scoring, discounts=_allowances(scoring, pictures, config.reference_discount))
+    return replace(scoring, discounts=_discounts(scoring, features, config.reference_discount))
 
 
-def _allowances(
-    scoring: MutualScoring, pictures: list[PatchFeatures], reference_discount: float
+def _discounts(
+    scoring: MutualScoring, features: list[PatchFeatures], share: float
 ) -> tuple[Tensor, ...]:
-    """A share of the score that each patch of the references has among the others."""
-    if not reference_discount:
+    """A share of the score that each patch of the references has among the other references."""
+    if not share:
         return ()
     scored = [
-        [seen.unmasked(one) for one in scoring._scores_by_kind(seen.features, name)]
-        for seen, name in zip(pictures, scoring.names, strict=True)
+        [scores.flatten() for scores in scoring.scores_by_layer(one.features, name)]
+        for one, name in zip(features, scoring.names, strict=True)
     ]
-    return tuple(
-        reference_discount * torch.cat(same_kind) for same_kind in zip(*scored, strict=True)
-    )
+    return tuple(share * torch.cat(layer) for layer in zip(*scored, strict=True))

@@ -1,184 +1,151 @@
-"""How a detector looks at pictures: what part of them, and as which vectors."""
+"""The patches of an image as a detector compares them: where they lie, and as which vectors."""
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from anomalyncd.backbone.features import Tokens, _reader, whole_reader
+from anomalyncd.backbone.features import Tokens, patch_reader, whole_reader
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import FeatureSpace, fit_feature_space, grid_positions
+from anomalyncd.detection.feature_space import FeatureSpace, fit_feature_space
 from anomalyncd.detection.roi_locator import RoiLocator, fit_roi_locator
-from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
-
-
-@dataclass(frozen=True, eq=False)
-class PatchFeatures:
-    """One picture, as a detector sees it."""
-
-    features: list[Tensor]
-    """For each layer and neighbourhood the unit vectors of the patches, (D, rows, columns)."""
-    size: tuple[int, int]
-    """Height and width of the picture, px."""
-    frame: RegionOfInterest | None
-    """What the patches show of it; None for all of it."""
-    product: NDArray[np.bool_] | None = None
-    """Which patches show the product, (rows, columns); None where the background is kept."""
-    cls: Tensor | None = None
-    """The CLS token, (D,), float32, on the CPU, where image scores are re-ranked."""
-
-    def vectors(self) -> list[Tensor]:
-        """For each layer and neighbourhood the unit vectors of what is not masked, (N, D)."""
-        return [self.unmasked(one.movedim(0, -1)) for one in self.features]
-
-    def positions(self) -> Tensor:
-        """Where the patches of `vectors` lie, (N, 2); see `grid_positions`."""
-        rows, columns = self.features[0].shape[1:]
-        return self.unmasked(grid_positions(rows, columns).view(rows, columns, 2))
-
-    def unmasked(self, patches: Tensor) -> Tensor:
-        """What is not masked, (N, ...), of something a patch, (rows, columns, ...)."""
-        flat = patches.flatten(0, 1)
-        if self.product is None:
-            return flat
-        return flat[torch.from_numpy(self.product.ravel()).to(flat.device)]
-
-
-@dataclass(frozen=True, eq=False)
-class PatchExtractor:
-    """What a detector looks at in every picture."""
-
-    resolution: int
-    """Side of the square with the area at which the backbone is shown it, px."""
-    framing: RoiLocator | None
-    """Where the product is; None looks at whole pictures."""
-    space: FeatureSpace
-    """How patches become vectors."""
-    product: PrincipalComponent | None = None
-    """Tells the product from the background, which is masked; None keeps it."""
-
-    def seen(
-        self, tokens: Tokens, size: tuple[int, int], frame: RegionOfInterest | None
-    ) -> PatchFeatures:
-        """A picture through this view.
-
-        Args:
-            tokens: Of what is looked at.
-            size: Height and width of the whole picture, px.
-            frame: What is looked at; None for all of it.
-        """
-        cls = tokens.cls[0].float().cpu() if tokens.cls else None
-        return PatchFeatures(self.space.features(tokens), size, frame, self._product(tokens), cls)
-
-    def _product(self, tokens: Tokens) -> NDArray[np.bool_] | None:
-        """The product and a patch around it; None where the background is kept, or is all."""
-        if self.product is None:
-            return None
-        mask = self.product.mask(tokens.patches[-1]).astype(np.uint8)
-        return cv2.dilate(mask, np.ones((3, 3), np.uint8)) > 0 if mask.any() else None
-
 
 _EIGHTHS = 8
 
 
+@dataclass(frozen=True, eq=False)
+class PatchFeatures:
+    """The patches of one image, or of its region of interest."""
+
+    features: list[Tensor]
+    """Unit vectors of the patches for each layer and neighbourhood, (D, rows, columns)."""
+    size: tuple[int, int]
+    """Height and width of the whole image, px."""
+    roi: RegionOfInterest | None
+    """The region of the image that the patches cover; None for the whole image."""
+
+    def vectors(self) -> list[Tensor]:
+        """Unit vectors for each layer and neighbourhood, (N, D), row by row."""
+        return [grid.movedim(0, -1).flatten(0, 1) for grid in self.features]
+
+
+@dataclass(frozen=True, eq=False)
+class PatchExtractor(Component):
+    """Where the patches of every image lie, and how they become vectors."""
+
+    resolution: int
+    """Side of the square with the area at which images enter the backbone, px."""
+    roi_locator: RoiLocator | None
+    """Finds the region of interest; None takes whole images."""
+    space: FeatureSpace
+    """Turns tokens into vectors."""
+
+    def extract(
+        self, tokens: Tokens, size: tuple[int, int], roi: RegionOfInterest | None
+    ) -> PatchFeatures:
+        """Turns the tokens of one image into patch features.
+
+        Args:
+            tokens: Tokens of the region of interest.
+            size: Height and width of the whole image, px.
+            roi: The region of interest; None for the whole image.
+        """
+        return PatchFeatures(self.space.features(tokens), size, roi)
+
+
 class PatchReader:
-    """Looks at pictures one after the other.
+    """Reads the patch features of images, one image at a time.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        view: What to look at.
-        config: As the view was made with.
+        extractor: Where the patches lie, and how they become vectors.
+        config: As the extractor was fitted with.
     """
 
     def __init__(
-        self, vit: VisionTransformer, view: PatchExtractor, config: DetectorConfig
+        self, vit: VisionTransformer, extractor: PatchExtractor, config: DetectorConfig
     ) -> None:
-        self.view = view
-        self._reader = _reader(vit, view.resolution, config)
-        self._locator = whole_reader(vit, config)
-        self._n_poses = config.n_rotations
+        self.extractor = extractor
+        self._reader = patch_reader(vit, extractor.resolution, config)
+        self._whole_reader = whole_reader(vit, config)
+        self._n_rotations = config.n_rotations
 
-    def look(self, images: ImageSet, index: int) -> PatchFeatures:
+    def read(self, images: ImageSet, index: int) -> PatchFeatures:
         """Reads one image.
 
         Raises:
             InputError: Its file cannot be read.
         """
-        framing = self.view.framing
-        if framing is None:
+        locator = self.extractor.roi_locator
+        if locator is None:
             tokens = self._reader.read(images, index)
-            return self.view.seen(tokens, tokens.size, None)
-        whole = self._locator.read(images, index)
-        frame = framing.frame(whole.patches[-1], whole.size)
-        return self.view.seen(self._reader.read(images, index, frame), whole.size, frame)
+            return self.extractor.extract(tokens, tokens.size, None)
+        whole = self._whole_reader.read(images, index)
+        roi = locator.locate(whole.patches[-1], whole.size)
+        return self.extractor.extract(self._reader.read(images, index, roi), whole.size, roi)
 
-    def look_in_all_poses(self, images: ImageSet, index: int) -> list[PatchFeatures]:
-        """Reads one image in as many poses as are set, the one that it lies in first.
+    def read_rotated(self, images: ImageSet, index: int) -> list[PatchFeatures]:
+        """Reads one image in `config.n_rotations` rotations, as it is first.
 
         Raises:
             InputError: Its file cannot be read.
         """
-        seen = self.look(images, index)
-        framing = self.view.framing
-        if framing is not None and framing.turned:
-            return [seen]
-        (height, width) = seen.size
-        upright = seen.frame or RegionOfInterest((width / 2, height / 2), seen.size)
-        frames = [
-            upright.rotated(pose * _EIGHTHS // self._n_poses) for pose in range(1, self._n_poses)
+        upright = self.read(images, index)
+        locator = self.extractor.roi_locator
+        if locator is not None and locator.rotated:
+            return [upright]
+        height, width = upright.size
+        whole = upright.roi or RegionOfInterest((width / 2, height / 2), upright.size)
+        rotations = [
+            whole.rotated(step * _EIGHTHS // self._n_rotations)
+            for step in range(1, self._n_rotations)
         ]
-        return [
-            seen,
-            *(
-                self.view.seen(self._reader.read(images, index, one), seen.size, one)
-                for one in frames
-            ),
+        rotated = [
+            self.extractor.extract(self._reader.read(images, index, roi), upright.size, roi)
+            for roi in rotations
         ]
+        return [upright, *rotated]
 
 
-def fit_view(
+def fit_patch_extractor(
     vit: VisionTransformer, images: ImageSet, config: DetectorConfig
 ) -> tuple[PatchExtractor, list[PatchFeatures]]:
-    """Learns from some pictures where the product is and what its patches have in common.
+    """Learns where the regions of interest lie, and the mean of the patches.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: Some pictures of the product; all their tokens are in memory at once.
-        config: Of the detector.
+        images: Some images of the product; the tokens of all of them are in memory at once.
+        config: Config of the detector.
 
     Returns:
-        The view, and the pictures through it.
+        The extractor, and the patch features of these images.
     """
-    locator = whole_reader(vit, config)
-    wholes = [locator.read(images, i) for i in track(range(len(images)), "Looking for the product")]
-    sizes = [one.size for one in wholes]
-    framing = None
-    if config.frame == "product":
-        framing = fit_roi_locator([one.patches[-1] for one in wholes], sizes)
-    frames: list[RegionOfInterest | None] = [None] * len(images)
-    if framing is not None:
-        frames = [framing.frame(one.patches[-1], one.size) for one in wholes]
-    shown = [
-        size if frame is None else frame.size for frame, size in zip(frames, sizes, strict=True)
+    reader = whole_reader(vit, config)
+    wholes = [
+        reader.read(images, index) for index in track(range(len(images)), "Looking for the product")
     ]
-    area = float(np.mean([height * width for height, width in shown]))
-    resolution = chosen_resolution(config, area, vit.config.patch_size, framing is not None)
-    pictures = wholes
-    if framing is not None or resolution != locator.reading.resolution:
-        reader = _reader(vit, resolution, config)
-        looked_at = track(list(enumerate(frames)), "Reading the product")
-        pictures = [reader.read(images, i, frame) for i, frame in looked_at]
-    product = None
-    if config.background == "masked":
-        product = fit_principal_component([one.patches[-1] for one in pictures])
-    view = PatchExtractor(resolution, framing, fit_feature_space(pictures, config), product)
-    seen = zip(pictures, sizes, frames, strict=True)
-    return view, [view.seen(tokens, size, frame) for tokens, size, frame in seen]
+    sizes = [tokens.size for tokens in wholes]
+    locator = None
+    if config.frame == "product":
+        locator = fit_roi_locator([tokens.patches[-1] for tokens in wholes], sizes)
+    rois: list[RegionOfInterest | None] = [None] * len(images)
+    if locator is not None:
+        rois = [locator.locate(tokens.patches[-1], tokens.size) for tokens in wholes]
+    areas = [size if roi is None else roi.size for roi, size in zip(rois, sizes, strict=True)]
+    area = float(np.mean([height * width for height, width in areas]))
+    resolution = chosen_resolution(config, area, vit.config.patch_size, locator is not None)
+    tokens_of_rois = wholes
+    if locator is not None or resolution != reader.reading.resolution:
+        reader = patch_reader(vit, resolution, config)
+        numbered = track(list(enumerate(rois)), "Reading the product")
+        tokens_of_rois = [reader.read(images, index, roi) for index, roi in numbered]
+    space = fit_feature_space(tokens_of_rois, config)
+    extractor = PatchExtractor(resolution, locator, space)
+    read = zip(tokens_of_rois, sizes, rois, strict=True)
+    return extractor, [extractor.extract(tokens, size, roi) for tokens, size, roi in read]

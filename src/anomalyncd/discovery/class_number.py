@@ -17,8 +17,8 @@ from anomalyncd.discovery.class_number_criteria import (
     silhouettes,
     stabilities,
 )
-from anomalyncd.discovery.class_number_merging import count_by_merging
 from anomalyncd.discovery.normality import fit_normality
+from anomalyncd.regions.table import Regions
 
 SHARE_OF_IMAGES = 0.8
 MOST_PER_IMAGE = 2
@@ -43,7 +43,7 @@ class ClassNumber:
     criteria: dict[str, tuple[float, ...]]
     """Value of each criterion at each number of `grid`, the higher the better."""
     votes: dict[str, int]
-    """What each criterion says alone, over-clustering and merging (`merging`) as well."""
+    """Number of classes that each criterion chooses alone."""
 
     def __str__(self) -> str:
         """ "7 classes (likely 6 to 9)"."""
@@ -72,58 +72,50 @@ class ClassNumber:
 
 def estimate_n_classes(
     features: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    image: NDArray[np.int64],
+    regions: Regions,
+    known: LabelledRegions | None,
     config: ClassNumberConfig,
     seed: int,
-    known: LabelledRegions | None = None,
-    max_normal_score: float = 1.0,
 ) -> ClassNumber:
     """Estimates how many classes the regions fall into (our own combination).
 
     The regions that are surely normal are one class. The others are resampled: a share of the
-    images, and of each at most two regions, so that an image with many does not dominate. On each
-    resample every criterion names the number it likes best; their median is the estimate of the
-    resample, and the median over the resamples is that of all.
+    images, and at most two regions of each, so that an image with many does not dominate. On each
+    resample every criterion chooses a number of classes; their median is the estimate of the
+    resample, and the median over the resamples is the result.
 
     Args:
         features: Unit descriptors, (R, D), before any training.
-        scores: Anomaly scores, (R,), 0..1.
-        image: Index of the image of each region, (R,).
-        config: Bound, number of resamples, and rule.
-        seed: Of everything random.
+        regions: The regions.
         known: Regions of the base set; None without one.
-        max_normal_score: See `fit_normality`.
+        config: Largest number of classes, and number of resamples.
+        seed: Seed of everything random.
     """
-    _, normal = fit_normality(features, scores, seed, max_normal_score)
+    _, normal = fit_normality(features, regions, seed)
     anomalous = normal <= 0.5
     n_normal = int(anomalous.any() and not anomalous.all())
     if not n_normal:
         anomalous = np.ones(len(features), bool)
-    kinds = _kinds(features[anomalous], image[anomalous], config)
+    features, image = features[anomalous], regions.image[anomalous]
+    kinds = _kinds(features, image, config)
     if len(kinds) < 2:
         return ClassNumber(2, 2, 2, (), {}, {})
-    reduced = _reduce(features[anomalous], config.n_components, seed)
-    resamples = list(_resamples(image[anomalous], config.n_resamples, seed))
+    reduced = _reduce(features, config.n_components, seed)
+    resamples = list(_resamples(image, config.n_resamples, seed))
     labels = np.stack([clusterings(reduced, rows, kinds, seed) for rows in resamples])
     curves = _curves(reduced, resamples, labels, kinds)
     if known is not None:
-        curves |= base_criteria(features[anomalous], known, resamples, kinds, seed)
-    best = {name: np.take(kinds, values.argmax(1)) for name, values in curves.items()}
-    drawn = zip(resamples, labels, strict=True)
-    merged = np.array([count_by_merging(own[:, rows], max(kinds)) for rows, own in drawn])
-    counts = np.median([*best.values()], axis=0) if config.rule == "criteria" else merged
-    estimate, low, high = _summary(counts)
-    alone = {name: values.mean(0) for name, values in curves.items()}
-    votes = {name: kinds[int(values.argmax())] for name, values in alone.items()}
-    votes["merging"] = round(float(np.median(merged)))
+        curves |= base_criteria(features, known, resamples, kinds, seed)
+    best = [np.take(kinds, values.argmax(1)) for values in curves.values()]
+    estimate, low, high = _summary(np.median(best, axis=0))
+    means = {name: values.mean(0) for name, values in curves.items()}
     return ClassNumber(
         max(2, estimate + n_normal),
         max(2, low + n_normal),
         max(2, high + n_normal),
         tuple(k + n_normal for k in kinds),
-        {name: tuple(map(float, values)) for name, values in alone.items()},
-        {name: vote + n_normal for name, vote in votes.items()},
+        {name: tuple(map(float, values)) for name, values in means.items()},
+        {name: kinds[int(values.argmax())] + n_normal for name, values in means.items()},
     )
 
 

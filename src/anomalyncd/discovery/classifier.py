@@ -1,12 +1,15 @@
 """What sits on the region descriptor: a projection for contrast, prototypes for classes."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.errors import InputError
+from anomalyncd.io.component import State
+from anomalyncd.io.key import key
 
 
 class ProjectionHead(nn.Module):
@@ -103,10 +106,10 @@ class RegionClassifier(nn.Module):
         self.prototypes = PrototypeHeads(width, n_classes, n_heads)
         self.projection = ProjectionHead(width)
 
-    def describe(self, trunk: FrozenFeatures) -> Tensor:
+    def describe(self, features: FrozenFeatures) -> Tensor:
         """Region descriptors, (B, D), unit length."""
-        features: Tensor = self.descriptor(self.encoder.read(trunk))
-        return features
+        described: Tensor = self.descriptor(self.encoder.read(features))
+        return described
 
     def trainable(self, what: Literal["block", "prototypes"] = "block") -> list[nn.Parameter]:
         """The heads, and for `block` the read-out block, its guidance where that is learned, and
@@ -120,3 +123,57 @@ class RegionClassifier(nn.Module):
     def reduce_to(self, prototypes: Tensor) -> None:
         """Puts one set of prototypes, (K, D), in the place of all heads."""
         self.prototypes.prototypes = nn.Parameter(prototypes.detach().clone()[None])
+
+    def state(self) -> State:
+        """What training changed and prediction needs; the frozen blocks come with the backbone."""
+        values = {
+            "n_classes": self.prototypes.prototypes.shape[1],
+            "n_rotations": self.encoder.config.n_rotations,
+            "backbone": _frozen_key(self.encoder),
+        }
+        return State(values, _trained(self))
+
+    @classmethod
+    def from_state(cls, encoder: RegionEncoder, state: State) -> Self:
+        """Restores a classifier with one head on top of a backbone.
+
+        Args:
+            encoder: Built with the saved config, `n_rotations` included.
+            state: What `state` returned.
+
+        Raises:
+            InputError: The backbone has other weights than the one the model was made with, or the
+                tensors do not fit the config.
+        """
+        if _frozen_key(encoder) != state.values["backbone"]:
+            raise InputError(
+                "the weights of the backbone are not those that the model was made with; give "
+                "the file it was made with as `weights`"
+            )
+        with torch.random.fork_rng(devices=[]):
+            model = cls(encoder, state.values["n_classes"], n_heads=1)
+        needed = {name: tensor.shape for name, tensor in _trained(model).items()}
+        if needed != {name: tensor.shape for name, tensor in state.tensors.items()}:
+            raise InputError("the saved tensors do not fit the saved config; fit the model again")
+        model.load_state_dict(state.tensors, strict=False)
+        return model.to(encoder.vit.cls_token.device).eval()
+
+
+def _trained(model: RegionClassifier) -> dict[str, Tensor]:
+    frozen = {f"encoder.vit.{name}" for name in _frozen(model.encoder)}
+    return {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if name not in frozen and not name.startswith("projection.")
+    }
+
+
+def _frozen(encoder: RegionEncoder) -> dict[str, Tensor]:
+    trained = (f"blocks.{encoder.readout}.", "norm.")
+    state = encoder.vit.state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith(trained)}
+
+
+def _frozen_key(encoder: RegionEncoder) -> str:
+    # In bfloat16, so that a model may be loaded in another precision than it was made in.
+    return key({name: one.to(torch.bfloat16) for name, one in _frozen(encoder).items()})

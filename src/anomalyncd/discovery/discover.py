@@ -1,4 +1,4 @@
-"""From regions to classes: read, start, train, predict."""
+"""From the tokens of regions to their classes: describe, start, train, predict."""
 
 from dataclasses import dataclass
 
@@ -8,114 +8,108 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anomalyncd.config import Config, TrainingConfig
+from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
-from anomalyncd.discovery.normality import (
-    Normality,
-    fit_normality,
-    published_weights,
-)
+from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
 from anomalyncd.discovery.prototypes import consensus, spherical_kmeans
 from anomalyncd.discovery.training import Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
+from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.logs import LOG
 
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """A trained model and what it says of the regions it was trained on."""
+    """The classifier that was found, and its predictions for the regions it was found with."""
 
-    model: RegionClassifier
-    """Reduced to its best head and to the novel classes, the normal one first."""
+    classifier: RegionClassifier
+    """Reduced to one head and to the novel classes, the normal class first."""
     normality: Normality | None
-    """What makes new regions normal; None unless look-alikes correct scores."""
+    """Decides which new regions are normal; None unless scores are smoothed over neighbours."""
     features: NDArray[np.float32]
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
-    """(R, K): its class probabilities."""
-    attention: NDArray[np.float16] | None = None
-    """(R, 2, rows, columns), see `attend_all`; None where it was not asked for."""
+    """(R, K): class probabilities of each region."""
 
 
 def discover_classes(
-    encoder: RegionEncoder,
-    cache: TokenStore,
-    scores: NDArray[np.float32],
-    n_classes: int,
+    context: RunContext,
+    regions: Regions,
+    tokens: TokenStore,
     base: BaseRegions | None,
-    config: Config,
-    seed: int,
-    max_normal_score: float = 1.0,
-    found: NDArray[np.bool_] | None = None,
+    n_classes: int,
 ) -> Discovery:
     """Finds the classes of novel regions (AnomalyNCD, section 3.3).
 
     Args:
-        encoder: Its read-out block is trained in place.
-        cache: Frozen tokens of the novel regions.
-        scores: Anomaly score of each region, (R,), 0..1.
-        n_classes: Novel classes, the normal one included.
+        context: Its encoder's read-out block is trained in place.
+        regions: The novel regions, R of them.
+        tokens: Their frozen tokens.
         base: Labelled regions, or None.
-        config: Start, correction and training.
-        seed: Of everything random.
-        max_normal_score: See `fit_normality`.
-        found: See `spherical_kmeans`; it counts where look-alikes say what is normal.
+        n_classes: Number of novel classes, the normal class included.
+
+    Raises:
+        ValueError: Training is asked for, but the tokens hold means over rotations.
     """
-    caches = (cache, base.cache) if base else (cache,)
-    if config.training.epochs and any(one.means is not None for one in caches):
-        raise ValueError("means over poses do not follow what is trained; set encoder.n_poses=1")
+    config, seed = context.config.training, context.seed
+    stores = (tokens, base.tokens) if base else (tokens,)
+    if config.epochs and any(store.means is not None for store in stores):
+        raise ValueError("means over rotations are not trained; set encoder.n_rotations=1")
     n_base = base.n_classes if base else 0
-    model = _new_model(encoder, n_base + n_classes, cache, config, seed)
-    normal = published_weights(scores)
-    neighbours = config.training.correction == "neighbours"
-    if neighbours:
-        _, normal = fit_normality(describe_all(model, cache), scores, seed, max_normal_score)
-    if config.training.start == "kmeans":
-        _start_from_kmeans(
-            model, cache, normal, n_classes, base, seed, found if neighbours else None
-        )
-    corrected = config.training.correction != "none"
-    novel = Samples(cache, torch.from_numpy(normal if corrected else np.zeros_like(normal)))
-    known = Samples(base.cache, torch.from_numpy(base.labels)) if base else None
+    model = _new_classifier(context, tokens, n_base + n_classes)
+    smoothed = config.correction == "neighbours"
+    normal = published_weights(regions.score)
+    if smoothed:
+        _, normal = fit_normality(describe_all(model, tokens), regions, seed)
+    if config.start == "kmeans":
+        found = regions.found if smoothed else None
+        features = describe_all(model, tokens)
+        for head in range(len(model.prototypes.prototypes)):
+            centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head, found)
+            model.prototypes.prototypes.data[head, n_base:] = centres
+        if base is not None:
+            _start_at_base_means(model, base)
+    targets = np.zeros_like(normal) if config.correction == "none" else normal
+    novel = Samples(tokens, torch.from_numpy(targets))
+    known = Samples(base.tokens, torch.from_numpy(base.labels)) if base else None
     prior = None
-    if config.training.entropy_prior == "start":
-        shares = class_shares(_cosines(model, describe_all(model, cache)), normal, n_base)
-        prior = shares.to(encoder.vit.cls_token.device)
-    loss = train(model, novel, known, n_base, config.training, seed, prior)
-    _reduce(model, cache, n_base, loss, config.training)
-    features = describe_all(model, cache)
-    if not neighbours:
-        return Discovery(model, None, features, _softmax(_cosines(model, features)[0]))
-    normality, normal = fit_normality(features, scores, seed, max_normal_score)
+    if config.entropy_prior == "start":
+        shares = class_shares(_cosines(model, describe_all(model, tokens)), normal, n_base)
+        prior = shares.to(context.encoder.vit.cls_token.device)
+    loss = train(model, novel, known, n_base, config, seed, prior)
+    _log_guidance_factor(context)
+    _reduce(model, tokens, n_base, loss, config)
+    features = describe_all(model, tokens)
     cosines = _cosines(model, features)[0]
+    if not smoothed:
+        return Discovery(model, None, features, _softmax(cosines))
+    normality, normal = fit_normality(features, regions, seed)
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovery(model, normality, features, probabilities)
 
 
 def describe_start(
-    encoder: RegionEncoder,
-    cache: TokenStore,
-    base: BaseRegions | None,
-    config: Config,
-    seed: int,
+    context: RunContext, tokens: TokenStore, base: BaseRegions | None
 ) -> tuple[NDArray[np.float32], LabelledRegions | None]:
-    """Unit descriptors, (R, D), of novel regions before any training, and those of known ones."""
-    model = _new_model(encoder, 1, cache, config, seed)
-    known = LabelledRegions(describe_all(model, base.cache), base.labels) if base else None
-    return describe_all(model, cache), known
+    """Unit descriptors of novel regions before any training, (R, D), and of labelled ones."""
+    model = _new_classifier(context, tokens, 1)
+    known = LabelledRegions(describe_all(model, base.tokens), base.labels) if base else None
+    return describe_all(model, tokens), known
 
 
 def classify(
     model: RegionClassifier,
     normality: Normality | None,
-    cache: TokenStore,
+    tokens: TokenStore,
     scores: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Descriptors (R, D) and class probabilities (R, K) of new regions with scores (R,)."""
-    features = describe_all(model, cache)
+    features = describe_all(model, tokens)
     cosines = _cosines(model, features)[0]
     if normality is None:
         return features, _softmax(cosines)
@@ -123,39 +117,37 @@ def classify(
     return features, normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
 
 
-def _new_model(
-    encoder: RegionEncoder, n_prototypes: int, cache: TokenStore, config: Config, seed: int
-) -> RegionClassifier:
+def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:
+    encoder = context.encoder
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = RegionClassifier(encoder, n_prototypes, config.training.n_heads)
+        torch.manual_seed(context.seed)
+        model = RegionClassifier(encoder, n_prototypes, context.config.training.n_heads)
     device = encoder.vit.cls_token.device
     model.to(device)
     with torch.inference_mode():
-        model.descriptor.fit(cache.read(encoder).to(device))
+        model.descriptor.fit(tokens.read(encoder).to(device))
     return model
 
 
-def _start_from_kmeans(
-    model: RegionClassifier,
-    cache: TokenStore,
-    normal: NDArray[np.float32],
-    n_classes: int,
-    base: BaseRegions | None,
-    seed: int,
-    found: NDArray[np.bool_] | None,
-) -> None:
-    """Novel prototypes at centres of k-means, another run for each head; base ones at means."""
-    features = describe_all(model, cache)
-    n_base = model.prototypes.prototypes.shape[1] - n_classes
-    for head in range(len(model.prototypes.prototypes)):
-        centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head, found)
-        model.prototypes.prototypes.data[head, n_base:] = centres
-    if base is not None:
-        known = torch.from_numpy(describe_all(model, base.cache))
-        for label in range(n_base):
-            mean = known[torch.from_numpy(base.labels) == label].mean(0)
-            model.prototypes.prototypes.data[:, label] = torch.nn.functional.normalize(mean, dim=0)
+def _log_guidance_factor(context: RunContext) -> None:
+    """Logs how training changed the region guidance factor, where it may."""
+    encoder, guidance = context.encoder, context.config.encoder
+    if guidance.guidance != "learned":
+        return
+    if not context.config.training.epochs:
+        LOG.warning("guidance='learned' learns nothing in 0 epochs; set epochs, or use soft")
+        return
+    factors = zip(encoder.guidance.learnt_factor.items(), guidance.guidance_factor, strict=True)
+    changes = [f"{kind} {before:.4g} -> {after:.4g}" for (kind, after), before in factors]
+    LOG.info("region guidance factor before -> after training: %s", ", ".join(changes))
+
+
+def _start_at_base_means(model: RegionClassifier, base: BaseRegions) -> None:
+    """Puts the prototype of each base class, in every head, at the mean of its regions."""
+    known = torch.from_numpy(describe_all(model, base.tokens))
+    for label in range(base.n_classes):
+        mean = known[torch.from_numpy(base.labels) == label].mean(0)
+        model.prototypes.prototypes.data[:, label] = torch.nn.functional.normalize(mean, dim=0)
 
 
 def class_shares(cosines: NDArray[np.float32], normal: NDArray[np.float32], n_base: int) -> Tensor:
@@ -177,7 +169,7 @@ def class_shares(cosines: NDArray[np.float32], normal: NDArray[np.float32], n_ba
 
 def _reduce(
     model: RegionClassifier,
-    cache: TokenStore,
+    tokens: TokenStore,
     n_base: int,
     loss: Tensor,
     config: TrainingConfig,
@@ -187,20 +179,20 @@ def _reduce(
     if config.head_choice == "lowest_loss":
         model.reduce_to(novel[int(loss.argmin())])
         return
-    cosines = _cosines(model, describe_all(model, cache))[:, :, n_base:]
+    cosines = _cosines(model, describe_all(model, tokens))[:, :, n_base:]
     unit = torch.nn.functional.normalize(novel, dim=-1)
     model.reduce_to(consensus(unit, _softmax(cosines)))
 
 
-def describe_all(model: RegionClassifier, cache: TokenStore) -> NDArray[np.float32]:
+def describe_all(model: RegionClassifier, tokens: TokenStore) -> NDArray[np.float32]:
     """Descriptors of the central views of all regions, (R, D), unit length."""
-    images = cache.read(model.encoder).to(model.prototypes.prototypes.device)
+    pieces = tokens.read(model.encoder).to(model.prototypes.prototypes.device)
     with torch.inference_mode():
-        features: Tensor = model.descriptor(images).cpu()
+        features: Tensor = model.descriptor(pieces).cpu()
     return features.numpy()
 
 
-def attend_all(encoder: RegionEncoder, cache: TokenStore) -> NDArray[np.float16] | None:
+def attend_all(encoder: RegionEncoder, tokens: TokenStore) -> NDArray[np.float16] | None:
     """Where the CLS token looks on the central view of each region.
 
     Returns:
@@ -210,8 +202,8 @@ def attend_all(encoder: RegionEncoder, cache: TokenStore) -> NDArray[np.float16]
     if not encoder.guides_readout:
         return None
     with torch.inference_mode():
-        batches = cache.central(encoder.vit.cls_token.device)
-        attention = [encoder.attention(trunk).half().cpu() for trunk in batches]
+        batches = tokens.central(encoder.vit.cls_token.device)
+        attention = [encoder.attention(features).half().cpu() for features in batches]
     return torch.cat(attention).numpy()
 
 

@@ -1,4 +1,4 @@
-"""How surely a region is normal, by its anomaly score and by those of regions that look like it."""
+"""How surely a region is normal, by its anomaly score and those of its nearest neighbours."""
 
 import math
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.discovery.prototypes import kmeans
+from anomalyncd.io.component import Component
+from anomalyncd.regions.table import Regions
 
 PUBLISHED_SPLIT = 0.5
 N_PASSES = 6
@@ -23,14 +25,13 @@ def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Normality:
-    """Scores smoothed over look-alikes, the score that parts normal from anomalous, and how normal
-    regions look (our own).
+class Normality(Component):
+    """Decides how surely a region is normal, from smoothed scores and normal centres (our own).
 
-    A single score says little where a detector is weak; the scores of regions that look alike say
-    more together. The published weight compares with a fixed 0.5 of a range that one map sets; here
-    the split is found in the smoothed scores. Normal regions look various, so they have several
-    centres.
+    The score of a single region is unreliable where the detector is weak, so scores are averaged
+    over nearest neighbours. The published weight compares a score with a fixed 0.5; here the
+    threshold is found in the smoothed scores. Normal regions differ from each other, so several
+    centres describe them.
     """
 
     features: NDArray[np.float32]
@@ -45,7 +46,7 @@ class Normality:
     def weights(
         self, features: NDArray[np.float32], scores: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """How surely each new region is normal by its score and its look-alikes'.
+        """How surely each new region is normal, by its score and those of its nearest neighbours.
 
         Args:
             features: Unit descriptors, (B, D).
@@ -92,28 +93,25 @@ class Normality:
 
 
 def fit_normality(
-    features: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    seed: int,
-    max_normal_score: float = 1.0,
+    features: NDArray[np.float32], regions: Regions, seed: int
 ) -> tuple[Normality, NDArray[np.float32]]:
     """Smooths the scores of all regions, finds the threshold and the normal centres.
 
     Args:
         features: Unit descriptors, (R, D).
-        scores: Anomaly scores, (R,), 0..1.
-        seed: Of the threshold and the centres.
-        max_normal_score: The threshold is not above it. Where nearly all regions are anomalous, the
-            best split parts weak defects from strong ones.
+        regions: The regions, with their anomaly scores. The threshold is at most their
+            `max_normal_score`: where nearly all regions are anomalous, the best split would
+            separate weak defects from strong ones.
+        seed: Seed of the threshold and of the centres.
 
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
     similarity, neighbours = _nearest(features, features)
-    smoothed = scores
+    smoothed = regions.score
     for _ in range(N_PASSES):
         smoothed = _weighted_mean(smoothed[neighbours], similarity)
-    threshold = min(steady_threshold(smoothed, seed), max_normal_score)
+    threshold = min(steady_threshold(smoothed, seed), regions.max_normal_score)
     if np.ptp(smoothed) < 1e-5:
         threshold = PUBLISHED_SPLIT  # Nothing to compare with.
     normal = normal_weights(smoothed, threshold)

@@ -1,4 +1,4 @@
-"""How unlike all known regions a region is."""
+"""How far a region differs from all known regions."""
 
 from dataclasses import dataclass
 
@@ -6,21 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from anomalyncd.io.component import Component
+
 N_FOLDS = 5
-N_LOOK_ALIKES = 5
+N_NEIGHBOURS = 5
 N_DIRECTIONS = 30
 _LEAST_SCALE = 0.01
 _BLOCK = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class NoveltyDetector:
-    """The anomalous regions that classes were found with, and how unlike each other they are.
+class NoveltyDetector(Component):
+    """The anomalous regions that the classes were found with.
 
-    Three measures say how unlike them another region is (our own): the distance to the nearest of
-    them, how much of its descriptor their main directions leave unexplained, and how far its size
-    is from that of its look-alikes. Each counts by its rank among the known regions, measured
-    without the other regions of their images.
+    Three measures state how far another region differs from them (our own): the distance to its
+    nearest neighbour, the part of its descriptor that their principal directions do not explain,
+    and the difference between its size and that of its nearest neighbours. Each counts by its rank
+    among the known regions, which are measured without the other regions of their image.
     """
 
     features: NDArray[np.float32]
@@ -39,9 +41,10 @@ class NoveltyDetector:
     def scores(
         self, features: NDArray[np.float32], areas: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Outlier scores of new regions, (B,): the mean rank of the measures, and a little more.
+        """Outlier scores of new regions, (B,): the mean rank of the measures.
 
-        The little more is what they exceed all known regions by, so that it orders those that do.
+        What a measure exceeds all known regions by is added, so that regions beyond them have an
+        order, too.
 
         Args:
             features: Unit descriptors, (B, D).
@@ -62,12 +65,12 @@ def fit_novelty_detector(
     images: NDArray[np.int64],
     seed: int,
 ) -> tuple[NoveltyDetector, NDArray[np.float32]]:
-    """Keeps known regions and measures each of them without those of its own image.
+    """Stores known regions and measures each of them without those of its own image.
 
     Args:
         features: Unit descriptors, (R, D); regions of at least two images.
         areas: Mask pixels, (R,).
-        images: Index of the part of each, (R,).
+        images: Index of the image of each region, (R,).
         seed: Of the folds.
 
     Returns:
@@ -99,16 +102,17 @@ def _to_known(
     known_sizes: NDArray[np.float32],
     images: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Distance to the nearest known region, and to the median size of the look-alikes, (B,) each.
+    """Distance to the nearest known region, and to the median size of the nearest neighbours, (B,) each.
 
     Args:
         features: Unit descriptors, (B, D).
         sizes: Log sides, (B,).
         known: Unit descriptors, (R, D).
         known_sizes: Log sides, (R,).
-        images: ImageSet of both, so that regions of one image are not compared; None compares all.
+        images: Image of each region of both, so that regions of one image are not compared; None
+            compares all.
     """
-    count = min(N_LOOK_ALIKES, len(known))
+    count = min(N_NEIGHBOURS, len(known))
     distance = np.empty(len(features), np.float32)
     deviation = np.empty(len(features), np.float32)
     for start in range(0, len(features), _BLOCK):

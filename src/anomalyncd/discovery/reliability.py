@@ -1,24 +1,29 @@
-"""When a fitted model says "unseen" or "unsure" in place of a class."""
+"""How far a class can be relied on: calibrated confidence, and novelty of new regions."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.special
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment, minimize_scalar
 
 from anomalyncd.config import ReliabilityConfig
-from anomalyncd.discovery.cross_fit import (
-    fit_temperature,
-    held_out_probabilities,
-    tempered,
-)
 from anomalyncd.discovery.discover import Discovery
-from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty_detector
+from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
+from anomalyncd.discovery.normality import fit_normality, published_weights
+from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty_detector, folds_of
+from anomalyncd.discovery.prototypes import spherical_kmeans
+from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
 UNSEEN = -1
-"""What `predict` returns for a image that looks like nothing known."""
+"""Returned by `predict` for an image that resembles nothing that was there to `fit`."""
 UNSURE = -2
-"""What `predict` returns for a image between known classes."""
+"""Returned by `predict` for an image between known classes."""
+
+_LEAST = 1e-9
+_LEAST_CHANCE = 1e-4
+_LOG_TEMPERATURES = (-2.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,48 +31,48 @@ class Reliability:
     """How far the class of each region can be relied on."""
 
     calibrated: NDArray[np.float32]
-    """(R, K): class probabilities as often right as they say, see `ReliabilityModel.temperature`."""
+    """(R, K): class probabilities, calibrated by `ReliabilityModel.temperature`."""
     novelty: NDArray[np.float32]
     """(R,): share of the known regions that are less of an outlier, 0..1."""
     unseen: NDArray[np.bool_]
-    """(R,): whether a region looks like nothing known."""
+    """(R,): whether a region resembles no known region."""
     least_confidence: float
     """Below this calibrated probability a class is unsure."""
 
 
 @dataclass(frozen=True, eq=False)
-class ReliabilityModel:
-    """What new regions are rejected by (our reconstruction of ProtoAnomalyNCD's extension)."""
+class ReliabilityModel(Component):
+    """Recognises unseen and unsure regions (our reconstruction of ProtoAnomalyNCD's extension)."""
 
-    known: NoveltyDetector | None
-    """The anomalous regions of `fit`; None where they belong to fewer than two images."""
+    novelty_detector: NoveltyDetector | None
+    """Knows the anomalous regions of `fit`; None where they come from fewer than two images."""
     temperature: float
-    """Divides log probabilities, so that they say how often a discovery without a image gives it
-    the class that it has where all took part."""
+    """Divides log probabilities, so that they state how often a discovery without an image assigns
+    to its regions the class that they have in the discovery with all images."""
 
-    def assess(
+    def apply(
         self,
         features: NDArray[np.float32],
         regions: Regions,
         probabilities: NDArray[np.float32],
         config: ReliabilityConfig,
     ) -> Reliability:
-        """Judges new regions.
+        """Assesses new regions.
 
         Args:
             features: Unit descriptors, (R, D).
             regions: The regions.
             probabilities: Their class probabilities, (R, K).
-            config: What share of known regions would be rejected.
+            config: The share of known regions that would be rejected.
         """
         novelty = np.zeros(len(features), np.float32)
         rows = np.flatnonzero(regions.found)
-        if self.known is not None and len(rows):
-            scores = self.known.scores(features[rows], regions.area[rows])
-            novelty[rows] = self.known.novelty(scores)
-        return self._judgement(novelty, probabilities, config)
+        if self.novelty_detector is not None and len(rows):
+            scores = self.novelty_detector.scores(features[rows], regions.area[rows])
+            novelty[rows] = self.novelty_detector.novelty(scores)
+        return self._reliability(novelty, probabilities, config)
 
-    def _judgement(
+    def _reliability(
         self,
         novelty: NDArray[np.float32],
         probabilities: NDArray[np.float32],
@@ -79,49 +84,117 @@ class ReliabilityModel:
 
 
 def fit_reliability(
-    discovered: Discovery,
-    regions: Regions,
-    config: ReliabilityConfig,
-    seed: int,
-    max_normal_score: float = 1.0,
+    discovery: Discovery, regions: Regions, config: ReliabilityConfig, seed: int
 ) -> tuple[ReliabilityModel, Reliability]:
-    """Learns how unlike each other known regions are, and how much a class probability is worth.
+    """Calibrates the class probabilities and learns how much known regions differ from each other.
 
-    A region that merely stands in for a image without an anomaly is no kind of defect, seen or
-    unseen, so it is neither compared nor ever rejected.
+    A region of an image without an anomaly is no kind of defect, so it is neither compared nor
+    rejected.
 
     Args:
-        discovered: Classes and descriptors of the regions.
+        discovery: Classes and descriptors of the regions.
         regions: The regions that they were found with.
-        config: What share of them is rejected.
-        seed: Of folds and starts.
-        max_normal_score: See `fit_normality`.
+        config: The share of them that is rejected.
+        seed: Seed of folds and starts.
 
     Returns:
-        The rejection, and what it says of these regions, each measured without its own image.
+        The model, and its assessment of these regions, each measured without its own image.
     """
-    features, probabilities = discovered.features, discovered.probabilities
-    assigned = probabilities.argmax(1)
+    features, probabilities = discovery.features, discovery.probabilities
     temperature = 1.0
     if len(np.unique(regions.image)) > 1:
-        held_out = held_out_probabilities(
-            features,
-            regions.score,
-            regions.image,
-            assigned,
-            probabilities.shape[1],
-            discovered.normality is not None,
-            seed,
-            max_normal_score,
-            regions.found,
-        )
-        temperature = fit_temperature(held_out, assigned)
-    novelty, known = np.zeros(len(features), np.float32), None
+        held_out = held_out_probabilities(discovery, regions, seed)
+        temperature = fit_temperature(held_out, probabilities.argmax(1))
+    novelty, detector = np.zeros(len(features), np.float32), None
     rows = np.flatnonzero(regions.found)
     if len(np.unique(regions.image[rows])) > 1:
-        known, scores = fit_novelty_detector(
+        detector, scores = fit_novelty_detector(
             features[rows], regions.area[rows], regions.image[rows], seed
         )
-        novelty[rows] = known.novelty(scores)
-    reliability_model = ReliabilityModel(known, temperature)
-    return reliability_model, reliability_model._judgement(novelty, probabilities, config)
+        novelty[rows] = detector.novelty(scores)
+    model = ReliabilityModel(detector, temperature)
+    return model, model._reliability(novelty, probabilities, config)
+
+
+def held_out_probabilities(
+    discovery: Discovery, regions: Regions, seed: int
+) -> NDArray[np.float32]:
+    """Class probabilities of each region by classes that are found again without its image.
+
+    Descriptors stay as they are. Centres and the threshold between normal and anomalous are found
+    again from four fifths of the images, and matched with the classes that share most regions.
+
+    Args:
+        discovery: The discovery with all regions.
+        regions: The regions; they come from at least two images.
+        seed: Seed of folds and starts.
+
+    Returns:
+        (R, K), float32.
+    """
+    n_classes = discovery.probabilities.shape[1]
+    assigned = discovery.probabilities.argmax(1)
+    fold = folds_of(regions.image, seed)
+    probabilities = np.zeros((len(regions), n_classes), np.float32)
+    for index in range(fold.max() + 1):
+        held_out = fold == index
+        fitted, predicted = _found_again(discovery, regions, held_out, seed)
+        shared = np.zeros((n_classes, n_classes))
+        np.add.at(shared, (assigned[~held_out], fitted.argmax(1)), 1)
+        order = linear_sum_assignment(shared, maximize=True)[1]
+        probabilities[held_out] = predicted[:, order]
+    return probabilities
+
+
+def fit_temperature(probabilities: NDArray[np.float32], classes: NDArray[np.int64]) -> float:
+    """Temperature at which the highest probability best predicts whether its class is right.
+
+    Temperature scaling (Guo et al., "On calibration of modern neural networks", 2017) of the top
+    class alone: it minimises the negative log-likelihood of "right" and "wrong". The likelihood of
+    all classes would be dominated by the few regions whose right class has almost no probability.
+
+    Args:
+        probabilities: (R, K).
+        classes: The right classes, (R,).
+    """
+    right = probabilities.argmax(1) == classes
+
+    def loss(log_temperature: float) -> float:
+        top = tempered(probabilities, float(np.exp(log_temperature))).max(1).astype(np.float64)
+        chance = np.where(right, top, 1 - top)
+        return float(-np.log(np.maximum(chance, _LEAST_CHANCE)).mean())
+
+    best = minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(best.x))
+
+
+def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Probabilities, (R, K), with their logarithms divided by a temperature."""
+    logits = np.log(np.maximum(probabilities, _LEAST)).astype(np.float64)
+    softened: NDArray[np.float32] = scipy.special.softmax(logits / temperature, axis=1)
+    return softened.astype(np.float32)
+
+
+def _found_again(
+    discovery: Discovery, regions: Regions, held_out: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Class probabilities by k-means on the other regions, of those and of the held-out ones."""
+    n_classes = discovery.probabilities.shape[1]
+    features, new_features = discovery.features[~held_out], discovery.features[held_out]
+    others, new = regions.select(~held_out), regions.select(held_out)
+    if discovery.normality is None:
+        normal = published_weights(others.score)
+        centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
+        return (
+            scipy.special.softmax(features @ centres.T / STUDENT_TEMPERATURE, axis=1),
+            scipy.special.softmax(new_features @ centres.T / STUDENT_TEMPERATURE, axis=1),
+        )
+    normality, normal = fit_normality(features, others, seed)
+    centres = spherical_kmeans(features, normal, n_classes, seed, others.found).numpy()
+    new_normal = normality.weights(new_features, new.score)
+    return (
+        normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),
+        normality.posterior(
+            new_features, new_features @ centres.T, new_normal, STUDENT_TEMPERATURE
+        ),
+    )

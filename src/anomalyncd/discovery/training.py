@@ -20,11 +20,11 @@ class Samples:
     """The regions of one kind, novel or base, that training draws from.
 
     Attributes:
-        cache: Their frozen tokens.
+        tokens: Their frozen tokens.
         targets: How surely novel regions are normal, 0..1, or classes of base regions, (R,).
     """
 
-    cache: TokenStore
+    tokens: TokenStore
     targets: Tensor
 
 
@@ -32,7 +32,7 @@ class Samples:
 class Batch:
     """Two views of some regions, the second views after the first."""
 
-    trunk: FrozenFeatures
+    features: FrozenFeatures
     targets: Tensor
 
 
@@ -107,7 +107,7 @@ def batch_loss(
         Scalar with a gradient; (heads,) without.
     """
     share = config.base_share if base else 0.0
-    features = model.describe(novel.trunk)
+    features = model.describe(novel.features)
     per_head = _clustering(
         model.prototypes(features), novel.targets.repeat(2), n_base_classes, epoch, config, prior
     )
@@ -116,7 +116,7 @@ def batch_loss(
         loss += config.separation_weight * losses.separation(model.prototypes.prototypes)
     projections = [model.projection(features)] if config.contrast else []
     if base:
-        base_features = model.describe(base.trunk)
+        base_features = model.describe(base.features)
         loss += share * losses.base_cross_entropy(model.prototypes(base_features), base.targets)
         if config.contrast:
             projections.append(model.projection(base_features))
@@ -185,13 +185,13 @@ def _batches(
     With a base set both kinds are drawn alike often, with replacement, and a step that lacks
     either is skipped; without one every region comes once.
     """
-    n_novel = len(novel.cache)
+    n_novel = len(novel.tokens)
     if base is None:
         nothing = torch.empty(0, dtype=torch.long)
         for rows in torch.randperm(n_novel, generator=generator).split(config.batch_size):
             yield rows, nothing
         return
-    n_base = len(base.cache)
+    n_base = len(base.tokens)
     weights = torch.cat([torch.full((n_novel,), n_base / n_novel), torch.ones(n_base)])
     drawn = torch.multinomial(weights, n_novel + n_base, replacement=True, generator=generator)
     for rows in drawn.split(config.batch_size):
@@ -204,5 +204,5 @@ def _batch(
     samples: Samples, rows: Tensor, generator: torch.Generator, device: torch.device
 ) -> Batch:
     """Draws two different augmented views of each region named."""
-    trunk = samples.cache.two_views(rows, generator, device)
-    return Batch(trunk, samples.targets[rows].to(device))
+    features = samples.tokens.two_views(rows, generator, device)
+    return Batch(features, samples.targets[rows].to(device))

@@ -21,7 +21,7 @@ class CropBatch:
     Attributes:
         images: (B, 3, S, S), normalised where they enter the backbone.
         masks: (B, 1, S, S), 0..1, 1 on the anomaly.
-        objects: (B, 1, S, S), 0..1, 1 on the product; None where all of it is.
+        foreground: (B, 1, S, S), 0..1, 1 on the product; None where all of it is.
         maps: (B, 1, S, S), 0..1: what leads attention in place of the masks, or None.
     """
 
@@ -52,25 +52,25 @@ def augmented_view(crop: CropBatch, config: CropConfig) -> CropBatch:
         config: Sizes and strength.
     """
     view = _moved(
-        crop, lambda layers: torch.stack([_random_pose(one, config.size) for one in layers])
+        crop, lambda layers: torch.stack([_random_window(one, config.size) for one in layers])
     )
     return replace(view, images=normalise(_colours(config.colour)(view.images)))
 
 
-def poses(view: CropBatch, n_rotations: int) -> Iterator[CropBatch]:
+def rotations(view: CropBatch, n_rotations: int) -> Iterator[CropBatch]:
     """The same view in quarter turns, as it is first, then mirrored in quarter turns.
 
     Args:
         view: As it enters the backbone.
         n_rotations: How many of these, 1..8.
     """
-    for pose in range(n_rotations):
-        yield _moved(view, partial(_posed, pose=pose))
+    for rotation in range(n_rotations):
+        yield _moved(view, partial(_rotated, rotation=rotation))
 
 
-def _posed(layers: Tensor, pose: int) -> Tensor:
-    mirrored = layers if pose < QUARTERS else layers.flip(-1)
-    return torch.rot90(mirrored, pose % QUARTERS, (-2, -1))
+def _rotated(layers: Tensor, rotation: int) -> Tensor:
+    mirrored = layers if rotation < QUARTERS else layers.flip(-1)
+    return torch.rot90(mirrored, rotation % QUARTERS, (-2, -1))
 
 
 def _moved(crop: CropBatch, move: Callable[[Tensor], Tensor]) -> CropBatch:
@@ -82,7 +82,7 @@ def _moved(crop: CropBatch, move: Callable[[Tensor], Tensor]) -> CropBatch:
     return CropBatch(**dict(zip(held, split, strict=True)))
 
 
-def _random_pose(crop: Tensor, size: int) -> Tensor:
+def _random_window(crop: Tensor, size: int) -> Tensor:
     space = crop.shape[-1] - size + 1
     top, left = torch.randint(space, (2,)).tolist()
     window = crop[:, top : top + size, left : left + size]

@@ -1,7 +1,7 @@
-"""Regions and tokens of a run that may be interrupted, so that it goes on after them."""
+"""Regions and tokens of a run that may be interrupted, so that a rerun goes on after them."""
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,99 +11,62 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from anomalyncd.backbone.weights import digest
-from anomalyncd.config import Config
-from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import (
-    MAPPED,
-    TokenStore,
-    mapped_tokens,
-)
+from anomalyncd.embedding.token_store import MAPPED, TokenStore, mapped_tokens
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.json_files import read_json, write_json
-from anomalyncd.io.key import fingerprint
-from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import COLUMNS, CodedMasks, Regions
 
 FOLDER = "checkpoint"
-_KEY, _FOUND, _TOKENS = "made_from.json", "regions.npz", "tokens.safetensors"
+_KEY, _REGIONS, _TOKENS = "made_from.json", "regions.npz", "tokens.safetensors"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is kept in a work folder between the reading of regions and the end of a run."""
+    """Regions and tokens in a run folder, from when they were read to the end of the run."""
 
-    work: Path
-    """The work folder; large tokens lie in it already."""
-    key: dict[str, Any]
-    """Everything that regions and tokens depend on."""
+    run: Path
+    """The run folder; tokens that are too large for memory lie in it already."""
+    made_from: str
+    """Key of everything that regions and tokens depend on."""
 
     def load(self) -> tuple[Regions, TokenStore] | None:
-        """What was kept, or None where nothing of this key was kept whole."""
-        folder = self.work / FOLDER
+        """Returns what was saved; None where nothing of this key was saved completely."""
+        folder = self.run / FOLDER
         try:
-            if read_json(folder / _KEY, "checkpoint") != self.key:
+            if read_json(folder / _KEY, "checkpoint") != {"key": self.made_from}:
                 return None
-            with np.load(folder / _FOUND, allow_pickle=False) as arrays:
+            with np.load(folder / _REGIONS, allow_pickle=False) as arrays:
                 regions = _regions(arrays)
-            parts = load_file(folder / _TOKENS)
-            if "tokens" not in parts:
-                shape = parts.pop("shape").tolist()
-                parts["tokens"] = mapped_tokens(self.work, tuple(shape), new=False)
+            tensors = load_file(folder / _TOKENS)
+            if "tokens" not in tensors:
+                shape = tensors.pop("shape").tolist()
+                tensors["tokens"] = mapped_tokens(self.run, tuple(shape), new=False)
         except (InputError, OSError, ValueError, KeyError, SafetensorError, BadZipFile):
             return None
-        return regions, TokenStore(**parts)
+        return regions, TokenStore(**tensors)
 
-    def forget(self) -> None:
-        """Deletes what was kept of another key, mapped tokens too, before they are overwritten."""
-        shutil.rmtree(self.work / FOLDER, ignore_errors=True)
-        (self.work / MAPPED).unlink(missing_ok=True)
+    def clear(self) -> None:
+        """Deletes what was saved under another key, before mapped tokens are overwritten."""
+        shutil.rmtree(self.run / FOLDER, ignore_errors=True)
+        (self.run / MAPPED).unlink(missing_ok=True)
 
-    def save(self, regions: Regions, cache: TokenStore) -> None:
-        """Keeps both; tokens that lie in a mapped file stay there."""
-        folder = self.work / FOLDER
+    def save(self, regions: Regions, store: TokenStore) -> None:
+        """Saves both; tokens that lie in a mapped file stay there."""
+        folder = self.run / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        with write_atomically(folder / _FOUND) as temporary:
+        with write_atomically(folder / _REGIONS) as temporary:
             np.savez(temporary, **_arrays(regions))
-        parts = {"shares": cache.shares, "frozen": cache.frozen}
-        if cache.means is not None:
-            parts["means"] = cache.means
-        if (self.work / MAPPED).is_file():
-            parts["shape"] = torch.tensor(cache.tokens.shape)
+        tensors = {"shares": store.shares, "frozen": store.frozen}
+        if store.means is not None:
+            tensors["means"] = store.means
+        if (self.run / MAPPED).is_file():
+            tensors["shape"] = torch.tensor(store.tokens.shape)
         else:
-            parts["tokens"] = cache.tokens
+            tensors["tokens"] = store.tokens
         with write_atomically(folder / _TOKENS) as temporary:
-            save_file(parts, temporary)
-        write_json(folder / _KEY, self.key)
-
-
-def made_from(
-    inputs: Inputs,
-    maps: AnomalyMaps | None,
-    score_range: ScoreRange | None,
-    foreground: Masks | None,
-    encoder: RegionEncoder,
-    config: Config,
-    seed: int,
-) -> dict[str, Any]:
-    """The key of regions and tokens: everything that they depend on."""
-    marked = maps if inputs.masks is None else inputs.masks
-    stages = (config.mebin, config.regions, config.encoder, config.crops)
-    return {
-        "parts": fingerprint((*inputs.images.names, *inputs.images.sources)),
-        "marked": fingerprint(marked.sources if marked else ()),
-        "ignored": fingerprint(inputs.ignored.sources if inputs.ignored else ()),
-        "range": asdict(score_range) if score_range else None,
-        "foreground": fingerprint(foreground.sources if foreground else ()),
-        "config": tuple(asdict(stage) for stage in stages),
-        "backbone": digest(encoder.vit.state_dict()),
-        "precision": str(encoder.vit.patch_embed.proj.weight.dtype),
-        "seed": seed,
-    }
+            save_file(tensors, temporary)
+        write_json(folder / _KEY, {"key": self.made_from})
 
 
 def _arrays(regions: Regions) -> dict[str, Any]:
@@ -117,9 +80,10 @@ def _arrays(regions: Regions) -> dict[str, Any]:
 
 
 def _regions(arrays: Any) -> Regions:
-    ends = np.cumsum(arrays["lengths"])
-    codes = np.split(arrays["codes"], ends[:-1])
-    masks = CodedMasks(tuple(code.tobytes() for code in codes))
-    rows = {name: arrays[name] for name in COLUMNS}
-    highest = float(arrays["max_normal_score"])
-    return Regions(**rows, masks=masks, counts=arrays["counts"], max_normal_score=highest)
+    codes = np.split(arrays["codes"], np.cumsum(arrays["lengths"])[:-1])
+    return Regions(
+        **{name: arrays[name] for name in COLUMNS},
+        masks=CodedMasks(tuple(code.tobytes() for code in codes)),
+        counts=arrays["counts"],
+        max_normal_score=float(arrays["max_normal_score"]),
+    )

@@ -19,12 +19,12 @@ from anomalyncd.errors import InputError
 
 @dataclass(frozen=True)
 class FrozenFeatures:
-    """What the frozen blocks say of a batch of crops; all that training ever needs.
+    """Output of the frozen blocks for a batch of crops; training needs nothing else.
 
     Attributes:
         tokens: Tokens that enter the read-out block, (B, T, D).
         shares: What each patch shows, (B, 3, rows, columns), see `region_shares`.
-        frozen: ImageSet of the descriptor that no training changes, (B, F), joined.
+        frozen: Pieces of the descriptor that no training changes, joined, (B, F).
     """
 
     tokens: Tensor
@@ -33,11 +33,11 @@ class FrozenFeatures:
 
 
 class RegionEncoder(nn.Module):
-    """A vision transformer whose CLS token is led to the anomaly in its last blocks.
+    """A vision transformer whose last blocks guide the attention of the CLS token to the anomaly.
 
     The CLS token is read after block `readout` and the final LayerNorm (AnomalyNCD, section 3.2,
-    where it is the last block). The blocks before it, the trunk, stay frozen, so their output can
-    be computed once for a pool of views. Tokens of earlier blocks may join the descriptor.
+    where it is the last block). The blocks before it stay frozen, so their output is computed once
+    for all views. Tokens of earlier blocks may join the descriptor.
     """
 
     def __init__(self, vit: VisionTransformer, config: EncoderConfig) -> None:
@@ -61,11 +61,11 @@ class RegionEncoder(nn.Module):
 
     @property
     def guides_readout(self) -> bool:
-        """Whether guidance changes where the CLS token looks when it is read."""
-        led = self.config.guidance != "none" and self.config.guided_rows != "patches"
-        return led and self.readout >= self.first_guided
+        """Whether guidance changes the attention of the CLS token in the read-out block."""
+        guided = self.config.guidance != "none" and self.config.guided_rows != "patches"
+        return guided and self.readout >= self.first_guided
 
-    def set_trunk_precision(self, dtype: torch.dtype) -> Self:
+    def set_frozen_precision(self, dtype: torch.dtype) -> Self:
         """Runs the frozen blocks in `dtype`; what is trained stays float32."""
         self.vit.to(dtype)
         self.vit.blocks[self.readout].float()
@@ -74,11 +74,11 @@ class RegionEncoder(nn.Module):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Lengths of the parts of a descriptor: the trained CLS token, then the frozen parts."""
-        n_images = 1 + len(self.config.extra_cls) + len(self.config.region_means)
-        return (self.vit.config.width,) * n_images
+        """Lengths of the pieces of a descriptor: the trained CLS token, then the frozen pieces."""
+        n_pieces = 1 + len(self.config.extra_cls) + len(self.config.region_means)
+        return (self.vit.config.width,) * n_pieces
 
-    def trunk(
+    def frozen_features(
         self,
         images: Tensor,
         masks: Tensor,
@@ -90,7 +90,7 @@ class RegionEncoder(nn.Module):
         Args:
             images: (B, 3, H, W), normalised, H and W multiples of the patch size.
             masks: (B, 1, H, W), 0..1, 1 on the anomaly.
-            objects: (B, 1, H, W), 0..1, 1 on the product; None takes all of it for product.
+            foreground: (B, 1, H, W), 0..1, 1 on the product; None takes all of it for product.
             maps: (B, 1, H, W), 0..1: what leads attention in place of the masks; None leaves that
                 to the masks.
         """
@@ -113,37 +113,37 @@ class RegionEncoder(nn.Module):
         joined = torch.cat(frozen, dim=1) if frozen else tokens.new_zeros(len(tokens), 0)
         return FrozenFeatures(tokens, shares, joined.float())
 
-    def read(self, trunk: FrozenFeatures) -> Tensor:
-        """All parts of the descriptor, (B, sum of `widths`): the trainable CLS token first."""
-        cls = self._readout_block.cls_row(trunk.tokens, self._readout_bias(trunk))
-        return torch.cat([self.vit.norm(cls), trunk.frozen], dim=1)
+    def read(self, features: FrozenFeatures) -> Tensor:
+        """All pieces of the descriptor, (B, sum of `widths`): the trainable CLS token first."""
+        cls = self._readout_block.cls_row(features.tokens, self._readout_bias(features))
+        return torch.cat([self.vit.norm(cls), features.frozen], dim=1)
 
-    def attention(self, trunk: FrozenFeatures) -> Tensor:
+    def attention(self, features: FrozenFeatures) -> Tensor:
         """Where the CLS token looks when it is read: (B, 2, rows, columns), 0..1.
 
         First without guidance of this block (those before it stay guided), then with it; the mean
         over the heads. What it pays to the tokens before the first patch is left out.
         """
         pair = [
-            self._readout_block.cls_weights(trunk.tokens, bias).mean(1)[:, self.vit.n_prefix :]
-            for bias in (None, self._readout_bias(trunk))
+            self._readout_block.cls_weights(features.tokens, bias).mean(1)[:, self.vit.n_prefix :]
+            for bias in (None, self._readout_bias(features))
         ]
-        maps: Tensor = torch.stack(pair, dim=1).unflatten(2, trunk.shares.shape[-2:])
+        maps: Tensor = torch.stack(pair, dim=1).unflatten(2, features.shares.shape[-2:])
         return maps
 
     @property
     def _readout_block(self) -> Block:
         return cast(Block, self.vit.blocks[self.readout])
 
-    def _readout_bias(self, trunk: FrozenFeatures) -> Tensor | None:
+    def _readout_bias(self, features: FrozenFeatures) -> Tensor | None:
         if not self.guides_readout:
             return None
-        bias: Tensor = self.guidance(trunk.shares, self.vit.n_prefix, trained=True)
+        bias: Tensor = self.guidance(features.shares, self.vit.n_prefix, trained=True)
         return bias
 
     def forward(self, images: Tensor, masks: Tensor) -> Tensor:
-        """All parts of the descriptor of each crop; see `trunk` and `read`."""
-        return self.read(self.trunk(images, masks))
+        """All pieces of the descriptor of each crop; see `frozen_features` and `read`."""
+        return self.read(self.frozen_features(images, masks))
 
 
 def _weighted_mean(patches: Tensor, weights: Tensor) -> Tensor:

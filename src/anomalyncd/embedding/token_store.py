@@ -16,8 +16,9 @@ from anomalyncd.embedding.augmentation import (
     CropBatch,
     augmented_view,
     central_view,
-    poses,
+    rotations,
 )
+from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
 from anomalyncd.regions.crops import Crop, Levels
 from anomalyncd.runtime.progress import track
@@ -36,10 +37,10 @@ class TokenStore:
     shares: Tensor
     """(R, 1 + n_views, 3, rows, columns), float32: what each patch shows, see `region_shares`."""
     frozen: Tensor
-    """(R, 1 + n_views, F), float32: parts of the descriptor that are never trained."""
+    """(R, 1 + n_views, F), float32: pieces of the descriptor that are never trained."""
     means: Tensor | None = None
-    """(R, sum of widths), float32: all parts of the descriptor of the central view, averaged over
-    its poses; None where it is read in one pose alone."""
+    """(R, sum of widths), float32: all pieces of the descriptor of the central view, averaged over
+    its rotations; None where only the upright view is read."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -57,8 +58,8 @@ class TokenStore:
             views: Which view of each, (B,); 0 is the central one.
             device: Where to.
         """
-        picked = (part[regions, views].float() for part in (self.tokens, self.shares, self.frozen))
-        return FrozenFeatures(*(part.to(device) for part in picked))
+        picked = (one[regions, views].float() for one in (self.tokens, self.shares, self.frozen))
+        return FrozenFeatures(*(one.to(device) for one in picked))
 
     def two_views(
         self, regions: Tensor, generator: torch.Generator, device: torch.device
@@ -81,56 +82,48 @@ class TokenStore:
             yield self.batch(regions, torch.zeros_like(regions), device)
 
     def read(self, encoder: RegionEncoder) -> Tensor:
-        """All parts of the descriptor of each region, (R, sum of widths), float32, on the CPU."""
+        """All pieces of the descriptor of each region, (R, sum of widths), float32, on the CPU."""
         if self.means is not None:
             return self.means
         device = encoder.vit.cls_token.device
         with torch.inference_mode():
-            return torch.cat([encoder.read(trunk).cpu() for trunk in self.central(device)])
+            return torch.cat([encoder.read(features).cpu() for features in self.central(device)])
 
 
-def fill_token_store(
-    encoder: RegionEncoder,
-    crops: Iterable[Crop],
-    n_regions: int,
-    config: CropConfig,
-    seed: int,
-    folder: Path,
-) -> TokenStore:
-    """Runs the trunk over the central and the augmented views of every region.
+def fill_token_store(context: RunContext, crops: Iterable[Crop], n_regions: int) -> TokenStore:
+    """Runs the frozen blocks over the central and the augmented views of every region.
 
     Args:
-        encoder: On its device and in its precision.
-        crops: That of each region, of side L = `config.load_size`.
-        n_regions: How many crops will come; at least one.
-        config: Sizes, number of views and strength of augmentation.
-        seed: Of the augmentation.
-        folder: Where tokens above `config.memory_limit_gb` are laid down.
+        context: Encoder, config, seed of the augmentation, and the folder where tokens above
+            `config.crops.memory_limit_gb` are written.
+        crops: The crop of each region, with the side `config.crops.load_size`.
+        n_regions: Number of crops that will come; at least one.
 
     Returns:
-        The cache.
+        The tokens of all views.
     """
-    cache: TokenStore | None = None
+    encoder, config = context.encoder, context.config.crops
+    store: TokenStore | None = None
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        torch.manual_seed(seed)
-        for start, crop in track(_batches(crops), "Reading regions", -(-n_regions // BATCH)):
-            rows = slice(start, start + len(crop.images))
-            for index, view in enumerate(_views(crop, config)):
-                trunk = _run_trunk(encoder, view)
-                cache = cache or _allocate(trunk, n_regions, encoder, config, folder)
-                cache.tokens[rows, index] = trunk.tokens.to("cpu", torch.bfloat16)
-                cache.shares[rows, index] = trunk.shares.cpu()
-                cache.frozen[rows, index] = trunk.frozen.cpu()
-                if cache.means is not None and index == 0:
-                    cache.means[rows] = _mean_over_poses(encoder, view, trunk)
-    if cache is None:
+        torch.manual_seed(context.seed)
+        for start, batch in track(_batches(crops), "Reading regions", -(-n_regions // BATCH)):
+            rows = slice(start, start + len(batch.images))
+            for index, view in enumerate(_views(batch, config)):
+                features = _frozen_features(encoder, view)
+                store = store or _allocate(features, n_regions, context)
+                store.tokens[rows, index] = features.tokens.to("cpu", torch.bfloat16)
+                store.shares[rows, index] = features.shares.cpu()
+                store.frozen[rows, index] = features.frozen.cpu()
+                if store.means is not None and index == 0:
+                    store.means[rows] = _mean_over_rotations(encoder, view, features)
+    if store is None:
         raise ValueError("no region to read")
-    return cache
+    return store
 
 
-def _run_trunk(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
+def _frozen_features(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
     weight = encoder.vit.patch_embed.proj.weight
-    return encoder.trunk(
+    return encoder.frozen_features(
         view.images.to(weight.device, weight.dtype),
         view.masks.to(weight.device),
         None if view.foreground is None else view.foreground.to(weight.device),
@@ -138,12 +131,14 @@ def _run_trunk(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
     )
 
 
-def _mean_over_poses(encoder: RegionEncoder, view: CropBatch, upright: FrozenFeatures) -> Tensor:
-    """All parts of the descriptors, (B, sum of widths), averaged over the poses of a view."""
-    others = islice(poses(view, encoder.config.n_rotations), 1, None)
-    trunks = chain([upright], (_run_trunk(encoder, pose) for pose in others))
-    read = [encoder.read(replace(one, tokens=one.tokens.float())).cpu() for one in trunks]
-    return torch.stack(read).mean(0)
+def _mean_over_rotations(
+    encoder: RegionEncoder, view: CropBatch, upright: FrozenFeatures
+) -> Tensor:
+    """Mean of all pieces of the descriptors over the rotations of a view, (B, sum of widths)."""
+    others = islice(rotations(view, encoder.config.n_rotations), 1, None)
+    features = chain([upright], (_frozen_features(encoder, rotated) for rotated in others))
+    pieces = [encoder.read(replace(one, tokens=one.tokens.float())).cpu() for one in features]
+    return torch.stack(pieces).mean(0)
 
 
 def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
@@ -164,10 +159,10 @@ def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
     return flat.view(shape)
 
 
-def _views(crop: CropBatch, config: CropConfig) -> Iterator[CropBatch]:
-    yield central_view(crop, config)
+def _views(batch: CropBatch, config: CropConfig) -> Iterator[CropBatch]:
+    yield central_view(batch, config)
     for _ in range(config.n_views):
-        yield augmented_view(crop, config)
+        yield augmented_view(batch, config)
 
 
 def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, CropBatch]]:
@@ -178,7 +173,7 @@ def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, CropBatch]]:
             CropBatch(
                 to_tensor(np.stack([crop.image for crop in chunk])),
                 torch.from_numpy(np.stack([crop.mask for crop in chunk]))[:, None],
-                _stacked([crop.object_mask for crop in chunk]),
+                _stacked([crop.foreground_mask for crop in chunk]),
                 _stacked([crop.anomaly_map for crop in chunk]),
             ),
         )
@@ -186,21 +181,22 @@ def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, CropBatch]]:
 
 
 def _stacked(layers: list[Levels | None]) -> Tensor | None:
-    held = [layer for layer in layers if layer is not None]
-    return torch.from_numpy(np.stack(held))[:, None] if held else None
+    present = [layer for layer in layers if layer is not None]
+    return torch.from_numpy(np.stack(present))[:, None] if present else None
 
 
-def _allocate(
-    trunk: FrozenFeatures, n_regions: int, encoder: RegionEncoder, config: CropConfig, folder: Path
-) -> TokenStore:
+def _allocate(features: FrozenFeatures, n_regions: int, context: RunContext) -> TokenStore:
+    config, encoder = context.config.crops, context.encoder
     rows = (n_regions, 1 + config.n_views)
-    shape = (*rows, *trunk.tokens.shape[1:])
+    shape = (*rows, *features.tokens.shape[1:])
     if 2 * math.prod(shape) > config.memory_limit_gb * 1e9:
-        folder.mkdir(parents=True, exist_ok=True)
-        tokens = mapped_tokens(folder, shape, new=True)
+        context.folder.mkdir(parents=True, exist_ok=True)
+        tokens = mapped_tokens(context.folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
-    shares, frozen = (torch.empty(*rows, *one.shape[1:]) for one in (trunk.shares, trunk.frozen))
+    shares, frozen = (
+        torch.empty(*rows, *one.shape[1:]) for one in (features.shares, features.frozen)
+    )
     means = None
     if encoder.config.n_rotations > 1:
         means = torch.empty(n_regions, sum(encoder.widths))

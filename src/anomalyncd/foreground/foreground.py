@@ -12,20 +12,21 @@ from anomalyncd.errors import InputError
 from anomalyncd.foreground.grounded_sam import prompt_for, require_transformers
 from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
 
 _N_LEARNT_FROM = 40
 
 
 @dataclass(frozen=True, eq=False)
-class Foreground:
+class Foreground(Component):
     """How the product is told from the background; saved with a model."""
 
     source: Literal["given", "backbone", "grounded-sam", "none"]
     """What tells them apart; `none` takes whole pictures."""
     reason: str
     """Why this one was taken."""
-    product: PrincipalComponent | None = None
+    component: PrincipalComponent | None = None
     """What the backbone has learnt (`backbone`)."""
     prompt: str | None = None
     """Words that the product is looked for with (`grounded-sam`)."""
@@ -54,11 +55,11 @@ def fit_foreground(
     count = min(_N_LEARNT_FROM, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     pictures = track(chosen.tolist(), "Looking for the product")
-    product = fit_principal_component(
+    component = fit_principal_component(
         [reader.read(images, index).patches[-1] for index in pictures]
     )
-    if product is not None:
-        return Foreground("backbone", "plain background found", product)
+    if component is not None:
+        return Foreground("backbone", "plain background found", component)
     if wanted == "backbone":
         raise InputError(
             "the backbone finds no plain background in these pictures; give masks of the product "

@@ -1,14 +1,11 @@
 """Which pixels of each picture show the product: masks that guide attention."""
 
-import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.features import whole_reader
@@ -20,7 +17,7 @@ from anomalyncd.foreground.grounded_sam import GroundedSam
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks, encode_mask
 from anomalyncd.io.files import write_atomically
-from anomalyncd.io.key import fingerprint, keep_only_files_of
+from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 
 FOLDER = "foreground"
@@ -86,7 +83,10 @@ def write_foreground_masks(
     """
     if given is None and prior.source == "none":
         return None
-    keep_only_files_of(_origin(images, prior, given, config), folder, frozenset({".png"}), "mask")
+    sources = None if given is None else given.sources
+    stages = (config.foreground, config.detector)
+    made_from = key(images.names, images.sources, prior, sources, stages)
+    keep_only_files_of(made_from, folder, frozenset({".png"}), "mask")
     paths = tuple(folder / f"{name}.png" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
     find = _finder(vit, images, prior, given, config) if missing else None
@@ -138,7 +138,7 @@ def _finder(
     """What finds the product in the picture of an index."""
     if given is not None:
         return lambda index: given[index]
-    product, most = prior.product, config.foreground.max_objects
+    product, most = prior.component, config.foreground.max_objects
     if product is not None:
         reader = whole_reader(vit, config.detector)
 
@@ -152,20 +152,3 @@ def _finder(
     prompt = prior.prompt
     assert prompt is not None
     return lambda index: model.find(images.image(index), prompt)
-
-
-def _origin(
-    images: ImageSet, prior: Foreground, given: Masks | None, config: Config
-) -> dict[str, Any]:
-    """Everything that masks depend on; what the backbone has learnt stands for the backbone."""
-    learnt = hashlib.sha256(repr((prior.source, prior.prompt)).encode())
-    if prior.product is not None:
-        for tensor in (prior.product.mean, prior.product.direction):
-            learnt.update(tensor.cpu().contiguous().view(torch.uint8).numpy().data)
-        learnt.update(repr(prior.product.threshold).encode())
-    return {
-        "config": (asdict(config.foreground), asdict(config.detector)),
-        "prior": learnt.hexdigest(),
-        "given": fingerprint(given.sources) if given else None,
-        "images": fingerprint((*images.names, *images.sources)),
-    }

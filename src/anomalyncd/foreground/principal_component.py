@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomalyncd.backbone.features import normalised
+from anomalyncd.io.component import Component
 
 _LEAST_SEPARATION = 0.8
 _MOST_ON_BORDER = 0.1
@@ -19,7 +20,7 @@ _SPECK = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class PrincipalComponent:
+class PrincipalComponent(Component):
     """Tells patches of the product from those of the background."""
 
     mean: Tensor

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
+from anomalyncd.io.component import Component
+
 _BLOCKS_PER_SIDE = 4
 # Noise whose block maxima follow Gumbel rises by more than 8 spreads on one map in 24.
 _CLEAR_SPREADS = 8
@@ -31,7 +33,7 @@ class Background:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Component):
     """Linear up to a level, logarithmic above it; monotone, and smooth at the level."""
 
     level: float

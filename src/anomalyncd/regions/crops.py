@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.config import Config
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.table import Regions, resize_mask
@@ -60,63 +61,72 @@ class Crop:
     """(L, L, 3), RGB."""
     mask: Levels
     """How much of a pixel is anomalous, 0..1."""
-    object_mask: Levels | None = None
-    """How much of it is product, 0..1, the anomaly and its surroundings included; None where all
-    of it is."""
+    foreground_mask: Levels | None = None
+    """How much of a pixel is foreground, 0..1, with the anomaly and its surroundings; None where
+    all of the crop is."""
     anomaly_map: Levels | None = None
-    """How anomalous it is, 0..1; None where the mask is all that is known or wanted."""
+    """Anomaly scores, 0..1; None where the mask alone is wanted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Overlays:
+    """What is cut out along with the image of each region."""
+
+    foreground: Masks | None = None
+    """Where the product is on each image; an empty mask, like None, takes the whole image."""
+    reach: int = 0
+    """Pixels of a crop around the anomaly that count as foreground, whatever the masks hold."""
+    scores: Callable[[int], Levels] | None = None
+    """Returns the anomaly map of an image by its index, (h, w), 0..1; None cuts out none."""
 
 
 def read_crops(
-    images: ImageSet,
-    regions: Regions,
-    side: int,
-    rules: Literal["paper", "default"],
-    foreground: Masks | None = None,
-    reach: int = 0,
-    scores: Callable[[int], Levels] | None = None,
+    images: ImageSet, regions: Regions, config: Config, overlays: Overlays | None = None
 ) -> Iterator[Crop]:
-    """Cuts every region out of its image and all that lies over it, in the same way.
+    """Cuts every region out of its image, and everything that lies over it in the same way.
 
     Args:
-        images: The images; each is read once, since a table lists its regions one after the other.
-        regions: What to cut out.
-        side: Side L of a crop in pixels.
-        rules: `paper` fills with black and keeps the first corner of what is not square; `default`
-            fills by reflection.
-        foreground: Where the product is on each image; an empty mask, like None, takes everything for
-            product.
-        reach: Pixels of the crop around the anomaly that count as product whatever `foreground` say.
-        scores: Says how anomalous each place of a image is, (h, w), 0..1, by its index.
+        images: The images; each is read once, since its regions stand together in the table.
+        regions: The boxes and masks.
+        config: `crops.load_size` is the side L of a crop in pixels. With `regions.rules` `paper`,
+            black fills what lies outside the image and the first corner of what is not square is
+            used; with `default`, reflection fills it.
+        overlays: The foreground and the anomaly maps; None cuts out neither.
 
     Yields:
         The crop of each region.
     """
-    fill: Literal["zero", "reflect"] = "zero" if rules == "paper" else "reflect"
+    overlays, side = overlays or Overlays(), config.crops.load_size
+    fill: Literal["zero", "reflect"] = "zero" if config.regions.rules == "paper" else "reflect"
     current = -1
     for index, box in zip(regions.image.tolist(), regions.box, strict=True):
         if index != current:
             current, image = index, images.image(index)
             size = image.shape[:2]
-            covered = resize_mask(regions.masks[index], size).astype(np.float32)
-            product = None if foreground is None else _product(foreground[index], size)
-            led = None if scores is None else _stretched(scores(index), size)
-        mask = _resize(crop(covered, box, "zero"), side)
-        object_mask = None
-        if product is not None:
-            object_mask = _guarded(_resize(crop(product, box, fill), side), mask, reach)
-        anomaly_map = None if led is None else _resize(crop(led, box, "zero"), side)
-        yield Crop(_resize(crop(image, box, fill), side), mask, object_mask, anomaly_map)
+            anomalous = resize_mask(regions.masks[index], size).astype(np.float32)
+            foreground = scores = None
+            if overlays.foreground is not None:
+                foreground = _foreground_levels(overlays.foreground[index], size)
+            if overlays.scores is not None:
+                scores = _stretched(overlays.scores(index), size)
+        mask = _resize(crop(anomalous, box, "zero"), side)
+        foreground_mask = anomaly_map = None
+        if foreground is not None:
+            levels = _resize(crop(foreground, box, fill), side)
+            foreground_mask = _with_surroundings(levels, mask, overlays.reach)
+        if scores is not None:
+            anomaly_map = _resize(crop(scores, box, "zero"), side)
+        yield Crop(_resize(crop(image, box, fill), side), mask, foreground_mask, anomaly_map)
 
 
-def _product(mask: NDArray[np.bool_], size: tuple[int, int]) -> Levels:
+def _foreground_levels(mask: NDArray[np.bool_], size: tuple[int, int]) -> Levels:
     return resize_mask(mask, size).astype(np.float32) if mask.any() else np.ones(size, np.float32)
 
 
-def _guarded(product: Levels, mask: Levels, reach: int) -> Levels:
-    """The anomaly is product, and so is what lies around it: object masks often miss defects."""
+def _with_surroundings(foreground: Levels, mask: Levels, reach: int) -> Levels:
+    """Adds the anomaly and its surroundings, since foreground masks often miss defects."""
     around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    return np.maximum(product, np.asarray(cv2.dilate(mask, around), np.float32))
+    return np.maximum(foreground, np.asarray(cv2.dilate(mask, around), np.float32))
 
 
 def _stretched(levels: Levels, size: tuple[int, int]) -> Levels:

@@ -9,10 +9,9 @@ from anomalyncd.config import Config, MebinConfig
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.finding import regions_of_maps
-from anomalyncd.regions.score_range import ScoreRange
+from anomalyncd.regions.score_range import ScoreRange, fit_score_range
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.runtime.progress import track
-from anomalyncd.steps import bound_scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +89,8 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
         config: As for the discovery.
     """
     assert inputs.maps is not None
-    bounded = bound_scores(inputs.maps, inputs.normal_maps, config.mebin)
-    maps, score_range = bounded.maps, bounded.score_range
-    assert maps is not None
-    assert score_range is not None
+    maps = inputs.maps
+    score_range = fit_score_range(maps, config.mebin, inputs.normal_maps)
     regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
     maxima, n_different, sides, covered, at_edge = [], [], [], [], []
     masks = regions.masks_found

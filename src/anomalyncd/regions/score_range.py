@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.config import MebinConfig
 from anomalyncd.errors import InputError
+from anomalyncd.io.component import Component
 from anomalyncd.regions.calibration import (
     Background,
     Calibration,
@@ -23,7 +24,7 @@ _LEAST_SPLIT = 0.02
 
 
 @dataclass(frozen=True)
-class ScoreRange:
+class ScoreRange(Component):
     """Scores up to `low` are background, scores from `high` on are as anomalous as can be."""
 
     low: float

@@ -235,7 +235,7 @@ def product_parts(run: Run) -> dict[str, float]:
     for name in run.images["name"]:
         # What lay in the work folder may have been deleted since.
         with suppress(InputError):
-            shares[str(name)] = float(run.object_mask(name).mean())
+            shares[str(name)] = float(run.foreground_mask(name).mean())
     order = sorted(shares, key=lambda name: shares[name])
     chosen = np.unique(np.linspace(0, len(order) - 1, N_PRODUCTS).round().astype(int))
     return {order[index]: shares[order[index]] for index in chosen} if order else {}

@@ -74,7 +74,7 @@ def product_pictures(run: Run, names: list[str]) -> dict[str, str]:
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
     for name, _, image in _photographs(chosen, "Drawing products"):
-        mask = resize_mask(run.object_mask(name), image.shape[:2])
+        mask = resize_mask(run.foreground_mask(name), image.shape[:2])
         shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
         pictures[name] = coded(outlined(shown, mask, PART_SIDE / max(image.shape[:2])))
     return pictures

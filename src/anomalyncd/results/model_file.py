@@ -1,163 +1,147 @@
 """A fitted model as two files, `model.safetensors` and `model.json`: nothing that executes."""
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from anomalyncd.backbone.weights import digest
-from anomalyncd.config import Config
-from anomalyncd.detection.detector import Detector
-from anomalyncd.detection.state import (
-    described,
-    described_prior,
-    restored,
-    restored_prior,
-    tensors_of,
-    tensors_of_prior,
-)
+from anomalyncd.config import Config, config_from_dict
+from anomalyncd.detection.detector import DETECTORS, Detector
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.normality import Normality
-from anomalyncd.discovery.novelty import NoveltyDetector
 from anomalyncd.discovery.reliability import ReliabilityModel
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.foreground import Foreground
+from anomalyncd.io.component import Component, State
 from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
-from anomalyncd.regions.calibration import Calibration
 from anomalyncd.regions.score_range import ScoreRange
 
-FORMAT = 4
-"""Grows when what is written changes its meaning."""
+FORMAT = 1
+"""Increases when what is written changes its meaning."""
 
 _TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
-_DETECTOR = "detector."
-_NORMALITY = "normality."
-_OBJECTS = "foreground."
-_NORMALITY_PARTS = ("features", "scores", "centres")
-_KNOWN = "known."
+_CLASSIFIER, _DETECTOR = "classifier", "detector"
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """The components that a fit learned, in the order of the pipeline."""
+
+    foreground: Foreground | None
+    """Separates the foreground from the background; None where whole images are foreground."""
+    detector: Detector | None
+    """Makes the anomaly maps; None where maps or masks were given."""
+    score_range: ScoreRange | None
+    """Range of the scores of the maps; None where masks were given."""
+    classifier: RegionClassifier
+    """Descriptor and prototypes on top of the frozen blocks."""
+    normality: Normality | None
+    """Decides which regions are normal; None unless scores are smoothed over neighbours."""
+    reliability: ReliabilityModel
+    """Recognises unseen and unsure regions."""
+
+
+_COMPONENTS: Mapping[str, type[Component]] = {
+    "foreground": Foreground,
+    "score_range": ScoreRange,
+    "normality": Normality,
+    "reliability": ReliabilityModel,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class StoredModel:
-    """What a model's folder holds, but for the frozen blocks, which come with the backbone."""
+    """What a model folder holds; the frozen blocks come with the backbone."""
 
     estimator: str
-    """Name of its class."""
+    """Name of the estimator's class."""
     parameters: dict[str, Any]
-    """Of the estimator's constructor; the preset by the name that it had, None without one."""
+    """Arguments of the estimator's constructor; the preset by its name, None without one."""
     config: Config
-    """What its preset meant when it was saved."""
-    n_classes: int
-    """Number of classes."""
-    n_rotations: int
-    """Poses in which a region is read: one where training took place, whatever the settings say."""
-    tensors: dict[str, Tensor]
-    """What was trained: read-out block, its guidance where that is learned, final LayerNorm,
-    prototypes, descriptor centre."""
-    backbone_digest: str
-    """Of the frozen blocks."""
-    fit_score_range: ScoreRange | None
-    """Of the maps."""
-    detector: Detector | None
-    """What makes their maps."""
-    normality: Normality | None
-    """What makes new regions normal."""
-    foreground: Foreground | None
-    """What tells the product from the background."""
-    reliability_model: ReliabilityModel
-    """What makes new regions unseen or unsure."""
+    """What the preset meant when the model was saved."""
+    states: dict[str, State | None]
+    """State of each component by name; None where the model has no such component."""
 
-    def classifier(self, encoder: RegionEncoder) -> RegionClassifier:
-        """Puts what was trained on top of a backbone.
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return int(self._classifier.values["n_classes"])
+
+    @property
+    def n_rotations(self) -> int:
+        """Rotations in which a region is read: one after training, whatever the config says."""
+        return int(self._classifier.values["n_rotations"])
+
+    @property
+    def _classifier(self) -> State:
+        state = self.states[_CLASSIFIER]
+        assert state is not None
+        return state
+
+    def restore(self, encoder: RegionEncoder) -> FittedModel:
+        """Restores the components on top of a backbone.
 
         Raises:
-            InputError: The backbone has other weights than the one the model was made with.
+            InputError: See `RegionClassifier.from_state`.
+            KeyError, TypeError, ValueError: A state does not belong to its component.
         """
-        if _backbone_digest(encoder) != self.backbone_digest:
-            raise InputError(
-                "the weights of the backbone are not those that the model was made with; give "
-                "the file it was made with as `weights`"
-            )
-        with torch.random.fork_rng(devices=[]):
-            model = RegionClassifier(encoder, self.n_classes, n_heads=1)
-        needed = _trained(model)
-        if {k: v.shape for k, v in needed.items()} != {k: v.shape for k, v in self.tensors.items()}:
-            raise InputError("the saved tensors do not fit the saved settings; fit the model again")
-        model.load_state_dict(self.tensors, strict=False)
-        return model.to(encoder.vit.cls_token.device).eval()
+        detector = self.states[_DETECTOR]
+        restored: dict[str, Any] = {
+            name: None if (state := self.states[name]) is None else component.from_state(state)
+            for name, component in _COMPONENTS.items()
+        }
+        fitted: Detector | None = None
+        if detector is not None:
+            fitted = DETECTORS[detector.values["kind"]].from_state(detector)
+        return FittedModel(
+            detector=fitted,
+            classifier=RegionClassifier.from_state(encoder, self._classifier),
+            **restored,
+        )
 
 
 def write_model(
-    folder: Path,
-    estimator: str,
-    parameters: dict[str, Any],
-    config: Config,
-    model: RegionClassifier,
-    fit_score_range: ScoreRange | None,
-    detector: Detector | None,
-    normality: Normality | None,
-    foreground: Foreground | None,
-    reliability_model: ReliabilityModel,
+    folder: Path, estimator: str, parameters: dict[str, Any], config: Config, model: FittedModel
 ) -> None:
-    """Writes a model, whole or not at all.
+    """Writes a model, completely or not at all.
 
     Args:
         folder: A new or empty folder, or one that holds a model, which is replaced.
-        estimator: Name of its class.
-        parameters: Of the estimator's constructor.
+        estimator: Name of the estimator's class.
+        parameters: Arguments of the estimator's constructor.
         config: What its preset means.
-        model: Reduced to one set of prototypes; its projection, which serves training alone, is
-            left out.
-        score_range: Of the maps, if there were any.
-        detector: What made the maps, if they were made here.
-        normality: What makes new regions normal, if it was learnt.
-        foreground: What tells the product from the background, if that was asked.
-        reliability_model: What makes new regions unseen or unsure.
+        model: The components. The projection head, which only training needs, is left out.
 
     Raises:
         InputError: The folder holds something else.
     """
     _refuse_other_content(folder)
-    tensors = _trained(model)
-    if detector is not None:
-        tensors |= {f"{_DETECTOR}{name}": one for name, one in tensors_of(detector).items()}
-    if normality is not None:
-        for part in _NORMALITY_PARTS:
-            tensors[f"{_NORMALITY}{part}"] = torch.from_numpy(getattr(normality, part))
-    if foreground is not None:
-        of_objects = tensors_of_prior(foreground)
-        tensors |= {f"{_OBJECTS}{name}": one for name, one in of_objects.items()}
-    if reliability_model.known is not None:
-        for part, array in vars(reliability_model.known).items():
-            tensors[f"{_KNOWN}{part}"] = torch.from_numpy(array)
+    states = _states(model)
+    tensors = {
+        f"{name}.{field}": tensor.detach().cpu().contiguous()
+        for name, state in states.items()
+        if state is not None
+        for field, tensor in state.tensors.items()
+    }
+    content, preset = save(tensors), parameters["preset"]
     with replace_folder(folder) as new:
-        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        content = save(whole)
-        # Not by safetensors itself, whose files only their owner may read.
+        # Not written by safetensors itself, whose files only their owner may read.
         (new / _TENSORS).write_bytes(content)
-        preset = parameters["preset"]
         description = {
             "format": FORMAT,
             "anomalyncd": version("anomalyncd"),
             "estimator": estimator,
             "parameters": parameters | {"preset": preset if isinstance(preset, str) else None},
             "config": asdict(config),
-            "n_classes": model.prototypes.prototypes.shape[1],
-            "n_rotations": model.encoder.config.n_rotations,
-            "backbone": _backbone_digest(model.encoder),
-            "score_range": asdict(fit_score_range) if fit_score_range else None,
-            "detector": described(detector) if detector else None,
-            "normality": {"threshold": normality.threshold} if normality else None,
-            "foreground": described_prior(foreground) if foreground else None,
-            "rejection": {"temperature": reliability_model.temperature},
+            "components": {name: state and state.values for name, state in states.items()},
             "tensors": hashlib.sha256(content).hexdigest(),
         }
         write_json(new / _DESCRIPTION, description)
@@ -180,99 +164,42 @@ def read_model(folder: Path) -> StoredModel:
         )
     tensors = _read_tensors(folder, description)
     try:
-        return _stored(description, tensors)
+        return StoredModel(
+            description["estimator"],
+            description["parameters"],
+            config_from_dict(description["config"]),
+            {
+                name: None if values is None else State(values, _starting_with(tensors, name))
+                for name, values in description["components"].items()
+            },
+        )
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
             f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"
         ) from error
 
 
-def _stored(description: dict[str, Any], tensors: dict[str, Tensor]) -> StoredModel:
-    score_range, detector = description["score_range"], description["detector"]
-    foreground = description["foreground"]
-    of_detector, of_objects = _taken(tensors, _DETECTOR), _taken(tensors, _OBJECTS)
-    normality = None
-    if description["normality"] is not None:
-        normality = Normality(
-            tensors.pop(f"{_NORMALITY}features").numpy(),
-            tensors.pop(f"{_NORMALITY}scores").numpy(),
-            tensors.pop(f"{_NORMALITY}centres").numpy(),
-            float(description["normality"]["threshold"]),
-        )
-    parts = [one.name for one in fields(NoveltyDetector)]
-    known = None
-    if f"{_KNOWN}{parts[0]}" in tensors:
-        known = NoveltyDetector(*(tensors.pop(f"{_KNOWN}{part}").numpy() for part in parts))
-    reliability_model = ReliabilityModel(known, float(description["rejection"]["temperature"]))
-    return StoredModel(
-        description["estimator"],
-        description["parameters"],
-        _settings(description["config"]),
-        description["n_classes"],
-        int(description["n_rotations"]),
-        tensors,
-        description["backbone"],
-        _score_range(**score_range) if score_range else None,
-        restored(of_detector, detector) if detector else None,
-        normality,
-        restored_prior(of_objects, foreground) if foreground else None,
-        reliability_model,
-    )
+def _states(model: FittedModel) -> dict[str, State | None]:
+    states: dict[str, State | None] = {}
+    for name in _COMPONENTS:
+        component: Component | None = getattr(model, name)
+        states[name] = None if component is None else component.state()
+    states[_DETECTOR] = None
+    if model.detector is not None:
+        state = model.detector.state()
+        states[_DETECTOR] = State({"kind": model.detector.kind} | state.values, state.tensors)
+    states[_CLASSIFIER] = model.classifier.state()
+    return states
 
 
-def _taken(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Takes the tensors of a prefix out, without it."""
-    names = [name for name in tensors if name.startswith(prefix)]
-    return {name.removeprefix(prefix): tensors.pop(name) for name in names}
-
-
-def _score_range(
-    low: float,
-    high: float,
-    eight_bits: tuple[float, float] | None = None,
-    calibration: dict[str, float] | None = None,
-    sound: float | None = None,
-    anomalous: float | None = None,
-) -> ScoreRange:
-    bits = None if eight_bits is None else (float(eight_bits[0]), float(eight_bits[1]))
-    bent = None if calibration is None else _calibration(**calibration)
-    levels = (None if level is None else float(level) for level in (sound, anomalous))
-    return ScoreRange(float(low), float(high), bits, bent, *levels)
-
-
-def _calibration(level: float, scale: float) -> Calibration:
-    return Calibration(float(level), float(scale))
-
-
-def _settings(stages: dict[str, dict[str, Any]]) -> Config:
-    default = Config()
-    return Config(
-        **{
-            one.name: type(getattr(default, one.name))(**stages[one.name])
-            for one in fields(default)
-        }
-    )
-
-
-def _trained(model: RegionClassifier) -> dict[str, Tensor]:
-    """What training changed and prediction needs, by name."""
-    frozen = {f"encoder.vit.{name}" for name in _frozen(model.encoder)}
+def _starting_with(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The tensors of one component, by the names that it gave them."""
+    prefix = f"{name}."
     return {
-        name: tensor
-        for name, tensor in model.state_dict().items()
-        if name not in frozen and not name.startswith("projection.")
+        full.removeprefix(prefix): tensor
+        for full, tensor in tensors.items()
+        if full.startswith(prefix)
     }
-
-
-def _frozen(encoder: RegionEncoder) -> dict[str, Tensor]:
-    trained = (f"blocks.{encoder.readout}.", "norm.")
-    state = encoder.vit.state_dict()
-    return {name: tensor for name, tensor in state.items() if not name.startswith(trained)}
-
-
-def _backbone_digest(encoder: RegionEncoder) -> str:
-    # In bfloat16, so that a model may be loaded in another precision than it was made in.
-    return digest({name: one.to(torch.bfloat16) for name, one in _frozen(encoder).items()})
 
 
 def _read_tensors(folder: Path, description: dict[str, Any]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a discovery or a prediction says of images and regions."""
+"""The tables of a discovery or a prediction: images, regions and classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from anomalyncd.discovery.reliability import (
     Reliability,
 )
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.manifest import MAP
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.aggregation import (
@@ -66,64 +67,86 @@ def class_names(n_classes: int) -> list[str]:
     return [NORMAL] + [f"class {index}" for index in range(1, n_classes)]
 
 
+@dataclass(frozen=True, eq=False)
+class RegionClasses:
+    """Descriptors and classes of R regions, before they are aggregated."""
+
+    features: NDArray[np.float32]
+    """(R, D): unit descriptors."""
+    probabilities: NDArray[np.float32]
+    """(R, K): class probabilities."""
+    reliability: Reliability | None = None
+    """How far they can be relied on; None leaves the columns out that state it."""
+
+
 def aggregate(
-    images: ImageSet,
-    sizes: NDArray[np.int64],
+    inputs: Inputs,
     regions: Regions,
-    features: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    reliability: Reliability | None = None,
+    classes: RegionClasses,
     rule: Literal["area", "mean", "score"] = "area",
 ) -> Predictions:
-    """Merges regions into images and writes the tables.
+    """Aggregates the classes of regions into those of images, and makes the tables.
 
     Args:
-        images: The images.
-        sizes: Height and width of each, (N, 2), px.
+        inputs: The images and their sizes.
         regions: Their regions and masks.
-        features: (R, D).
-        probabilities: (R, K).
-        reliability: How far they can be relied on; None leaves the columns out that say so.
-        rule: What a region weighs, see `AggregationConfig`.
+        classes: Descriptors and classes of the regions.
+        rule: Weight of a region, see `AggregationConfig`.
     """
-    n_classes = probabilities.shape[1]
+    images, sizes, probabilities = inputs.images, inputs.sizes, classes.probabilities
+    n_images, n_classes = len(images), probabilities.shape[1]
     names = np.array(class_names(n_classes))
     temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
 
     def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        image, n_images = regions.image, len(images)
         if rule == "area":
-            return merge_regions(values, regions.area, image, n_images, temperature)
-        return merge_regardless_of_area(values, regions.score, image, n_images, rule)
+            return merge_regions(values, regions.area, regions.image, n_images, temperature)
+        return merge_regardless_of_area(values, regions.score, regions.image, n_images, rule)
 
     merged = merge(probabilities)
     assigned = probabilities.argmax(1)
     found_area = np.where(regions.found, regions.area, 0)
-    areas = class_areas(assigned, found_area, regions.image, len(images), n_classes)
+    areas = class_areas(assigned, found_area, regions.image, n_images, n_classes)
     by_region = _table(images, regions.image, assigned, probabilities, names)
     by_region[["left", "top", "right", "bottom"]] = regions.box
     by_region["area"] = regions.area
     by_region["score"] = regions.score
     by_region["found"] = regions.found
-    by_image = _table(images, np.arange(len(images)), merged.argmax(1), merged, names)
-    if reliability is not None:
-        of_images = replace(
-            reliability,
-            calibrated=merge(reliability.calibrated).astype(np.float32),
-            novelty=merge(reliability.novelty[:, None])[:, 0].astype(np.float32),
-            unseen=_mostly_unseen(probabilities, reliability.unseen, merge),
-        )
-        _add_reliance(by_region, reliability)
-        _add_reliance(by_image, of_images)
+    rows = np.arange(n_images)
+    by_image = _table(images, rows, merged.argmax(1), merged, names)
+    if classes.reliability is not None:
+        of_images = _of_images(classes.reliability, probabilities, merge)
+        _add_reliability(by_region, classes.reliability)
+        _add_reliability(by_image, of_images)
     by_image[["height", "width"]] = sizes
     by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
-    by_image["n_regions"] = np.bincount(regions.image, regions.found, len(images)).astype(int)
+    by_image["n_regions"] = np.bincount(regions.image, regions.found, n_images).astype(int)
     by_image[[f"area_{index}" for index in range(n_classes)]] = areas
-    by_class = _class_table(by_image, by_region, names)
-    by_image = _with_further(by_image, images, np.arange(len(images)))
-    by_region = _with_further(by_region, images, regions.image)
     return Predictions(
-        by_image, by_region, by_class, features, probabilities, regions.masks_found, regions.counts
+        _with_manifest(by_image, images, rows),
+        _with_manifest(by_region, images, regions.image),
+        _class_table(by_image, by_region, names),
+        classes.features,
+        probabilities,
+        regions.masks_found,
+        regions.counts,
+    )
+
+
+def _of_images(
+    reliability: Reliability,
+    probabilities: NDArray[np.float32],
+    merge: Callable[[NDArray[np.floating]], NDArray[np.float64]],
+) -> Reliability:
+    """The reliability of the classes of images; an image is unseen if its unseen regions weigh
+    more than those of any known class."""
+    known = probabilities * ~reliability.unseen[:, None]
+    merged = merge(np.column_stack([known, reliability.unseen]).astype(np.float32))
+    return replace(
+        reliability,
+        calibrated=merge(reliability.calibrated).astype(np.float32),
+        novelty=merge(reliability.novelty[:, None])[:, 0].astype(np.float32),
+        unseen=merged.argmax(1) == probabilities.shape[1],
     )
 
 
@@ -147,20 +170,8 @@ def _table(
     return table.join(pd.DataFrame(probabilities, columns=columns))
 
 
-def _mostly_unseen(
-    probabilities: NDArray[np.float32],
-    unseen: NDArray[np.bool_],
-    merge: Callable[[NDArray[np.floating]], NDArray[np.float64]],
-) -> NDArray[np.bool_]:
-    """Whether unseen regions weigh more in a image than those of any one known class, (N,)."""
-    known = probabilities * ~unseen[:, None]
-    merged = merge(np.column_stack([known, unseen]).astype(np.float32))
-    mostly: NDArray[np.bool_] = merged.argmax(1) == probabilities.shape[1]
-    return mostly
-
-
-def _add_reliance(table: pd.DataFrame, reliability: Reliability) -> None:
-    """Puts `confidence`, `novelty`, `unseen` and `unsure` behind what the class is."""
+def _add_reliability(table: pd.DataFrame, reliability: Reliability) -> None:
+    """Inserts `confidence`, `novelty`, `unseen` and `unsure` after the columns of the class."""
     rows = np.arange(len(table))
     confidence = reliability.calibrated[rows, table["class"].to_numpy()]
     columns = {
@@ -174,8 +185,8 @@ def _add_reliance(table: pd.DataFrame, reliability: Reliability) -> None:
         table.insert(place, name, values)
 
 
-def _with_further(table: pd.DataFrame, images: ImageSet, rows: NDArray[np.int64]) -> pd.DataFrame:
-    """Carries what a manifest says of the images to the end of a table."""
+def _with_manifest(table: pd.DataFrame, images: ImageSet, rows: NDArray[np.int64]) -> pd.DataFrame:
+    """Appends the further columns of the manifest."""
     if images.columns is None:
         return table
     further = images.columns.drop(columns=MAP, errors="ignore")

@@ -81,7 +81,7 @@ class Run:
         """
         return read_mask(self.folder / "masks" / f"{name}.png")
 
-    def object_mask(self, name: str) -> NDArray[np.bool_]:
+    def foreground_mask(self, name: str) -> NDArray[np.bool_]:
         """What was taken for the product on a image, (h, w), with the area of 512 x 512 pixels.
 
         Raises:

@@ -1,17 +1,12 @@
-"""Device, precision, time and memory."""
+"""Device, precision and seed."""
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
 from anomalyncd.errors import InputError
-from anomalyncd.runtime.logs import LOG
 
 PRECISIONS = ("auto", "bf16", "fp32")
 """In which the frozen blocks run; what is trained is always float32."""
@@ -80,36 +75,3 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {seed} cannot be used; give a whole number from 0 to {2**32 - 1}")
-
-
-class Stages:
-    """Seconds and peak memory of each stage of a run."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.peak_memory_mb: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Measures what happens within; peak memory is that of the process until then."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 2)
-        self.peak_memory_mb[name] = round(peak_memory_mb())
-        LOG.info("%s: %.1f s", name, self.seconds[name])
-
-
-def forget_peak_memory() -> None:
-    """Lets `peak_memory_mb` begin anew, where the system can: on Linux."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak_memory_mb() -> float:
-    """Most memory that the process has held at once, in MB."""
-    if sys.platform == "win32":
-        return 0.0  # Windows does not tell without a further dependency.
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)

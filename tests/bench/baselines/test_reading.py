@@ -23,7 +23,7 @@ from anomalyncd_bench.baselines.reading import (
     read_images,
     read_views,
 )
-from conftest import QUICK, TINY, picture
+from support.quick import QUICK, TINY, picture
 
 LAST = TINY.depth - 1
 

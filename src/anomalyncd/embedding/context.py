@@ -1,0 +1,26 @@
+"""What every stage after the regions needs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from anomalyncd.config import Config
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.runtime.measurement import Stages
+
+
+@dataclass(frozen=True, eq=False)
+class RunContext:
+    """The encoder, the config and the folder of one run."""
+
+    encoder: RegionEncoder
+    """On its device and in its precision."""
+    config: Config
+    """Every stage, resolved for this run; see `Config.resolved`."""
+    seed: int
+    """Seed of everything random."""
+    folder: Path
+    """Where maps, and tokens that are too large for memory, are written."""
+    stages: Stages
+    """Measures the time and the memory of each stage."""
+    resumable: bool = False
+    """Whether the folder outlives the run, so that a later run can go on from it."""

@@ -1,0 +1,372 @@
+"""The order of all stages, from images to predictions; no other file chains stages."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anomalyncd.config import Config
+from anomalyncd.detection.detector import Detector, fit_detector
+from anomalyncd.detection.maps import write_anomaly_maps
+from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
+from anomalyncd.discovery.discover import (
+    Discovery,
+    attend_all,
+    classify,
+    describe_start,
+    discover_classes,
+)
+from anomalyncd.discovery.reliability import Reliability, ReliabilityModel, fit_reliability
+from anomalyncd.embedding.base_regions import BaseRegions, read_base
+from anomalyncd.embedding.checkpoint import Checkpoint
+from anomalyncd.embedding.context import RunContext
+from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.foreground.foreground import Foreground, fit_foreground
+from anomalyncd.foreground.masks import FOLDER as FOREGROUND
+from anomalyncd.foreground.masks import write_foreground_masks
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.inputs.masks import Masks
+from anomalyncd.io.key import key
+from anomalyncd.regions.crops import Overlays, read_crops
+from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.score_range import ScoreRange, fit_score_range, rescale
+from anomalyncd.regions.table import Regions
+from anomalyncd.results.model_file import FittedModel
+from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
+from anomalyncd.runtime.logs import LOG
+
+Result = TypeVar("Result")
+
+MAPS = "maps"
+"""Folder of the anomaly maps in a run folder."""
+
+
+class _Stage(Generic[Result]):
+    """A method of `Pipeline` that runs once, timed, after all stages that stand above it."""
+
+    def __init__(self, compute: Callable[[Any], Result]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, pipeline: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, pipeline: "Pipeline", owner: type) -> Result: ...
+    def __get__(self, pipeline: "Pipeline | None", owner: type) -> Self | Result:
+        if pipeline is None:
+            return self
+        pipeline.run_before(self._name)
+        with pipeline.context.stages(self._name):
+            result = self._compute(pipeline)
+        pipeline.results[self._name] = result
+        return result
+
+
+class Pipeline:
+    """A discovery, stage by stage: asking for a result runs that stage and all stages above it.
+
+    Examples:
+        >>> maps = Pipeline(context, inputs).maps  # doctest: +SKIP
+        >>> predictions = Pipeline(context, inputs, n_classes=4).predictions  # doctest: +SKIP
+
+    Args:
+        context: Encoder, config, seed and folder.
+        inputs: Images and everything else that was given.
+        n_classes: Number of classes, the normal class included; None estimates it.
+        maps_folder: Where the anomaly maps are written; None takes `maps/` in the context's folder.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        inputs: Inputs,
+        n_classes: int | None = None,
+        maps_folder: Path | None = None,
+    ) -> None:
+        self.context = context
+        self.inputs = inputs
+        self.n_classes = n_classes
+        self.maps_folder = maps_folder or context.folder / MAPS
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """Results of the stages that have run, by name; they are looked up here first."""
+        return self.__dict__
+
+    def run_before(self, stage: str) -> None:
+        """Runs all stages above one of them that have not run yet."""
+        for name in STAGES[: STAGES.index(stage)]:
+            getattr(self, name)
+
+    def reuse(self, config: Config, seed: int, n_classes: int | None) -> "Pipeline":
+        """A pipeline that discovers anew from the regions and tokens of this one.
+
+        Args:
+            config: May differ in the stages from `training` on.
+            seed: Seed of the discovery.
+            n_classes: As for the constructor.
+        """
+        self.run_before("class_number")
+        encoder = copy.deepcopy(self.context.encoder)
+        context = replace(self.context, encoder=encoder, config=config, seed=seed)
+        pipeline = Pipeline(context, self.inputs, n_classes, self.maps_folder)
+        shared = STAGES[: STAGES.index("class_number")]
+        pipeline.results.update({name: self.results[name] for name in shared})
+        return pipeline
+
+    @_Stage
+    def foreground(self) -> Foreground | None:
+        """Learns to separate the foreground from the background; None if that is not asked for."""
+        config = self.context.config
+        if self.inputs.foreground is not None:
+            return Foreground("given", "masks were given")
+        if config.foreground.source == "none":
+            return None
+        vit = self.context.encoder.vit
+        return fit_foreground(vit, self.inputs.images, config, self.context.seed)
+
+    @_Stage
+    def foreground_masks(self) -> Masks | None:
+        """Finds the foreground of each image; None takes whole images for foreground."""
+        return _foreground_masks(self.context, self.inputs, self.foreground)
+
+    @_Stage
+    def detector(self) -> Detector | None:
+        """Fits the built-in detector; None where maps or masks were given."""
+        inputs, config, seed = self.inputs, self.context.config.detector, self.context.seed
+        if inputs.masks is not None or inputs.maps is not None:
+            return None
+        return fit_detector(self.context.encoder.vit, inputs.images, inputs.normals, config, seed)
+
+    @_Stage
+    def maps(self) -> AnomalyMaps | None:
+        """Makes the anomaly map of each image, unless maps or masks were given."""
+        return _maps(self.context, self.inputs, self.detector, self.maps_folder)
+
+    @_Stage
+    def normal_maps(self) -> AnomalyMaps | None:
+        """Makes the anomaly maps of the normal images, where there are some."""
+        inputs, detector = self.inputs, self.detector
+        if detector is None or inputs.normals is None:
+            return inputs.normal_maps
+        folder = self.context.folder / "normals" / MAPS
+        maps = _make_maps(self.context, detector, inputs.normals, folder)
+        return replace(maps, ignored=inputs.ignored_on_normals)
+
+    @_Stage
+    def score_range(self) -> ScoreRange | None:
+        """Fits the range of the scores of all maps."""
+        if self.maps is None:
+            return None
+        score_range = fit_score_range(self.maps, self.context.config.mebin, self.normal_maps)
+        if score_range.calibration is not None:
+            LOG.info(
+                "a few scores are far above the others; above %.4g they count by their logarithm",
+                score_range.calibration.level,
+            )
+        return score_range
+
+    @_Stage
+    def regions(self) -> Regions:
+        """Finds the regions of all images."""
+        if self._resumed is not None:
+            LOG.info("regions and tokens of an interrupted run are used")
+            return self._resumed[0]
+        return _find_regions(self.context, self.inputs, self.maps, self.score_range)
+
+    @_Stage
+    def tokens(self) -> TokenStore:
+        """Reads the frozen tokens of all regions."""
+        if self._resumed is not None:
+            return self._resumed[1]
+        overlays = _overlays(self.context, self.foreground_masks, self.maps, self.score_range)
+        tokens = _read_regions(self.context, self.inputs.images, self.regions, overlays)
+        if self._checkpoint is not None:
+            self._checkpoint.save(self.regions, tokens)
+        return tokens
+
+    @_Stage
+    def base(self) -> BaseRegions | None:
+        """Reads the labelled regions of the base set; None without one."""
+        if self.inputs.base is None:
+            return None
+        return read_base(self.inputs.base, replace(self.context, folder=self.base_folder))
+
+    @_Stage
+    def class_number(self) -> ClassNumber | None:
+        """Estimates the number of classes; None where it was given."""
+        if self.n_classes is not None:
+            return None
+        features, known = describe_start(self.context, self.tokens, self.base)
+        config, seed = self.context.config.class_number, self.context.seed
+        estimated = estimate_n_classes(features, self.regions, known, config, seed)
+        LOG.info("%s", estimated)
+        return estimated
+
+    @_Stage
+    def discovery(self) -> Discovery:
+        """Finds the classes of all regions."""
+        n_classes = self.n_classes
+        if n_classes is None:
+            assert self.class_number is not None
+            n_classes = self.class_number.estimate
+        return discover_classes(self.context, self.regions, self.tokens, self.base, n_classes)
+
+    @_Stage
+    def attention(self) -> NDArray[np.float16] | None:
+        """Attention of the CLS token on each region; None where it is not guided."""
+        return attend_all(self.context.encoder, self.tokens)
+
+    @_Stage
+    def reliability(self) -> tuple[ReliabilityModel, Reliability]:
+        """Learns how far a class can be relied on, and which new regions are unseen."""
+        config, seed = self.context.config.reliability, self.context.seed
+        return fit_reliability(self.discovery, self.regions, config, seed)
+
+    @_Stage
+    def predictions(self) -> Predictions:
+        """Aggregates the classes of regions into those of images."""
+        found = self.discovery
+        classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
+        rule = self.context.config.aggregation.rule
+        return aggregate(self.inputs, self.regions, classes, rule)
+
+    def model(self) -> FittedModel:
+        """The components that were fitted."""
+        return FittedModel(
+            self.foreground,
+            self.detector,
+            self.score_range,
+            self.discovery.classifier,
+            self.discovery.normality,
+            self.reliability[0],
+        )
+
+    def normal_scores(self) -> NDArray[np.float32]:
+        """Highest score of each normal image, (M,), 0..1 within the score range."""
+        score_range = self.score_range
+        if score_range is None:
+            return np.zeros(0, np.float32)
+        peaks = [rescale(scores, score_range).max() for scores in self.normal_maps or ()]
+        return np.array(peaks, np.float32)
+
+    @property
+    def base_folder(self) -> Path:
+        """Where tokens of the base set are written that are too large for memory."""
+        return self.context.folder / "base"
+
+    @cached_property
+    def _checkpoint(self) -> Checkpoint | None:
+        """Where regions and tokens are saved, if the folder outlives the run."""
+        context = self.context
+        if not context.resumable:
+            return None
+        scores = (self.maps, self.score_range, self.foreground_masks)
+        made_from = key(self.inputs, *scores, context.config, context.encoder.vit, context.seed)
+        return Checkpoint(context.folder, made_from)
+
+    @cached_property
+    def _resumed(self) -> tuple[Regions, TokenStore] | None:
+        """Regions and tokens of an interrupted run; None where there are none of these inputs."""
+        if self._checkpoint is None:
+            return None
+        resumed = self._checkpoint.load()
+        if resumed is None:
+            self._checkpoint.clear()
+        return resumed
+
+
+STAGES = tuple(name for name, value in vars(Pipeline).items() if isinstance(value, _Stage))
+"""Names of the stages, in the order in which they run."""
+
+
+def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Predictions:
+    """Predicts the classes of new images.
+
+    Args:
+        context: The encoder of the model; the config without augmented views.
+        model: What a pipeline fitted.
+        inputs: The new images.
+    """
+    foreground_masks = _foreground_masks(context, inputs, model.foreground)
+    maps = _maps(context, inputs, model.detector, context.folder / MAPS)
+    regions = _find_regions(context, inputs, maps, model.score_range)
+    overlays = _overlays(context, foreground_masks, maps, model.score_range)
+    tokens = _read_regions(context, inputs.images, regions, overlays)
+    features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
+    config = context.config
+    reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
+    classes = RegionClasses(features, probabilities, reliability)
+    return aggregate(inputs, regions, classes, config.aggregation.rule)
+
+
+def _foreground_masks(
+    context: RunContext, inputs: Inputs, foreground: Foreground | None
+) -> Masks | None:
+    if foreground is None:
+        return None
+    return write_foreground_masks(
+        context.encoder.vit,
+        inputs.images,
+        foreground,
+        inputs.foreground,
+        context.config,
+        context.folder / FOREGROUND,
+    )
+
+
+def _maps(
+    context: RunContext, inputs: Inputs, detector: Detector | None, folder: Path
+) -> AnomalyMaps | None:
+    if detector is None or inputs.masks is not None or inputs.maps is not None:
+        return inputs.maps
+    maps = _make_maps(context, detector, inputs.images, folder)
+    return replace(maps, ignored=inputs.ignored)
+
+
+def _make_maps(
+    context: RunContext, detector: Detector, images: ImageSet, folder: Path
+) -> AnomalyMaps:
+    vit, config = context.encoder.vit, context.config.detector
+    return write_anomaly_maps(vit, images, detector, config, folder)
+
+
+def _find_regions(
+    context: RunContext, inputs: Inputs, maps: AnomalyMaps | None, score_range: ScoreRange | None
+) -> Regions:
+    config = context.config
+    if inputs.masks is not None:
+        return regions_of_masks(inputs.masks, inputs.sizes, config.regions)
+    assert maps is not None
+    assert score_range is not None
+    return regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+
+
+def _overlays(
+    context: RunContext,
+    foreground: Masks | None,
+    maps: AnomalyMaps | None,
+    score_range: ScoreRange | None,
+) -> Overlays:
+    """What is cut out along with each region: the foreground, and the map that guides attention."""
+    scores = None
+    if context.config.encoder.guided_by == "map" and maps is not None and score_range is not None:
+        scores = lambda index: rescale(maps[index], score_range)  # noqa: E731
+    return Overlays(foreground, context.encoder.vit.config.patch_size, scores)
+
+
+def _read_regions(
+    context: RunContext, images: ImageSet, regions: Regions, overlays: Overlays
+) -> TokenStore:
+    crops = read_crops(images, regions, context.config, overlays)
+    return fill_token_store(context, crops, len(regions))
