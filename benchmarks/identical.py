@@ -52,11 +52,11 @@ def digests(name: str, preset: str, method: str, precision: str) -> dict[str, ob
     from anomalyncd.runtime.measurement import peak_memory_mb
 
     from anomalyncd.estimator import ESTIMATORS
-    from anomalyncd.synthetic.generate import make_images
+    from anomalyncd.synthetic.generate import make_synthetic_images
 
     with tempfile.TemporaryDirectory() as scratch:
         if name == "made":
-            make_images(Path(scratch) / "made")
+            make_synthetic_images(Path(scratch) / "made")
             images: object = Path(scratch) / "made"
         else:
             images = Path(os.environ["ANOMALYNCD_DATA"]) / FOLDERS[name]

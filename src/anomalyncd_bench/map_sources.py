@@ -1,17 +1,15 @@
 """Maps of a set: given, made once and kept, or the true masks in their place."""
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from anomalyncd.steps import RunContext, make_maps
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config, DetectorConfig
-from anomalyncd.detection.fitting import fit_detector
+from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.metrics import (
@@ -31,7 +29,8 @@ from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import read_each
-from anomalyncd.io.key import content_digest, fingerprint
+from anomalyncd.io.key import content_digest, key
+from anomalyncd.pipeline import MAPS, Pipeline
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.progress import track
 from anomalyncd_bench.data_sets import BenchSet
@@ -93,58 +92,49 @@ def made_from(inputs: Inputs, source: SourceEntry, detector: DetectorConfig) -> 
 
 
 def described(images: ImageSet) -> str:
-    """Tells whether images are the same by their names and the sizes of their files."""
-    sizes = (one.stat().st_size if isinstance(one, Path) else one for one in images.sources)
-    return fingerprint((*images.names, *sizes))
+    """Key of images by their names and the sizes of their files."""
+    sizes = [one.stat().st_size if isinstance(one, Path) else one for one in images.sources]
+    return key(images.names, sizes)
 
 
-def _contents(sources: Iterable[Any]) -> str:
-    files = list(sources)
-    digests = read_each(
-        lambda i: (
-            content_digest(files[i]) if isinstance(files[i], Path) else fingerprint([files[i]])
-        ),
-        len(files),
-        "Reading maps",
-    )
-    return hashlib.sha256("".join(digests).encode()).hexdigest()
+def _contents(sources: Sequence[Path | NDArray[Any] | None]) -> str:
+    def digest(index: int) -> str:
+        source = sources[index]
+        return content_digest(source) if isinstance(source, Path) else key(source)
+
+    return key(read_each(digest, len(sources), "Reading maps"))
 
 
 def built_in_maps(
-    inputs: Inputs,
-    encoder: RegionEncoder,
-    detector: DetectorConfig,
-    seed: int,
-    folder: Path,
-    finished: bool,
+    inputs: Inputs, encoder: RegionEncoder, detector: DetectorConfig, seed: int, folder: Path
 ) -> Inputs:
     """The inputs with maps of the built-in detectors.
 
     Args:
-        inputs: ImageSet, and normal images where the images are compared with them.
-        encoder: Its backbone looks at them.
-        detector: Settings.
-        seed: Of the references or of the memory bank.
+        inputs: Images, and normal images where the images are compared with them.
+        encoder: Its backbone makes the maps.
+        detector: Config of the detector.
+        seed: Seed of the references or of the memory bank.
         folder: Holds the maps in `maps/`, those of normal images in `normals/maps/`.
-        finished: Whether all of them are known to lie there.
     """
-    context = RunContext(encoder, replace(Config(), detector=detector), seed, folder, Stages())
-    apart = replace(context, folder=folder / "normals")
-    kept = _kept(inputs.images, folder) if finished else None
-    if kept is not None and inputs.normals is None:
-        return replace(inputs, maps=kept)
-    kept_normals = _kept(inputs.normals, apart.folder) if kept and inputs.normals else None
-    if kept is not None and kept_normals is not None:
-        return replace(inputs, maps=kept, normal_maps=kept_normals)
-    fitted = fit_detector(encoder.vit, inputs.images, inputs.normals, detector, seed)
-    maps = make_maps(context, fitted, inputs.images, None)
-    if inputs.normals is None:
-        return replace(inputs, maps=maps)
-    return replace(inputs, maps=maps, normal_maps=make_maps(apart, fitted, inputs.normals, None))
+    config = replace(Config(), detector=detector)
+    pipeline = Pipeline(RunContext(encoder, config, seed, folder, Stages()), inputs)
+    return replace(inputs, maps=pipeline.maps, normal_maps=pipeline.normal_maps)
 
 
-def _kept(images: ImageSet, folder: Path) -> AnomalyMaps | None:
-    paths = tuple(folder / "maps" / f"{name}.npy" for name in images.names)
+def existing_maps(inputs: Inputs, folder: Path) -> Inputs | None:
+    """The inputs with the maps that `built_in_maps` has written; None where one is missing."""
+    maps = _existing(inputs.images, folder)
+    normal_maps = None
+    if inputs.normals is not None:
+        normal_maps = _existing(inputs.normals, folder / "normals")
+    if maps is None or (normal_maps is None and inputs.normals is not None):
+        return None
+    return replace(inputs, maps=maps, normal_maps=normal_maps)
+
+
+def _existing(images: ImageSet, folder: Path) -> AnomalyMaps | None:
+    paths = tuple(folder / MAPS / f"{name}.npy" for name in images.names)
     return AnomalyMaps(images.names, paths) if all(path.is_file() for path in paths) else None
 
 

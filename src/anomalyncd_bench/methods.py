@@ -22,7 +22,7 @@ from anomalyncd_bench.table_file import (
 
 VIEWS = PRESETS["default"].crops
 """Views of whole images that trained rivals see."""
-_STAGES = ("mebin", "regions", "foreground", "encoder", "views", "training", "merging")
+_STAGES = ("mebin", "regions", "foreground", "encoder", "crops", "training", "aggregation")
 """Stages of one of our estimators that run in a benchmark; maps are made for all methods."""
 
 

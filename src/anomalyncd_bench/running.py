@@ -15,7 +15,7 @@ from anomalyncd.config import PRESETS
 from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.runtime.measurement import forget_peak_memory, peak_memory_mb
-from anomalyncd_bench.map_sources import built_in_maps, score_maps
+from anomalyncd_bench.map_sources import built_in_maps, existing_maps, score_maps
 from anomalyncd_bench.methods import Method
 from anomalyncd_bench.planning import Prepared
 from anomalyncd_bench.results import (
@@ -131,8 +131,10 @@ class _OneSet:
             place = self._maps_folder / (f"{stem}_{job.seed}" if job.seed else stem)
             encoder = new_encoder(self._ready.vit, PRESETS["default"].encoder)
             with _costs(costs):
-                inputs = built_in_maps(
-                    inputs, encoder, self._ready.detector, job.seed, place, known is not None
+                # Maps that were scored completely are not looked at again.
+                ready = None if known is None else existing_maps(inputs, place)
+                inputs = ready or built_in_maps(
+                    inputs, encoder, self._ready.detector, job.seed, place
                 )
         if known is None:
             assert inputs.maps is not None
@@ -180,7 +182,7 @@ class _OneSet:
             self._tokens = None  # Those of the last method are let go first.
             self._progress.say(f"{cell.set}, {cell.source}: reading regions for {cell.method}")
             work = self._scratch / "regions"
-            tokens = RegionTokens.read(self._ready.vit, inputs, config, map_seed, work)
+            tokens = RegionTokens(self._ready.vit, inputs, config, map_seed, work)
             self._tokens = (key, tokens)
         shared = self._tokens[1]
         return lambda: shared.discover(config, n_classes, cell.seed)

@@ -1,29 +1,21 @@
 """Tokens that several methods share, read once."""
 
 import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from anomalyncd.steps import (
-    RunContext,
-    find_and_read,
-    fit_objects,
-    score_parts,
-)
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import Config, EncoderConfig
-from anomalyncd.discovery.discover import discover_classes
-from anomalyncd.embedding.base_regions import BaseRegions, read_base
+from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.regions.table import Regions
-from anomalyncd.results.predictions import aggregate
+from anomalyncd.io.key import key
+from anomalyncd.pipeline import Pipeline
+from anomalyncd.results.predictions import RegionClasses, aggregate
 from anomalyncd.runtime.device import resolve_precision
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd_bench.baselines.inputs import (
@@ -46,7 +38,7 @@ def new_encoder(vit: VisionTransformer, config: EncoderConfig) -> RegionEncoder:
     """An encoder around a copy of a backbone, its frozen blocks in the faster precision."""
     device = vit.cls_token.device
     encoder = RegionEncoder(copy.deepcopy(vit), config).to(device)
-    return encoder.set_trunk_precision(resolve_precision("auto", device))
+    return encoder.set_frozen_precision(resolve_precision("auto", device))
 
 
 class WholeImages:
@@ -80,7 +72,7 @@ class WholeImages:
     def _views(self) -> TrainingViews:
         inputs, work = self._inputs, self._work / "views"
         work.mkdir(parents=True, exist_ok=True)
-        return read_views(self._vit, inputs.images, inputs.base, VIEWS, 0, work)
+        return read_views(self._vit, inputs.images, inputs.base, VIEWS, work)
 
     def inputs_of(self, method: Method, with_maps: Inputs, n_classes: int) -> BaselineInputs:
         """What a rival needs, for seed 0; whatever was not read yet is read now."""
@@ -97,67 +89,36 @@ class WholeImages:
         )
 
 
-@dataclass(frozen=True, eq=False)
 class RegionTokens:
-    """Regions and their tokens, for methods that differ in what comes after them."""
+    """Regions and their tokens, for methods that differ in what comes after them.
 
-    inputs: Inputs
-    encoder: RegionEncoder
-    regions: Regions
-    cache: TokenStore
-    base: BaseRegions | None
+    Args:
+        vit: The backbone on its device, float32; a copy of it is used.
+        inputs: Images with maps or masks.
+        config: As it holds for the method.
+        seed: Seed of the views.
+        work: Where tokens are written that are too large for memory.
+    """
 
-    @classmethod
-    def read(
-        cls, vit: VisionTransformer, inputs: Inputs, config: Config, seed: int, work: Path
-    ) -> "RegionTokens":
-        """Finds the regions of maps or masks that are there, and reads them.
-
-        Args:
-            vit: On its device, float32; a copy of it is used.
-            inputs: ImageSet with maps or masks.
-            config: As they hold.
-            seed: Of the views.
-            work: Where tokens are laid down that are too many for memory.
-        """
+    def __init__(
+        self, vit: VisionTransformer, inputs: Inputs, config: Config, seed: int, work: Path
+    ) -> None:
         work.mkdir(parents=True, exist_ok=True)
         encoder = new_encoder(vit, config.encoder)
         context = RunContext(encoder, config, seed, work, Stages())
-        foreground = fit_objects(context, inputs).masks
-        regions, cache = find_and_read(context, inputs, score_parts(context, inputs), foreground)
-        base = None
-        if inputs.base is not None:
-            base = read_base(inputs.base, encoder, config, seed, work / "base")
-        return cls(inputs, encoder, regions, cache, base)
+        self._pipeline = Pipeline(context, inputs)
+        self._pipeline.run_before("class_number")
 
     def discover(self, config: Config, n_classes: int, seed: int) -> NDArray[np.int64]:
         """Class of each image, (N,)."""
-        encoder = copy.deepcopy(self.encoder)
-        regions, inputs = self.regions, self.inputs
-        classes = discover_classes(
-            encoder,
-            self.cache,
-            regions.score,
-            n_classes,
-            self.base,
-            config,
-            seed,
-            regions.max_normal_score,
-            regions.found,
-        )
-        tables = aggregate(
-            inputs.images,
-            inputs.sizes,
-            regions,
-            classes.features,
-            classes.probabilities,
-            rule=config.aggregation.rule,
-        )
+        pipeline = self._pipeline.reuse(config, seed, n_classes)
+        found, rule = pipeline.discovery, config.aggregation.rule
+        classes = RegionClasses(found.features, found.probabilities)
+        tables = aggregate(pipeline.inputs, pipeline.regions, classes, rule)
         return np.asarray(tables.images["class"], np.int64)
 
 
-def tokens_key(config: Config) -> Any:
-    """Tells methods apart that cannot share tokens."""
+def tokens_key(config: Config) -> str:
+    """Key of everything that the tokens of a method depend on."""
     plain = Config()
-    stages = asdict(replace(config, training=plain.training, aggregation=plain.aggregation))
-    return repr(sorted(stages.items()))
+    return key(replace(config, training=plain.training, aggregation=plain.aggregation))

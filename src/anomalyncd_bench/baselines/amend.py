@@ -54,7 +54,7 @@ class AMEND:
         model = _new_model(views, n_base + inputs.n_classes, inputs.seed)
         self._train(model, views, n_base, inputs.seed)
         model.eval()
-        features = torch.from_numpy(describe_all(model, views.cache))
+        features = torch.from_numpy(describe_all(model, views.tokens))
         with torch.no_grad():
             logits = model.prototypes(features.to(model.prototypes.prototypes.device))
         return classes_of(logits[0, :, n_base:])
@@ -68,17 +68,17 @@ class AMEND:
         bank = _projected(model, views)
 
         def loss(rows: Tensor, epoch: int) -> Tensor:
-            trunk = views.cache.two_views(rows, generator, device)
+            trunk = views.tokens.two_views(rows, generator, device)
             novel, known = Batch(trunk, torch.zeros(len(rows), device=device)), None
             projections = functional.normalize(model.projection(model.describe(trunk)), dim=-1)
             if views.base:
-                chosen = torch.randint(len(views.base.cache), rows.shape, generator=generator)
+                chosen = torch.randint(len(views.base.tokens), rows.shape, generator=generator)
                 labels = torch.from_numpy(views.base.labels)[chosen].to(device)
-                known = Batch(views.base.cache.two_views(chosen, generator, device), labels)
+                known = Batch(views.base.tokens.two_views(chosen, generator, device), labels)
             total, _ = batch_loss(model, novel, known, n_base, epoch, config)
             total = total + (1 - share) * neighbourhood_contrast(projections, rows, bank.clone())
             if known is not None:
-                supervised = model.projection(model.describe(known.trunk))
+                supervised = model.projection(model.describe(known.features))
                 total = total + share * losses.supervised_contrast(supervised, known.targets)
             bank[rows] = projections[: len(rows)].detach()
             return total + _MARGIN_WEIGHT * adaptive_margin(model.prototypes.prototypes[0])
@@ -90,7 +90,7 @@ class AMEND:
             weight_decay=config.weight_decay,
         )
         model.train()
-        n_images = len(views.cache)
+        n_images = len(views.tokens)
         minimise(loss, optimiser, n_images, self.epochs, config.batch_size, generator)
 
 
@@ -148,7 +148,7 @@ def _new_model(views: TrainingViews, n_prototypes: int, seed: int) -> RegionClas
 
 def _projected(model: RegionClassifier, views: TrainingViews) -> Tensor:
     """Unit projections of the central views of all images, (N, D)."""
-    features = torch.from_numpy(describe_all(model, views.cache))
+    features = torch.from_numpy(describe_all(model, views.tokens))
     with torch.no_grad():
         projections = model.projection(features.to(model.prototypes.prototypes.device))
     return functional.normalize(projections, dim=-1)

@@ -49,7 +49,7 @@ class GATCluster:
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
         """See `Baseline.fit_predict`."""
         views = required(inputs.views, "training views", "GATCluster")
-        vit, cache = views.encoder.vit, views.cache
+        vit, cache = views.encoder.vit, views.tokens
         n_patches = cache.tokens.shape[2] - vit.n_prefix
         device = vit.cls_token.device
         model = seeded(

@@ -41,7 +41,7 @@ class IIC:
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
         """See `Baseline.fit_predict`."""
         views = required(inputs.views, "training views", "IIC")
-        encoder, cache = CLSEncoder(views.encoder), views.cache
+        encoder, cache = CLSEncoder(views.encoder), views.tokens
         generator, n_classes = torch.Generator().manual_seed(inputs.seed), inputs.n_classes
         width, device = encoder.width, encoder.device
         heads = seeded(lambda: LinearHeads(width, n_classes, _N_HEADS), inputs.seed, device)

@@ -52,7 +52,7 @@ class TrainingViews:
 
     encoder: RegionEncoder
     """Reads the CLS token after the last block, unguided; rivals train copies of it."""
-    cache: TokenStore
+    tokens: TokenStore
     """Frozen tokens of all views of each image."""
     base: BaseRegions | None = None
     """Those of labelled images of other products; None without any."""

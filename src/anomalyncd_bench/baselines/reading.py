@@ -1,7 +1,7 @@
 """Reads whole images for the rivals, once for all of them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,13 +14,15 @@ from torch.nn import functional
 
 from anomalyncd.backbone.features import Reading, TokenReader
 from anomalyncd.backbone.vit import VisionTransformer
-from anomalyncd.config import CropConfig, EncoderConfig
+from anomalyncd.config import PRESETS, CropConfig, EncoderConfig
 from anomalyncd.embedding.base_regions import BaseRegions
+from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.token_store import fill_token_store
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.regions.crops import Crop
+from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.progress import track
 from anomalyncd_bench.baselines.inputs import (
     ImageTokens,
@@ -106,36 +108,27 @@ def _read_cls(
 
 
 def read_views(
-    vit: VisionTransformer,
-    images: ImageSet,
-    base: BaseSet | None,
-    config: CropConfig,
-    seed: int,
-    folder: Path,
+    vit: VisionTransformer, images: ImageSet, base: BaseSet | None, config: CropConfig, folder: Path
 ) -> TrainingViews:
-    """Runs the frozen blocks over augmented views of whole images.
+    """Runs the frozen blocks over augmented views of whole images, with seed 0.
 
     Args:
         vit: The backbone, on its device; its last block and its final norm in float32.
         images: Images; each is squeezed to a square.
         base: Labelled images of other products, or None.
         config: Sizes, number of views and strength of augmentation.
-        seed: Of the augmentation.
-        folder: Where tokens are laid down that are too many for memory.
+        folder: Where tokens are written that are too large for memory.
     """
     encoder = RegionEncoder(vit, UNGUIDED)
-    cache = _filled(encoder, images, config, seed, folder)
+    whole = replace(PRESETS["paper"], encoder=UNGUIDED, crops=config)
+    context = RunContext(encoder, whole, 0, folder, Stages())
+    tokens = fill_token_store(context, _whole(images, config.load_size), len(images))
     if base is None:
-        return TrainingViews(encoder, cache)
-    known = _filled(encoder, base.images, config, seed, folder / "base")
-    return TrainingViews(encoder, cache, BaseRegions(known, base.labels, len(base.class_names)))
-
-
-def _filled(
-    encoder: RegionEncoder, images: ImageSet, config: CropConfig, seed: int, folder: Path
-) -> TokenStore:
-    crops = _whole(images, config.load_size)
-    return fill_token_store(encoder, crops, len(images), config, seed, folder)
+        return TrainingViews(encoder, tokens)
+    crops = _whole(base.images, config.load_size)
+    context = replace(context, folder=folder / "base")
+    known = fill_token_store(context, crops, len(base.images))
+    return TrainingViews(encoder, tokens, BaseRegions(known, base.labels, len(base.class_names)))
 
 
 def _whole(images: ImageSet, side: int) -> Iterator[Crop]:

@@ -48,7 +48,7 @@ class SCAN:
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
         """See `Baseline.fit_predict`."""
         views = required(inputs.views, "training views", "SCAN")
-        encoder, cache = CLSEncoder(views.encoder), views.cache
+        encoder, cache = CLSEncoder(views.encoder), views.tokens
         head = seeded(
             lambda: LinearHeads(encoder.width, inputs.n_classes, 1), inputs.seed, encoder.device
         )

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from anomalyncd.config import PRESETS
 from anomalyncd.discovery.discover import discover_classes
+from anomalyncd.embedding.context import RunContext
+from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.measurement import Stages
 from anomalyncd_bench.baselines.inputs import BaselineInputs, required
 from anomalyncd_bench.baselines.reading import UNGUIDED
 
@@ -32,14 +36,15 @@ class SimGCD:
         views = required(inputs.views, "training views", "SimGCD")
         paper = PRESETS["paper"]
         training = replace(paper.training, epochs=self.epochs, epochs_with_base=self.epochs)
-        surely_anomalous = np.ones(len(views.cache), np.float32)
+        n_images = len(views.tokens)
+        ones, boxes = np.ones(n_images), np.zeros((n_images, 4))
+        surely_anomalous = Regions(
+            np.arange(n_images), boxes, ones.astype(np.int64), ones.astype(np.float32), ones > 0
+        )
+        config = replace(paper, encoder=UNGUIDED, training=training)
+        encoder = copy.deepcopy(views.encoder)
+        context = RunContext(encoder, config, inputs.seed, Path(), Stages())
         found = discover_classes(
-            copy.deepcopy(views.encoder),
-            views.cache,
-            surely_anomalous,
-            inputs.n_classes,
-            views.base,
-            replace(paper, encoder=UNGUIDED, training=training),
-            inputs.seed,
+            context, surely_anomalous, views.tokens, views.base, inputs.n_classes
         )
         return np.asarray(found.probabilities.argmax(1), np.int64)

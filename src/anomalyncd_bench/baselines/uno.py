@@ -58,7 +58,7 @@ class UNO:
         lowest = _train(encoder, heads, views, self.epochs, inputs.seed)
         heads.eval()
         with torch.no_grad():
-            novel = heads.novel[lowest](central_features(encoder, views.cache))
+            novel = heads.novel[lowest](central_features(encoder, views.tokens))
         return classes_of(novel)
 
 
@@ -137,11 +137,11 @@ def _train(encoder: CLSEncoder, heads: _Heads, views: TrainingViews, epochs: int
     last = torch.zeros(_N_HEADS)
 
     def loss(rows: Tensor, epoch: int) -> Tensor:
-        novel = encoder(views.cache.two_views(rows, generator, device))
+        novel = encoder(views.tokens.two_views(rows, generator, device))
         known, labels = novel[:0], torch.zeros(0, dtype=torch.long, device=device)
         if base is not None:
-            chosen = torch.randint(len(base.cache), rows.shape, generator=generator)
-            known = encoder(base.cache.two_views(chosen, generator, device))
+            chosen = torch.randint(len(base.tokens), rows.shape, generator=generator)
+            known = encoder(base.tokens.two_views(chosen, generator, device))
             labels = torch.from_numpy(base.labels)[chosen].repeat(2).to(device)
         per_head = heads.loss(novel, known, labels)
         if epoch == epochs - 1:
@@ -154,5 +154,5 @@ def _train(encoder: CLSEncoder, heads: _Heads, views: TrainingViews, epochs: int
         momentum=_MOMENTUM,
         weight_decay=_WEIGHT_DECAY,
     )
-    minimise(loss, optimiser, len(views.cache), epochs, _BATCH, generator)
+    minimise(loss, optimiser, len(views.tokens), epochs, _BATCH, generator)
     return int(last.argmin())
