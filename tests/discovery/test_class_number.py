@@ -15,8 +15,8 @@ from anomalyncd.discovery.class_number_criteria import (
     silhouettes,
     stabilities,
 )
-from anomalyncd.discovery.class_number_merging import count_by_merging
 from anomalyncd.discovery.normality import fit_normality
+from support.quick import scored_regions
 
 SETTINGS = ClassNumberConfig(n_resamples=6)
 
@@ -36,15 +36,14 @@ def count(sizes: list[int], n_normal: int = 0, **options: object) -> ClassNumber
     scores = np.full(len(features), 0.9, np.float32)
     scores[:n_normal] = 0.05
     config = replace(SETTINGS, **options)
-    return estimate_n_classes(features, scores, np.arange(len(features)), config, seed=0)
+    return estimate_n_classes(features, scored_regions(scores), None, config, seed=0)
 
 
 @pytest.mark.parametrize(
     "sizes", [[40, 40], [30, 30, 30], [20] * 6, [60, 25, 12, 12], [15] * 9], ids=str
 )
-@pytest.mark.parametrize("rule", ["criteria", "merging"])
-def test_number_of_clouds_is_found(sizes: list[int], rule: str) -> None:
-    counted = count(sizes, rule=rule)
+def test_number_of_clouds_is_found(sizes: list[int]) -> None:
+    counted = count(sizes)
     assert counted.estimate == len(sizes)
     assert counted.low <= len(sizes) <= counted.high
 
@@ -59,14 +58,16 @@ def test_an_image_with_many_regions_does_not_dominate() -> None:
     image = np.concatenate([np.zeros(80, np.int64), np.arange(1, 61)])
     many = clouds([20, 20, 20, 20, 20, 20, 20], seed=1)
     scores = np.full(len(many), 0.9, np.float32)
-    apart = estimate_n_classes(many, scores, np.arange(140), SETTINGS, seed=0)
-    together = estimate_n_classes(many, scores, image, SETTINGS, seed=0)
+    apart = estimate_n_classes(many, scored_regions(scores), None, SETTINGS, seed=0)
+    together = estimate_n_classes(
+        many, replace(scored_regions(scores), image=image), None, SETTINGS, seed=0
+    )
     assert (apart.estimate, together.estimate) == (7, 3)
 
 
 def test_equal_scores_make_no_region_normal() -> None:
     """Smoothing leaves rounding behind, in which no threshold is to be found."""
-    _, normal = fit_normality(clouds([15, 15, 15]), np.full(45, 0.9, np.float32), seed=0)
+    _, normal = fit_normality(clouds([15, 15, 15]), scored_regions(np.full(45, 0.9)), seed=0)
     assert (normal < 0.5).all()
 
 
@@ -85,7 +86,7 @@ def test_too_few_images_to_tell(n_regions: int) -> None:
 def test_equal_regions_have_no_structure() -> None:
     features = np.tile(clouds([1]), (60, 1))
     scores = np.full(60, 0.5, np.float32)
-    assert estimate_n_classes(features, scores, np.arange(60), SETTINGS, 0).grid == ()
+    assert estimate_n_classes(features, scored_regions(scores), None, SETTINGS, 0).grid == ()
 
 
 def test_record_is_read_back() -> None:
@@ -117,14 +118,6 @@ def test_stability_is_the_agreement_between_resamples() -> None:
 def test_eigengap_is_largest_at_the_number_of_clouds() -> None:
     gaps = eigengaps(clouds([30] * 5).astype(np.float64), list(range(2, 10)))
     assert gaps.argmax() + 2 == 5
-
-
-def test_merging_counts_what_clusterings_agree_on() -> None:
-    truth = np.arange(60) // 20
-    rng = np.random.default_rng(0)
-    finer = np.stack([truth * 5 + rng.integers(0, 5, 60) for _ in range(10)])
-    assert count_by_merging(finer, 20) == 3
-    assert count_by_merging(np.zeros((4, 60), int), 20) == 1
 
 
 def test_labels_of_a_base_set_tell_a_number_too_small() -> None:

@@ -12,7 +12,7 @@ from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
-from support.quick import QUICK, crops
+from support.quick import QUICK, crops, run_context, scored_regions
 
 COUNT = 12
 HIGH = np.full(COUNT, 0.9, np.float32)
@@ -31,12 +31,15 @@ def test_scores_change_classes_unless_correction_is_off(
     training = replace(QUICK.training, start="random", correction=correction)
     config = replace(QUICK, training=training)
     encoder.config = replace(encoder.config, n_rotations=1)
-    cache = fill_token_store(encoder, crops(COUNT), COUNT, QUICK.crops, 0, tmp_path)
+    context = run_context(encoder, tmp_path, config)
+    tokens = fill_token_store(context, crops(COUNT), COUNT)
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     found = []
     for scores in (HIGH, HALF_LOW):
         encoder.load_state_dict(state)
-        found.append(discover_classes(encoder, cache, scores, 3, None, config, 0).probabilities)
+        found.append(
+            discover_classes(context, scored_regions(scores), tokens, None, 3).probabilities
+        )
     assert np.array_equal(*found) == same
 
 
@@ -45,10 +48,11 @@ def test_without_correction_scores_only_name_the_normal_class(
 ) -> None:
     training = TrainingConfig(correction="none", n_heads=1)
     config = replace(QUICK, training=training)
-    cache = fill_token_store(encoder, crops(COUNT), COUNT, QUICK.crops, 0, tmp_path)
-    first = discover_classes(encoder, cache, HIGH, 3, None, config, 0).probabilities.argmax(1)
+    context = run_context(encoder, tmp_path, config)
+    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    first = discover_classes(context, scored_regions(HIGH), tokens, None, 3).probabilities.argmax(1)
     low = np.where(first == 2, 0.1, 0.9).astype(np.float32)
-    named = discover_classes(encoder, cache, low, 3, None, config, 0).probabilities.argmax(1)
+    named = discover_classes(context, scored_regions(low), tokens, None, 3).probabilities.argmax(1)
     assert np.array_equal(named == 0, first == 2)
     assert len({*zip(first, named, strict=True)}) == 3
 

@@ -16,7 +16,7 @@ from anomalyncd.discovery.normality import (
     published_weights,
     steady_threshold,
 )
-from support.quick import QUICK, picture
+from support.quick import QUICK, picture, scored_regions
 
 HIGH, LOW = slice(0, 20), slice(20, 40)
 
@@ -98,7 +98,7 @@ def test_published_weights() -> None:
 
 def test_look_alikes_rescue_a_region_with_a_low_score() -> None:
     scores = _scores()
-    normality, normal = fit_normality(_looks(), scores, seed=0)
+    normality, normal = fit_normality(_looks(), scored_regions(scores), seed=0)
     alone = normal_weights(scores, minimum_cross_entropy(scores))
     assert alone[3] > 0.9
     assert (normal[HIGH] < 0.1).all()
@@ -107,14 +107,14 @@ def test_look_alikes_rescue_a_region_with_a_low_score() -> None:
 
 
 def test_new_regions_are_judged_with_their_look_alikes() -> None:
-    normality, _ = fit_normality(_looks(), _scores(), seed=0)
+    normality, _ = fit_normality(_looks(), scored_regions(_scores()), seed=0)
     normal = normality.weights(_looks(1), _scores())
     assert (normal[HIGH] < 0.1).all()
     assert (normal[LOW] > 0.9).all()
 
 
 def test_weights_of_new_regions_fall_with_their_own_score() -> None:
-    normality, _ = fit_normality(_looks(), _scores(), seed=0)
+    normality, _ = fit_normality(_looks(), scored_regions(_scores()), seed=0)
     one = np.ones((30, 8), np.float32) / np.float32(np.sqrt(8))
     weights = normality.weights(one, np.linspace(0, 1, 30, dtype=np.float32))
     assert weights.min() >= 0
@@ -125,7 +125,7 @@ def test_weights_of_new_regions_fall_with_their_own_score() -> None:
 
 def test_posterior_weighs_looks_by_how_surely_a_region_is_normal() -> None:
     looks = _looks()
-    normality, _ = fit_normality(looks, _scores(), seed=0)
+    normality, _ = fit_normality(looks, scored_regions(_scores()), seed=0)
     assert np.linalg.norm(normality.centres, axis=1) == pytest.approx(1)
     assert (looks[LOW] @ normality.centres.T).max(1).min() > 0.9
     cosines = np.tile(np.array([0.0, 0.3, 0.1], np.float32), (40, 1))
@@ -144,7 +144,7 @@ def test_posterior_weighs_looks_by_how_surely_a_region_is_normal() -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_fewer_regions_than_neighbours(count: int) -> None:
     scores = np.linspace(0.2, 0.9, count, dtype=np.float32)
-    normality, normal = fit_normality(_looks()[:count], scores, seed=0)
+    normality, normal = fit_normality(_looks()[:count], scored_regions(scores), seed=0)
     assert normal.shape == normality.scores.shape == (count,)
     assert np.isfinite(normal).all()
     assert normality.weights(_looks()[:3], np.zeros(3, np.float32)).shape == (3,)
@@ -154,17 +154,18 @@ def test_saved_normality_judges_the_same(tiny: Path, images_folder: Path, tmp_pa
     training = replace(QUICK.training, correction="neighbours")
     preset = replace(QUICK, training=training)
     model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=preset).fit(images_folder)
-    before = model.normality_
+    before = model.model_.normality
     assert before is not None
     # Random weights tell nothing apart; a threshold amid the scores makes a difference visible.
-    model.normality_ = replace(before, threshold=float(np.median(before.scores)))
+    moved = replace(before, threshold=float(np.median(before.scores)))
+    model.model_ = replace(model.model_, normality=moved)
     model.save(tmp_path / "model")
     after = AnomalyNCD.load(tmp_path / "model")
-    assert after.normality_ is not None
-    assert np.array_equal(after.normality_.features, before.features)
-    assert np.array_equal(after.normality_.scores, before.scores)
-    assert np.array_equal(after.normality_.centres, before.centres)
-    assert after.normality_.threshold == model.normality_.threshold
+    assert after.model_.normality is not None
+    assert np.array_equal(after.model_.normality.features, before.features)
+    assert np.array_equal(after.model_.normality.scores, before.scores)
+    assert np.array_equal(after.model_.normality.centres, before.centres)
+    assert after.model_.normality.threshold == model.model_.normality.threshold
     new = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot"))]
     assert np.array_equal(after.classify(new).probabilities, model.classify(new).probabilities)
 
@@ -175,9 +176,9 @@ def test_normality_is_learnt_from_look_alikes_alone(
 ) -> None:
     preset = replace(QUICK, training=replace(QUICK.training, correction=correction))
     model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=preset).fit(images_folder)
-    assert model.normality_ is None
+    assert model.model_.normality is None
     model.save(tmp_path / "model")
-    assert AnomalyNCD.load(tmp_path / "model").normality_ is None
+    assert AnomalyNCD.load(tmp_path / "model").model_.normality is None
 
 
 def test_where_nearly_all_are_defects_the_split_is_not_among_them() -> None:
@@ -188,7 +189,7 @@ def test_where_nearly_all_are_defects_the_split_is_not_among_them() -> None:
     looks[:, 1] += np.repeat([0.0, 3.0, -3.0], [6, 27, 27]).astype(np.float32)
     looks /= np.linalg.norm(looks, axis=1, keepdims=True)
     scores = np.repeat([0.05, 0.4, 0.9], [6, 27, 27]).astype(np.float32)
-    _, free = fit_normality(looks, scores, seed=0)
-    _, bounded = fit_normality(looks, scores, seed=0, max_normal_score=0.2)
+    _, free = fit_normality(looks, scored_regions(scores), seed=0)
+    _, bounded = fit_normality(looks, scored_regions(scores, 0.2), seed=0)
     assert (free > 0.5).sum() == 33
     assert (bounded > 0.5).sum() == 6

@@ -8,17 +8,17 @@ import torch
 from numpy.typing import NDArray
 
 from anomalyncd import InputError, ReliabilityConfig
-from anomalyncd.discovery.cross_fit import (
+from anomalyncd.discovery.discover import Discovery
+from anomalyncd.discovery.normality import fit_normality
+from anomalyncd.discovery.novelty import fit_novelty_detector, folds_of
+from anomalyncd.discovery.prototypes import spherical_kmeans
+from anomalyncd.discovery.reliability import (
+    ReliabilityModel,
+    fit_reliability,
     fit_temperature,
-    folds_of,
     held_out_probabilities,
     tempered,
 )
-from anomalyncd.discovery.discover import Discovery
-from anomalyncd.discovery.normality import fit_normality
-from anomalyncd.discovery.novelty import fit_novelty_detector
-from anomalyncd.discovery.prototypes import spherical_kmeans
-from anomalyncd.discovery.reliability import ReliabilityModel, fit_reliability
 from anomalyncd.regions.table import Regions
 
 WIDTH, SPREAD = 32, 0.05
@@ -45,7 +45,7 @@ def known_kinds(count: int, seed: int, n_kinds: int = 3) -> NDArray[np.float32]:
 
 def discovered(features: NDArray[np.float32], scores: NDArray[np.float32]) -> Discovery:
     """The first kind has low scores, so it is the normal one."""
-    normality, normal = fit_normality(features, scores, 0)
+    normality, normal = fit_normality(features, replace(table(len(scores)), score=scores), 0)
     centres = spherical_kmeans(features, normal, 3, 0).numpy()
     probabilities = normality.posterior(features, features @ centres.T, normal, 0.1)
     model = torch.nn.Identity()
@@ -108,40 +108,38 @@ def test_what_exceeds_all_is_still_ordered() -> None:
     assert scores[1] > scores[0]
 
 
-def test_unseen_and_unsure_are_told_apart() -> None:
+def test_unseen_and_unsure_are_assessed_apart() -> None:
     found = discovered(known_kinds(60, 0), scored(60))
     regions = replace(table(180), score=scored(60))
-    reliability_model, reliability = fit_reliability(found, regions, SETTINGS, 0)
+    model, reliability = fit_reliability(found, regions, SETTINGS, 0)
     assert reliability.unseen.mean() == pytest.approx(0.05, abs=0.01)
     between = blob(1, 1, 0, 0) + blob(2, 1, 0, 0)
     features = np.concatenate([blob(1, 1, 7), between / np.linalg.norm(between), blob(6, 1, 0)])
     probabilities = np.array([[0, 1, 0], [0, 0.5, 0.5], [0.2, 0.5, 0.3]], np.float32)
-    told = reliability_model.assess(features, table(3), probabilities, SETTINGS)
-    assert told.unseen[2]
-    assert not told.unseen[0]
-    assert told.calibrated[0].max() > 0.9
-    assert told.calibrated[1].max() == pytest.approx(0.5)
-    off = reliability_model.assess(features, table(3), probabilities, replace(SETTINGS, share=0.0))
+    assessed = model.apply(features, table(3), probabilities, SETTINGS)
+    assert assessed.unseen[2]
+    assert not assessed.unseen[0]
+    assert assessed.calibrated[0].max() > 0.9
+    assert assessed.calibrated[1].max() == pytest.approx(0.5)
+    off = model.apply(features, table(3), probabilities, replace(SETTINGS, share=0.0))
     assert not off.unseen.any()
-    assert np.array_equal(off.novelty, told.novelty)
+    assert np.array_equal(off.novelty, assessed.novelty)
 
 
 def test_a_part_without_an_anomaly_is_no_unseen_kind() -> None:
     found = discovered(known_kinds(60, 0), scored(60))
-    reliability_model, _ = fit_reliability(found, table(180), SETTINGS, 0)
+    model, _ = fit_reliability(found, table(180), SETTINGS, 0)
     empty = replace(table(1, 0, 0), found=np.array([False]))
-    told = reliability_model.assess(
-        blob(6, 1, 0), empty, np.array([[1, 0, 0]], np.float32), SETTINGS
-    )
-    assert told.novelty.tolist() == [0]
-    assert not told.unseen.any()
+    assessed = model.apply(blob(6, 1, 0), empty, np.array([[1, 0, 0]], np.float32), SETTINGS)
+    assert assessed.novelty.tolist() == [0]
+    assert not assessed.unseen.any()
 
 
 def test_without_known_regions_nothing_is_unseen() -> None:
-    told = ReliabilityModel(None, 1.0).assess(
+    assessed = ReliabilityModel(None, 1.0).apply(
         blob(0, 2, 0), table(2), np.full((2, 2), 0.5, np.float32), SETTINGS
     )
-    assert not told.unseen.any()
+    assert not assessed.unseen.any()
 
 
 def test_temperature_makes_confidence_meet_accuracy() -> None:
@@ -158,11 +156,12 @@ def test_temperature_makes_confidence_meet_accuracy() -> None:
 
 @pytest.mark.parametrize("neighbours", [True, False])
 def test_clear_kinds_are_found_again_without_a_part(neighbours: bool) -> None:
-    features = known_kinds(30, 0)
     assigned = np.repeat(np.array([0, 2, 1]), 30)
-    held_out = held_out_probabilities(
-        features, scored(30), np.arange(90), assigned, 3, neighbours, 0
-    )
+    found = discovered(known_kinds(30, 0), scored(30))
+    found = replace(found, probabilities=np.eye(3, dtype=np.float32)[assigned])
+    if not neighbours:
+        found = replace(found, normality=None)
+    held_out = held_out_probabilities(found, replace(table(90), score=scored(30)), 0)
     assert held_out.sum(1) == pytest.approx(1)
     assert np.array_equal(held_out.argmax(1), assigned)
 
@@ -192,8 +191,8 @@ def test_what_merely_stands_in_is_neither_known_nor_unseen() -> None:
     found, regions = discovered(known_kinds(60, 0), scored(60)), table(180)
     part = np.arange(180) < 20
     weak = replace(regions, found=~part)
-    reliability_model, reliability = fit_reliability(found, weak, SETTINGS, 0)
-    assert reliability_model.known is not None
-    assert len(reliability_model.known.features) == 160
+    model, reliability = fit_reliability(found, weak, SETTINGS, 0)
+    assert model.novelty_detector is not None
+    assert len(model.novelty_detector.features) == 160
     assert not reliability.novelty[part].any()
     assert not reliability.unseen[part].any()

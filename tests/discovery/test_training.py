@@ -17,7 +17,7 @@ from anomalyncd.discovery.training import (
 )
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import TokenStore, fill_token_store
-from support.quick import QUICK, crops
+from support.quick import crops, run_context
 
 SETTINGS = TrainingConfig(
     n_heads=2, epochs=2, batch_size=4, learning_rate=0.05, base_share=0.3, contrast=True
@@ -45,7 +45,7 @@ def _model(encoder: RegionEncoder, n_classes: int) -> RegionClassifier:
 
 def _samples(encoder: RegionEncoder, folder: Path, targets: torch.Tensor) -> Samples:
     count = len(targets)
-    return Samples(fill_token_store(encoder, crops(count), count, QUICK.crops, 0, folder), targets)
+    return Samples(fill_token_store(run_context(encoder, folder), crops(count), count), targets)
 
 
 def test_every_novel_region_comes_once_an_epoch() -> None:
@@ -81,7 +81,7 @@ def test_base_and_novel_regions_come_alike_often() -> None:
 def test_both_views_differ_and_neither_is_the_central_one(n_views: int) -> None:
     rows = torch.arange(60)
     batch = _batch(_numbered(60, n_views), rows, _generator(), CPU)
-    regions, views = batch.trunk.tokens[:, 0].unbind(1)
+    regions, views = batch.features.tokens[:, 0].unbind(1)
     assert regions.tolist() == rows.repeat(2).tolist()
     assert batch.targets.tolist() == rows.tolist()
     first, second = views.chunk(2)
@@ -91,7 +91,7 @@ def test_both_views_differ_and_neither_is_the_central_one(n_views: int) -> None:
 
 def test_a_single_view_is_taken_twice() -> None:
     batch = _batch(_numbered(4, n_views=1), torch.arange(4), _generator(), CPU)
-    assert set(batch.trunk.tokens[:, 0, 1].tolist()) == {1}
+    assert set(batch.features.tokens[:, 0, 1].tolist()) == {1}
 
 
 def test_learning_rate_falls_to_almost_nothing() -> None:

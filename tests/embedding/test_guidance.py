@@ -194,33 +194,33 @@ def test_bias_of_some_rows_is_that_of_the_whole_matrix(rows: slice) -> None:
 def test_rows_that_are_guided_are_those_of_the_settings() -> None:
     """Blocks before the last one guide the rows named, the last one the CLS token's if named."""
     images, masks = GOLDEN["images"], GOLDEN["masks"]
-    trunks = {
-        rows: _encoder(guidance="hard", guided_rows=rows).trunk(images, masks)
+    outputs = {
+        rows: _encoder(guidance="hard", guided_rows=rows).frozen_features(images, masks)
         for rows in ("cls", "patches", "all")
     }
-    plain = _encoder(guidance="none").trunk(images, masks)
+    plain = _encoder(guidance="none").frozen_features(images, masks)
     first = {
-        rows: _encoder(guidance="hard", guided_rows=rows, readout=1).trunk(images, masks).tokens
+        rows: _encoder(guidance="hard", guided_rows=rows, readout=1).frozen_features(images, masks).tokens
         for rows in ("cls", "patches", "all")
     }
-    unguided = _encoder(guidance="none", readout=1).trunk(images, masks).tokens
+    unguided = _encoder(guidance="none", readout=1).frozen_features(images, masks).tokens
     assert torch.equal(first["cls"][:, 1:], unguided[:, 1:])
     assert torch.equal(first["patches"][:, 0], unguided[:, 0])
     torch.testing.assert_close(first["all"][:, 0], first["cls"][:, 0])
     torch.testing.assert_close(first["all"][:, 1:], first["patches"][:, 1:])
     assert not torch.allclose(first["all"], unguided, atol=1e-3)
-    for rows, trunk in trunks.items():
+    for rows, features in outputs.items():
         encoder = _encoder(guidance="hard", guided_rows=rows)
-        unbiased = _encoder(guidance="none").read(trunk)
-        assert torch.equal(encoder.read(trunk), unbiased) == (rows == "patches")
-    assert not torch.allclose(trunks["patches"].tokens, plain.tokens, atol=1e-3)
+        unbiased = _encoder(guidance="none").read(features)
+        assert torch.equal(encoder.read(features), unbiased) == (rows == "patches")
+    assert not torch.allclose(outputs["patches"].tokens, plain.tokens, atol=1e-3)
 
 
 @torch.no_grad()
 def test_maps_lead_in_place_of_masks_which_still_weigh_the_region_mean() -> None:
     images, masks = GOLDEN["images"], GOLDEN["masks"]
     encoder = _encoder(guidance="soft", region_means=(0,), n_guided=3)
-    by_mask, by_map = encoder.trunk(images, masks), encoder.trunk(images, masks, maps=1 - masks)
+    by_mask, by_map = encoder.frozen_features(images, masks), encoder.frozen_features(images, masks, maps=1 - masks)
     torch.testing.assert_close(by_map.shares[:, 0], 1 - by_mask.shares[:, 0])
     assert torch.equal(by_map.frozen, by_mask.frozen)
     assert not torch.allclose(encoder.read(by_map), encoder.read(by_mask), atol=1e-3)
@@ -229,13 +229,13 @@ def test_maps_lead_in_place_of_masks_which_still_weigh_the_region_mean() -> None
 @torch.no_grad()
 def test_attention_is_that_of_the_softmax_before_and_after_guidance() -> None:
     encoder = _encoder(guidance="hard")
-    trunk = encoder.trunk(GOLDEN["images"], GOLDEN["masks"])
-    attention = encoder.attention(trunk)
+    features = encoder.frozen_features(GOLDEN["images"], GOLDEN["masks"])
+    attention = encoder.attention(features)
     block = encoder.vit.blocks[-1]
-    query, key, _ = block.attn.qkv(block.norm1(trunk.tokens)).chunk(3, dim=-1)
+    query, key, _ = block.attn.qkv(block.norm1(features.tokens)).chunk(3, dim=-1)
     heads = [one.unflatten(2, (2, 12)).transpose(1, 2) for one in (query, key)]
     rows = torch.einsum("bhd,bhtd->bht", heads[0][:, :, 0], heads[1]) / 12**0.5
-    open_patches = trunk.shares[:, 0].flatten(1) >= 0.5
+    open_patches = features.shares[:, 0].flatten(1) >= 0.5
     expected = rows.softmax(-1).mean(1)[:, 1:]
     torch.testing.assert_close(attention[:, 0].flatten(1), expected, atol=1e-5, rtol=0)
     assert attention[:, 1].flatten(1)[~open_patches].max() == 0

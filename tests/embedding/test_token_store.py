@@ -1,4 +1,4 @@
-"""Tokens out of the cache are those that the trunk would say again."""
+"""Tokens of the store equal those of the frozen blocks run again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,20 +25,21 @@ from anomalyncd.embedding.token_store import (
     TokenStore,
     fill_token_store,
 )
-from support.quick import QUICK, crops
+from support.quick import QUICK, crops, run_context
 
 CPU = torch.device("cpu")
 VIEWS = QUICK.crops
 N_REGIONS = 5
+UPRIGHT = replace(QUICK, crops=replace(QUICK.crops, n_views=0))
 
 
 def _fill(encoder: RegionEncoder, folder: Path, seed: int = 0, **views: float) -> TokenStore:
-    config = replace(VIEWS, **views)
-    return fill_token_store(encoder, crops(N_REGIONS), N_REGIONS, config, seed, folder)
+    config = replace(QUICK, crops=replace(VIEWS, **views))
+    return fill_token_store(run_context(encoder, folder, config, seed), crops(N_REGIONS), N_REGIONS)
 
 
-def _trunks(encoder: RegionEncoder, seed: int) -> list[FrozenFeatures]:
-    """The trunk run anew on the views that the seed stands for, view by view."""
+def _frozen_features(encoder: RegionEncoder, seed: int) -> list[FrozenFeatures]:
+    """Features of the views that a seed draws, view by view."""
     cut = crops(N_REGIONS)
     whole = CropBatch(
         torch.cat([to_tensor(crop.image[None]) for crop in cut]),
@@ -49,35 +50,35 @@ def _trunks(encoder: RegionEncoder, seed: int) -> list[FrozenFeatures]:
         views = [central_view(whole, VIEWS)]
         views += [augmented_view(whole, VIEWS) for _ in range(VIEWS.n_views)]
         dtype = encoder.vit.patch_embed.proj.weight.dtype
-        return [encoder.trunk(view.images.to(dtype), view.masks) for view in views]
+        return [encoder.frozen_features(view.images.to(dtype), view.masks) for view in views]
 
 
-def _parts(cache: TokenStore) -> tuple[Tensor, Tensor, Tensor]:
+def _tensors(cache: TokenStore) -> tuple[Tensor, Tensor, Tensor]:
     return cache.tokens, cache.shares, cache.frozen
 
 
 def _equal(first: TokenStore, second: TokenStore) -> bool:
-    pairs = zip(_parts(first), _parts(second), strict=True)
+    pairs = zip(_tensors(first), _tensors(second), strict=True)
     return all(a.dtype == b.dtype and torch.equal(a, b) for a, b in pairs)
 
 
-def _step(model: RegionClassifier, trunk: FrozenFeatures) -> tuple[Tensor, list[Tensor]]:
+def _step(model: RegionClassifier, features: FrozenFeatures) -> tuple[Tensor, list[Tensor]]:
     config = TrainingConfig(epochs=2, contrast=True)
     normal = torch.linspace(0, 1, N_REGIONS)
-    loss, _ = batch_loss(model, Batch(trunk, normal), None, 0, 0, config)
+    loss, _ = batch_loss(model, Batch(features, normal), None, 0, 0, config)
     return loss.detach(), list(torch.autograd.grad(loss, model.trainable()))
 
 
-# In bfloat16 the cache keeps what the trunk says; of float32 it keeps eight bits.
+# In bfloat16 the cache keeps what the features says; of float32 it keeps eight bits.
 @pytest.mark.parametrize(
-    ("dtype", "reference_discount"),
+    ("dtype", "tolerance"),
     [(torch.bfloat16, 1e-5), (torch.float32, 2e-2)],
     ids=["bf16", "fp32"],
 )
 def test_cached_step_is_the_uncached_step(
-    encoder: RegionEncoder, tmp_path: Path, dtype: torch.dtype, reference_discount: float
+    encoder: RegionEncoder, tmp_path: Path, dtype: torch.dtype, tolerance: float
 ) -> None:
-    encoder.set_trunk_precision(dtype)
+    encoder.set_frozen_precision(dtype)
     cache = _fill(encoder, tmp_path, seed=7)
     torch.manual_seed(0)
     model = RegionClassifier(encoder, n_classes=3, n_heads=2)
@@ -86,27 +87,27 @@ def test_cached_step_is_the_uncached_step(
     regions = torch.arange(N_REGIONS)
     views = torch.ones_like(regions)
     cached = cache.batch(regions.repeat(2), torch.cat([views, 2 * views]), CPU)
-    _, first, second = _trunks(encoder, seed=7)
+    _, first, second = _frozen_features(encoder, seed=7)
     pairs = [(first.tokens, second.tokens), (first.shares, second.shares)]
     pairs.append((first.frozen, second.frozen))
     fresh = FrozenFeatures(*(torch.cat(pair).float() for pair in pairs))
     loss, gradients = _step(model, cached)
     expected, expected_gradients = _step(model, fresh)
-    torch.testing.assert_close(loss, expected, atol=reference_discount, rtol=reference_discount)
+    torch.testing.assert_close(loss, expected, atol=tolerance, rtol=tolerance)
     for gradient, other in zip(gradients, expected_gradients, strict=True):
-        assert (gradient - other).norm() <= 3 * reference_discount * (1 + other.norm())
+        assert (gradient - other).norm() <= 3 * tolerance * (1 + other.norm())
 
 
 def test_central_views_come_in_order(encoder: RegionEncoder, tmp_path: Path) -> None:
     cache = _fill(encoder, tmp_path)
-    trunks = list(cache.central(CPU, size=2))
-    assert [len(trunk.tokens) for trunk in trunks] == [2, 2, 1]
-    fresh = _trunks(encoder, seed=0)[0]
-    tokens = torch.cat([trunk.tokens for trunk in trunks])
+    batches = list(cache.central(CPU, size=2))
+    assert [len(features.tokens) for features in batches] == [2, 2, 1]
+    fresh = _frozen_features(encoder, seed=0)[0]
+    tokens = torch.cat([features.tokens for features in batches])
     assert tokens.dtype == torch.float32
     torch.testing.assert_close(tokens, fresh.tokens, atol=0.02, rtol=0.01)
-    torch.testing.assert_close(torch.cat([t.shares for t in trunks]), fresh.shares)
-    torch.testing.assert_close(torch.cat([t.frozen for t in trunks]), fresh.frozen)
+    torch.testing.assert_close(torch.cat([t.shares for t in batches]), fresh.shares)
+    torch.testing.assert_close(torch.cat([t.frozen for t in batches]), fresh.frozen)
 
 
 def test_mapped_tokens_equal_those_in_memory(encoder: RegionEncoder, tmp_path: Path) -> None:
@@ -144,7 +145,8 @@ def test_shapes(encoder: RegionEncoder, tmp_path: Path, n_views: int) -> None:
 def test_regions_beyond_one_batch_keep_their_rows(encoder: RegionEncoder, tmp_path: Path) -> None:
     few = crops(2)
     many = few * (BATCH // 2 + 1)
-    cache = fill_token_store(encoder, iter(many), len(many), replace(VIEWS, n_views=0), 0, tmp_path)
+    context = run_context(encoder, tmp_path, UPRIGHT)
+    cache = fill_token_store(context, iter(many), len(many))
     assert len(cache) == BATCH + 2
     tokens = cache.tokens.float()
     expected = tokens[:2].repeat(BATCH // 2 + 1, 1, 1, 1)
@@ -165,8 +167,8 @@ def test_mean_over_poses_is_that_of_the_region_in_any_of_them(
             replace(one, image=pose(one.image).copy(), mask=pose(one.mask).copy())
             for one in crops(N_REGIONS)
         ]
-        views = replace(VIEWS, n_views=0)
-        return fill_token_store(encoder, cut, N_REGIONS, views, 0, tmp_path).read(encoder)
+        context = run_context(encoder, tmp_path, UPRIGHT)
+        return fill_token_store(context, cut, N_REGIONS).read(encoder)
 
     upright = read(lambda layer: layer)
     assert upright.shape == (N_REGIONS, sum(encoder.widths))
@@ -192,7 +194,7 @@ def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Pa
     left = np.zeros((VIEWS.load_size, VIEWS.load_size), np.float32)
     left[:, : VIEWS.load_size // 2] = 1
     cut = [replace(one, foreground_mask=left, anomaly_map=one.mask / 2) for one in crops(N_REGIONS)]
-    cache = fill_token_store(encoder, cut, N_REGIONS, VIEWS, 0, tmp_path)
+    cache = fill_token_store(run_context(encoder, tmp_path), cut, N_REGIONS)
     torch.testing.assert_close(cache.shares[:, :, 0], plain.shares[:, :, 0] / 2)
     torch.testing.assert_close(cache.shares.sum(2), torch.ones_like(cache.shares[:, :, 0]))
     half = VIEWS.size // 8 // 2
@@ -202,4 +204,4 @@ def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Pa
 
 def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no region"):
-        fill_token_store(encoder, [], 0, VIEWS, 0, tmp_path)
+        fill_token_store(run_context(encoder, tmp_path), [], 0)

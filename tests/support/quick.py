@@ -25,8 +25,12 @@ from anomalyncd.config import (
     EncoderConfig,
     TrainingConfig,
 )
+from anomalyncd.embedding.context import RunContext
+from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.regions.crops import Crop
+from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.measurement import Stages
 
 TINY = VitConfig(patch_size=8, width=16, depth=4, n_heads=2, grid=4)
 QUICK = Config(
@@ -121,3 +125,20 @@ def succeed(*arguments: object) -> str:
     result = call(*arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def run_context(
+    encoder: RegionEncoder, folder: Path, config: Config = QUICK, seed: int = 0
+) -> RunContext:
+    """The context of a run that takes no measurements."""
+    return RunContext(encoder, config, seed, folder, Stages())
+
+
+def scored_regions(scores: np.ndarray, max_normal_score: float = 1.0) -> Regions:
+    """One region an image, alike but for their scores."""
+    count = len(scores)
+    boxes = np.tile([0.0, 0, 20, 20], (count, 1))
+    found, area = np.ones(count, np.bool_), np.full(count, 400)
+    scores = np.asarray(scores, np.float32)
+    regions = Regions(np.arange(count), boxes, area, scores, found)
+    return replace(regions, max_normal_score=max_normal_score)

@@ -1,4 +1,4 @@
-"""What is not trained is read in several poses, by a run and by a model that was saved."""
+"""What is not trained is read in several rotations, by a run and by a model that was saved."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,20 @@ from anomalyncd.config import Config, EncoderConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
-from support.quick import QUICK, UNTRAINED, crops, picture, write_base_set
+from support.quick import (
+    QUICK,
+    UNTRAINED,
+    crops,
+    picture,
+    run_context,
+    scored_regions,
+    write_base_set,
+)
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
 
 
-def _in_poses(config: Config, n_rotations: int) -> Config:
+def _with_rotations(config: Config, n_rotations: int) -> Config:
     return replace(config, encoder=replace(config.encoder, n_rotations=n_rotations))
 
 
@@ -24,16 +32,18 @@ def _model(tiny: Path, config: Config = UNTRAINED) -> AnomalyNCD:
     return AnomalyNCD(3, backbone="tiny", weights=tiny, preset=config)
 
 
-def test_poses_tell_something(tiny: Path, images_folder: Path) -> None:
+def test_rotations_tell_something(tiny: Path, images_folder: Path) -> None:
     read = [
-        _model(tiny, _in_poses(UNTRAINED, n_rotations)).fit(images_folder).predictions_.features
+        _model(tiny, _with_rotations(UNTRAINED, n_rotations))
+        .fit(images_folder)
+        .predictions_.features
         for n_rotations in (1, 4, 8)
     ]
     assert not np.allclose(read[0], read[1], atol=1e-3)
     assert not np.allclose(read[1], read[2], atol=1e-3)
 
 
-@pytest.mark.parametrize("config", [UNTRAINED, _in_poses(UNTRAINED, 8), QUICK])
+@pytest.mark.parametrize("config", [UNTRAINED, _with_rotations(UNTRAINED, 8), QUICK])
 @pytest.mark.parametrize("with_base", [False, True])
 def test_models_read_new_parts_as_they_read_those_of_fit(
     tiny: Path, images_folder: Path, tmp_path: Path, config: Config, with_base: bool
@@ -52,7 +62,7 @@ def test_models_read_new_parts_as_they_read_those_of_fit(
     np.testing.assert_allclose(again.features, expected.features, atol=1e-5)
 
 
-def test_base_sets_are_kept_in_all_poses(
+def test_base_sets_are_kept_in_all_rotations(
     tiny: Path, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_base_set(tmp_path / "base")
@@ -62,11 +72,12 @@ def test_base_sets_are_kept_in_all_poses(
     assert np.array_equal(first.probabilities, again.probabilities)
 
 
-def test_mean_over_poses_is_not_trained(encoder: RegionEncoder, tmp_path: Path) -> None:
-    cache = fill_token_store(encoder, crops(4), 4, QUICK.crops, 0, tmp_path)
-    assert cache.means is not None
-    with pytest.raises(ValueError, match="n_poses=1"):
-        discover_classes(encoder, cache, np.full(4, 0.5, np.float32), 2, None, QUICK, 0)
+def test_mean_over_rotations_is_not_trained(encoder: RegionEncoder, tmp_path: Path) -> None:
+    context = run_context(encoder, tmp_path)
+    tokens = fill_token_store(context, crops(4), 4)
+    assert tokens.means is not None
+    with pytest.raises(ValueError, match="n_rotations=1"):
+        discover_classes(context, scored_regions(np.full(4, 0.5)), tokens, None, 2)
 
 
 @pytest.mark.parametrize(("epochs", "with_base"), [(0, 0), (2, 0), (0, 2), (2, 3)])
@@ -74,12 +85,12 @@ def test_epochs_decide_what_is_read(epochs: int, with_base: int) -> None:
     training = replace(QUICK.training, epochs=epochs, epochs_with_base=with_base)
     config = replace(QUICK, training=training)
     for base, chosen in ((False, epochs), (True, with_base)):
-        held = config.resolved(base)
-        assert held.training.epochs == chosen
-        assert held.views.n_views == (QUICK.crops.n_views if chosen else 0)
-        assert held.encoder.n_rotations == (1 if chosen else 4)
+        resolved = config.resolved(base)
+        assert resolved.training.epochs == chosen
+        assert resolved.crops.n_views == (QUICK.crops.n_views if chosen else 0)
+        assert resolved.encoder.n_rotations == (1 if chosen else 4)
 
 
-def test_other_numbers_of_poses_are_refused() -> None:
-    with pytest.raises(InputError, match="n_poses=3 cannot be used; use 1, 4 or 8"):
+def test_other_numbers_of_rotations_are_refused() -> None:
+    with pytest.raises(InputError, match="n_rotations=3 cannot be used; use 1, 4 or 8"):
         EncoderConfig(n_rotations=3)
