@@ -133,8 +133,8 @@ def test_base_set_takes_part(
 def test_normal_images_fill_a_memory_bank(build: Build, images_folder: Path) -> None:
     normals = [picture("good", 70 + index) for index in range(3)]
     model = build().fit(images_folder, normals=normals)
-    assert isinstance(model.detector_, MemoryBank)
-    assert set(model.detector_.names) == {"normals/000", "normals/001", "normals/002"}
+    assert isinstance(model.model_.detector, MemoryBank)
+    assert set(model.model_.detector.names) == {"normals/000", "normals/001", "normals/002"}
     assert model.predict([picture("spot", 5)]).shape == (1,)
 
 
@@ -150,9 +150,9 @@ def test_normals_can_be_added_to_a_saved_model(
     assert loaded.add_normals([odd]) is loaded
     loaded.save(tmp_path / "model")
     more = AnomalyNCD.load(tmp_path / "model", weights=model.weights)
-    assert more.detector_ is not None
-    assert len(set(more.detector_.names)) == 4
-    assert more.score_range_ == model.score_range_
+    assert more.model_.detector is not None
+    assert len(set(more.model_.detector.names)) == 4
+    assert more.model_.score_range == model.model_.score_range
     assert more.classify([odd]).images["score"][0] == 0
 
 
@@ -167,11 +167,11 @@ def test_normals_need_a_memory_bank_and_readable_images(
     with pytest.raises(InputError, match="made from given maps or masks, so it has no memory bank"):
         given.add_normals(images_folder)
     model = build().fit(images_folder, normals=[picture("good", 70)])
-    bank = model.detector_
+    bank = model.model_.detector
     (tmp_path / "torn.png").write_bytes(b"torn")
     with pytest.raises(InputError, match="torn"):
         model.add_normals(tmp_path)
-    assert model.detector_ is bank
+    assert model.model_.detector is bank
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from anomalyncd.steps import RunContext, read_regions
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.config import Config
@@ -17,18 +16,17 @@ from anomalyncd.embedding.guidance import region_shares
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.pipeline import Pipeline
 from anomalyncd.regions.crops import read_crops
-from anomalyncd.regions.finding import regions_of_maps
-from anomalyncd.regions.score_range import fit_score_range
 from anomalyncd.regions.table import Regions
 from anomalyncd.report.attention import attention_pictures
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.runtime.measurement import Stages
 from anomalyncd.workflows import discover_run
 from support.pages import Page, can_be_read_aloud
-from support.quick import QUICK, damage, picture, use_tiny
+from support.quick import QUICK, damage, picture, run_context, use_tiny
 
 LEARNED = replace(QUICK, encoder=replace(QUICK.encoder, guidance="learned", guided_by="map"))
 
@@ -49,7 +47,7 @@ def test_what_guidance_learns_is_reported(learned: tuple[AnomalyNCD, Path]) -> N
     estimator, run = learned
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))["guidance_factor"]
     assert record["before"] == {"anomaly": 1.0, "product": 0.1, "background": 0.01}
-    assert record["after"] == estimator.model_.encoder.guidance.learnt_factor
+    assert record["after"] == estimator.model_.classifier.encoder.guidance.learnt_factor
     assert record["after"]["product"] != pytest.approx(0.1, rel=1e-4)
     assert record["after"]["background"] == pytest.approx(0.01)  # No patch shows any.
     log = (run / "run.log").read_text(encoding="utf-8")
@@ -64,8 +62,8 @@ def test_what_guidance_learnt_is_saved(
 ) -> None:
     estimator, run = learned
     loaded = AnomalyNCD.load(run / "model")
-    factor = loaded.model_.encoder.guidance.learnt_factor
-    assert factor == estimator.model_.encoder.guidance.learnt_factor
+    factor = loaded.model_.classifier.encoder.guidance.learnt_factor
+    assert factor == estimator.model_.classifier.encoder.guidance.learnt_factor
     again = loaded.classify(images_folder)
     np.testing.assert_allclose(again.features, estimator.predictions_.features, atol=1e-5)
 
@@ -76,7 +74,9 @@ def test_guidance_without_training_says_that_nothing_is_learned(
     untrained = replace(LEARNED, training=replace(LEARNED.training, epochs=0))
     estimator = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=untrained).fit(images_folder)
     assert "learns nothing in 0 epochs" in caplog.text
-    assert estimator.model_.encoder.guidance.learnt_factor["product"] == pytest.approx(0.1)
+    assert estimator.model_.classifier.encoder.guidance.learnt_factor["product"] == pytest.approx(
+        0.1
+    )
 
 
 def test_report_shows_where_attention_goes(learned: tuple[AnomalyNCD, Path]) -> None:
@@ -107,7 +107,7 @@ def test_pictures_show_what_was_read(learned: tuple[AnomalyNCD, Path], images_fo
     columns = (table[name].to_numpy() for name in ("area", "score", "found"))
     regions = Regions(index, boxes, *columns, estimator.predictions_.masks, opened.counts)
     views = LEARNED.crops
-    crops = list(read_crops(images, regions, views.load_size, "default"))
+    crops = list(read_crops(images, regions, LEARNED))
     masks = torch.from_numpy(np.stack([crop.mask for crop in crops]))[:, None]
     view = central_view(CropBatch(masks.repeat(1, 3, 1, 1), masks), views)
     expected = region_shares(view.masks, (4, 4))[:, 0].numpy()
@@ -156,12 +156,9 @@ def _read(
     images = ImageSet.from_list([picture("spot", i) for i in range(4)])
     scores = [damage("spot", i) * 1.0 + 0.2 * np.linspace(0, 1, 96) for i in range(4)]
     maps = AnomalyMaps.from_list([one.astype(np.float32) for one in scores], images)
-    sizes = np.array([[72, 96]] * 4)
-    score_range = fit_score_range(maps, config.mebin)
-    found = regions_of_maps(maps, sizes, score_range, config.mebin, config.regions)
     foreground = Masks(images, (np.array([boxes], np.float64),) * 4) if boxes else None
-    context = RunContext(encoder, config, 0, folder, Stages())
-    return read_regions(context, images, found, foreground, maps, score_range)
+    inputs = Inputs(images, np.array([[72, 96]] * 4), maps=maps, foreground=foreground)
+    return Pipeline(run_context(encoder, folder, config), inputs).tokens
 
 
 def test_maps_lead_only_where_the_settings_say_so(encoder: RegionEncoder, tmp_path: Path) -> None:

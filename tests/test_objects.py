@@ -108,11 +108,11 @@ def test_prior_is_saved_with_the_model(
     config = replace(PRESETS["default"], foreground=ForegroundConfig())
     model = AnomalyNCD(2, backbone="tiny", weights=tiny, preset=config).fit(images_folder)
     model.save(tmp_path / "model")
-    loaded = AnomalyNCD.load(tmp_path / "model").foreground_
+    loaded = AnomalyNCD.load(tmp_path / "model").model_.foreground
     assert loaded is not None
     assert (loaded.source, loaded.reason) == (
-        model.foreground_.source,
-        model.foreground_.reason,
+        model.model_.foreground.source,
+        model.model_.foreground.reason,
     )
     assert (loaded.source == "backbone") == found
     new = [picture("spot", 3)]
@@ -120,18 +120,18 @@ def test_prior_is_saved_with_the_model(
         one.classify(new, folder=tmp_path / name)
     if found:
         assert loaded.product is not None
-        assert loaded.product.threshold == model.foreground_.product.threshold
+        assert loaded.product.threshold == model.model_.foreground.product.threshold
         masks = [(tmp_path / name / "foreground" / "000.png").read_bytes() for name in "ab"]
         assert masks[0] == masks[1]
 
 
 def test_words_are_saved_with_the_model(tiny: Path, images_folder: Path, tmp_path: Path) -> None:
     model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder)
-    model.foreground_ = Foreground("grounded-sam", "asked for 'nut.'", prompt="nut.")
+    model.model_.foreground = Foreground("grounded-sam", "asked for 'nut.'", prompt="nut.")
     model.save(tmp_path / "model")
-    loaded = AnomalyNCD.load(tmp_path / "model").foreground_
+    loaded = AnomalyNCD.load(tmp_path / "model").model_.foreground
     assert loaded is not None
-    assert vars(loaded) == vars(model.foreground_)
+    assert vars(loaded) == vars(model.model_.foreground)
 
 
 def test_boxes_may_mark_the_product(tiny: Path, images_folder: Path, foreground: Path) -> None:

@@ -91,7 +91,7 @@ def test_tokens_in_a_file_are_let_go_before_it_is_deleted(
         seen.append(mapped.read_text(encoding="utf-8"))
         return result
 
-    monkeypatch.setattr("anomalyncd.steps.fill_token_store", filled)
+    monkeypatch.setattr("anomalyncd.pipeline.fill_token_store", filled)
     model = AnomalyNCD(3, backbone="tiny", weights=tiny)
     discover_run(model, images_folder, tmp_path / "run")
     found = model.classify(images_folder, folder=tmp_path / "new")

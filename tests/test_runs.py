@@ -13,8 +13,7 @@ from PIL import Image
 from anomalyncd import (
     AnomalyNCD,
     InputError,
-    learning,
-    steps,
+    pipeline,
 )
 from anomalyncd.config import Config
 from anomalyncd.detection import maps as anomaly_maps
@@ -65,7 +64,7 @@ def test_run_folder_holds_everything(
     assert record["n_images"] == 12
     assert record["estimator"] == "AnomalyNCD"
     assert record["parameters"]["random_state"] == 0
-    assert record["score_range"]["low"] == estimator.score_range_.low
+    assert record["score_range"]["low"] == estimator.model_.score_range.low
     assert record["score_range"]["calibration"] is None
     assert record["config"]["training"]["epochs"] == 2
     assert set(record["versions"]) == {"anomalyncd", "torch", "numpy", "python"}
@@ -161,21 +160,21 @@ def test_run_that_failed_in_training_goes_on_after_its_tokens(
 ) -> None:
     views = replace(config.crops, memory_limit_gb=0 if mapped else 4)
     estimator.set_params(preset=replace(config, crops=views))
-    run, train, fill = tmp_path / "run", learning.discover_classes, steps.fill_token_store
+    run, train, fill = tmp_path / "run", pipeline.discover_classes, pipeline.fill_token_store
 
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(learning, "discover_classes", fail)
+    monkeypatch.setattr(pipeline, "discover_classes", fail)
     with pytest.raises(MemoryError):
         discover_run(estimator, images_folder, run)
     assert (run / "tokens.bin").is_file() == mapped
-    monkeypatch.setattr(learning, "discover_classes", train)
-    monkeypatch.setattr(steps, "fill_cache", fail)
+    monkeypatch.setattr(pipeline, "discover_classes", train)
+    monkeypatch.setattr(pipeline, "fill_token_store", fail)
     discover_run(estimator, images_folder, run)
     resumed = estimator.predictions_.probabilities
     assert not {"checkpoint", "tokens.bin"} & set(_contents(run))
-    monkeypatch.setattr(steps, "fill_cache", fill)
+    monkeypatch.setattr(pipeline, "fill_token_store", fill)
     assert np.array_equal(resumed, estimator.fit(images_folder).predictions_.probabilities)
 
 

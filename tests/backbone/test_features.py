@@ -80,7 +80,7 @@ def test_what_was_read_once_is_not_read_again(
     precision: torch.dtype,
     in_memory: bool,
 ) -> None:
-    vit = encoder.set_trunk_precision(precision).vit
+    vit = encoder.set_frozen_precision(precision).vit
     image = picture("line", 1) if in_memory else photo
     first = read(vit, image)
     assert first.patches[0].dtype == precision

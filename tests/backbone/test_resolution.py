@@ -5,7 +5,7 @@ import pytest
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.patches import fit_view
+from anomalyncd.detection.patches import fit_patch_extractor
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
@@ -44,7 +44,7 @@ def test_mean_area_of_the_pictures_decides(encoder: RegionEncoder) -> None:
     rng = np.random.default_rng(0)
     sides = (800, 1600)
     images = ImageSet.from_list([rng.integers(0, 255, (one, one, 3), np.uint8) for one in sides])
-    view, seen = fit_view(encoder.vit, images, LAYERS)
+    view, seen = fit_patch_extractor(encoder.vit, images, LAYERS)
     # 1265 px is the side of the mean area: 52 patches of 8 px.
     assert view.resolution == 416
     assert [one.features[0].shape[1:] for one in seen] == [(52, 52)] * 2

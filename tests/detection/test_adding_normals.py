@@ -39,13 +39,13 @@ def test_what_was_added_is_normal_and_what_was_there_stays_so(
     vit: VisionTransformer, bank: MemoryBank
 ) -> None:
     more = extended(vit, bank, ODD)
-    viewer = PatchReader(vit, bank.view, QUICK.detector)
-    odd, known = viewer.look(ODD, 0).features, viewer.look(FIRST, 0).features
+    reader = PatchReader(vit, bank.extractor, QUICK.detector)
+    odd, known = reader.read(ODD, 0).features, reader.read(FIRST, 0).features
     assert bank.patch_scores(odd, "new").max() > 0.5
     # Rounding to bfloat16 is what is left.
     assert more.patch_scores(odd, "new").max() < 0.1
     assert more.patch_scores(known, "new").max() < 0.1
-    assert more.view is bank.view
+    assert more.view is bank.extractor
 
 
 def test_coreset_over_old_and_new_keeps_to_the_size_that_is_set(vit: VisionTransformer) -> None:

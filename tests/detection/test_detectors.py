@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from anomalyncd.config import DetectorConfig
+from anomalyncd.detection.detector import fit_detector
 from anomalyncd.detection.feature_space import FeatureSpace
-from anomalyncd.detection.fitting import fit_detector
 from anomalyncd.detection.maps import anomaly_map, write_anomaly_maps
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.detection.mutual_scoring import MutualScoring
@@ -89,7 +89,7 @@ def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: ImageSet 
         [picture("good", index) for index in range(6)] + [picture("spot", 6)]
     )
     detector = fit_detector(encoder.vit, images, normals, QUICK.detector, 0)
-    seen = PatchReader(encoder.vit, detector.view, QUICK.detector).look(images, 6)
+    seen = PatchReader(encoder.vit, detector.extractor, QUICK.detector).read(images, 6)
     scores = anomaly_map(seen, detector, QUICK.detector, images.names[6])
     marked = damage("spot", 6)
     rows, columns = marked.nonzero()
@@ -101,7 +101,7 @@ def test_damage_scores_above_the_rest(encoder: RegionEncoder, normals: ImageSet 
 def test_bank_has_the_size_that_was_asked_for(encoder: RegionEncoder) -> None:
     few = DetectorConfig(resolution=96, layers=(0, 1), map_size=64, bank_size=10, n_candidates=50)
     detector = fit_detector(encoder.vit, NORMALS, NORMALS, few, 0)
-    assert [one.shape for one in detector.tensors] == [torch.Size([10, 17])] * 2
+    assert [one.shape for one in detector.vectors] == [torch.Size([10, 17])] * 2
     assert len(detector.names) == 10
 
 
@@ -125,7 +125,7 @@ def test_maps_are_equal_with_and_without_the_cache(
     with_normals: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    vit = encoder.set_trunk_precision(torch.bfloat16).vit
+    vit = encoder.set_frozen_precision(torch.bfloat16).vit
     images = ImageSet.from_list([picture("good", index) for index in range(4)])
     normals = ImageSet.from_list([picture("good", 9)], ["n"]) if with_normals else None
     n_images = 5 if with_normals else 4

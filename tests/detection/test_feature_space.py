@@ -6,7 +6,12 @@ from torch import Tensor
 
 from anomalyncd.backbone.features import Tokens
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import fit_feature_space, pooled
+from anomalyncd.detection.feature_space import (
+    distances,
+    fit_feature_space,
+    pooled,
+    similarities,
+)
 
 
 def tokens(seed: int, shift: float = 3.0) -> Tokens:
@@ -70,3 +75,13 @@ def test_patches_that_never_differ_are_no_trouble() -> None:
     (features,) = fit_feature_space([flat] * 2, alone).features(flat)
     assert features.isfinite().all()
     assert features[-1].min() > 0.9
+
+
+def test_bfloat16_tells_the_nearest_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    near = torch.ones(20, 64) + 0.2 * torch.randn(20, 64, generator=generator)
+    near = torch.nn.functional.normalize(near, dim=1).bfloat16()
+    found = distances(similarities(near.T[:, None], near))
+    exact = distances(near.double() @ near.T.double() - 1)
+    other = ~torch.eye(20, dtype=torch.bool)
+    assert (found / exact - 1)[other].abs().max() < 0.01

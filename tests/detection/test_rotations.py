@@ -7,7 +7,7 @@ import pytest
 
 from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.detection.memory_bank import extend_memory_bank, fit_memory_bank
-from anomalyncd.detection.patches import PatchReader, fit_view
+from anomalyncd.detection.patches import PatchReader, fit_patch_extractor
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
 from support.hammers import hammer
@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 HAMMERS = ImageSet.from_list([hammer(2 * np.pi * i / 12, False, i) for i in range(12)])
 
 
-def test_quarter_turns_show_the_very_same_pixels() -> None:
+def test_quarter_turns_show_the_same_pixels() -> None:
     image = RNG.integers(0, 255, (30, 48, 3), np.uint8)
     whole = RegionOfInterest((24, 15), (30, 48))
     for quarters in range(4):
@@ -49,9 +49,9 @@ def test_turned_part_is_as_normal_as_the_poses_allow(
 ) -> None:
     config = replace(QUICK.detector, n_rotations=n_rotations, frame="whole")
     bank = fit_memory_bank(encoder.vit, ImageSet.from_list([arrow(0)]), config, 0)
-    viewer = PatchReader(encoder.vit, bank.view, config)
+    reader = PatchReader(encoder.vit, bank.extractor, config)
     for quarters in range(4):
-        seen = viewer.look(ImageSet.from_list([arrow(quarters)]), 0)
+        seen = reader.read(ImageSet.from_list([arrow(quarters)]), 0)
         highest = float(bank.patch_scores(seen.features, "new").max())
         assert (highest < 0.1) == (quarters in known), quarters
 
@@ -71,23 +71,23 @@ def test_eight_poses_are_read_and_belong_to_one_image(
 
 def test_what_is_turned_into_one_pose_is_read_once(encoder: RegionEncoder) -> None:
     config = replace(QUICK.detector, n_rotations=4)
-    view, _ = fit_view(encoder.vit, HAMMERS, config)
-    assert view.framing is not None
-    assert view.framing.turned
-    assert len(PatchReader(encoder.vit, view, config).look_in_all_poses(HAMMERS, 0)) == 1
+    view, _ = fit_patch_extractor(encoder.vit, HAMMERS, config)
+    assert view.roi_locator is not None
+    assert view.roi_locator.rotated
+    assert len(PatchReader(encoder.vit, view, config).read_rotated(HAMMERS, 0)) == 1
 
 
 def test_only_the_product_is_rotated_where_it_is_cut_out(encoder: RegionEncoder) -> None:
     config = replace(QUICK.detector, n_rotations=4)
-    view, _ = fit_view(encoder.vit, HAMMERS, config)
-    assert view.framing is not None
-    upright = replace(view, framing=replace(view.framing, turned=False))
-    first, *others = PatchReader(encoder.vit, upright, config).look_in_all_poses(HAMMERS, 0)
-    assert first.frame is not None
-    height, width = first.frame.size
-    assert [one.frame.size for one in others if one.frame] == [
+    view, _ = fit_patch_extractor(encoder.vit, HAMMERS, config)
+    assert view.roi_locator is not None
+    upright = replace(view, roi_locator=replace(view.roi_locator, rotated=False))
+    first, *others = PatchReader(encoder.vit, upright, config).read_rotated(HAMMERS, 0)
+    assert first.roi is not None
+    height, width = first.roi.size
+    assert [one.roi.size for one in others if one.roi] == [
         (width, height),
         (height, width),
         (width, height),
     ]
-    assert {one.frame.centre for one in others if one.frame} == {first.frame.centre}
+    assert {one.roi.centre for one in others if one.roi} == {first.roi.centre}

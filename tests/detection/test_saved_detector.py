@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anomalyncd import AnomalyNCD
-from anomalyncd.detection.fitting import fit_detector
+from anomalyncd.detection.detector import fit_detector
 from anomalyncd.detection.maps import anomaly_map, write_anomaly_maps
 from anomalyncd.detection.patches import PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
@@ -37,10 +37,12 @@ def test_saved_model_makes_the_same_maps_of_new_parts(
     )
     written = []
     for name, one in (("before", model), ("after", loaded)):
-        assert one.detector_ is not None
-        assert (one.detector_.view.framing is not None) == (product == "hammers")
+        assert one.model_.detector is not None
+        assert (one.model_.detector.extractor.roi_locator is not None) == (product == "hammers")
         folder = tmp_path / name
-        written.append(write_anomaly_maps(encoder.vit, new, one.detector_, QUICK.detector, folder))
+        written.append(
+            write_anomaly_maps(encoder.vit, new, one.model_.detector, QUICK.detector, folder)
+        )
     for first, second in zip(*written, strict=True):
         assert np.array_equal(first, second)
     before, after = model.classify(list(new.sources)), loaded.classify(list(new.sources))
@@ -49,22 +51,22 @@ def test_saved_model_makes_the_same_maps_of_new_parts(
 
 def test_product_in_any_pose_is_looked_at_in_one(encoder: RegionEncoder) -> None:
     detector = fit_detector(encoder.vit, HAMMERS, None, QUICK.detector, 0)
-    assert detector.view.framing is not None
-    assert detector.view.framing.turned
-    viewer = PatchReader(encoder.vit, detector.view, QUICK.detector)
+    assert detector.extractor.roi_locator is not None
+    assert detector.extractor.roi_locator.rotated
+    reader = PatchReader(encoder.vit, detector.extractor, QUICK.detector)
     for angle in (0.4, 2.0, -1.3):
-        seen = viewer.look(ImageSet.from_list([hammer(angle, False, 70)]), 0)
-        assert seen.frame is not None
-        assert np.cos(seen.frame.angle - angle) > 0.95
+        seen = reader.read(ImageSet.from_list([hammer(angle, False, 70)]), 0)
+        assert seen.roi is not None
+        assert np.cos(seen.roi.angle - angle) > 0.95
         assert seen.size == (128, 160)
 
 
 def test_whole_pictures_are_looked_at_where_that_is_asked_for(encoder: RegionEncoder) -> None:
     whole = replace(QUICK.detector, frame="whole")
     detector = fit_detector(encoder.vit, HAMMERS, None, whole, 0)
-    assert detector.view.framing is None
-    seen = PatchReader(encoder.vit, detector.view, whole).look(HAMMERS, 1)
-    assert seen.frame is None
+    assert detector.extractor.roi_locator is None
+    seen = PatchReader(encoder.vit, detector.extractor, whole).read(HAMMERS, 1)
+    assert seen.roi is None
     assert anomaly_map(seen, detector, whole, HAMMERS.names[1]).shape == (57, 72)
 
 
@@ -72,11 +74,7 @@ def test_whole_pictures_are_looked_at_where_that_is_asked_for(encoder: RegionEnc
 def test_saved_model_keeps_every_option(tiny: Path, tmp_path: Path, with_normals: bool) -> None:
     detector = replace(
         QUICK.detector,
-        same_place=0.3,
-        reweight=3,
         n_rotations=2,
-        rerank=(1, 2),
-        background="masked",
         map_size=None,
     )
     chosen = replace(QUICK, detector=detector)

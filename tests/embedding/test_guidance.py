@@ -200,7 +200,9 @@ def test_rows_that_are_guided_are_those_of_the_settings() -> None:
     }
     plain = _encoder(guidance="none").frozen_features(images, masks)
     first = {
-        rows: _encoder(guidance="hard", guided_rows=rows, readout=1).frozen_features(images, masks).tokens
+        rows: _encoder(guidance="hard", guided_rows=rows, readout=1)
+        .frozen_features(images, masks)
+        .tokens
         for rows in ("cls", "patches", "all")
     }
     unguided = _encoder(guidance="none", readout=1).frozen_features(images, masks).tokens
@@ -220,7 +222,10 @@ def test_rows_that_are_guided_are_those_of_the_settings() -> None:
 def test_maps_lead_in_place_of_masks_which_still_weigh_the_region_mean() -> None:
     images, masks = GOLDEN["images"], GOLDEN["masks"]
     encoder = _encoder(guidance="soft", region_means=(0,), n_guided=3)
-    by_mask, by_map = encoder.frozen_features(images, masks), encoder.frozen_features(images, masks, maps=1 - masks)
+    by_mask, by_map = (
+        encoder.frozen_features(images, masks),
+        encoder.frozen_features(images, masks, maps=1 - masks),
+    )
     torch.testing.assert_close(by_map.shares[:, 0], 1 - by_mask.shares[:, 0])
     assert torch.equal(by_map.frozen, by_mask.frozen)
     assert not torch.allclose(encoder.read(by_map), encoder.read(by_mask), atol=1e-3)

@@ -230,7 +230,7 @@ def test_interrupted_command_says_how_to_go_on(
 
     arguments = ("discover", images_folder, "--classes", 2, "--out", tmp_path / "run", *options)
     with monkeypatch.context() as patch:
-        patch.setattr("anomalyncd.learning.discover_classes", interrupted)
+        patch.setattr("anomalyncd.pipeline.discover_classes", interrupted)
         result = call(*arguments)
     assert result.exit_code == 130
     assert result.stderr == "interrupted; run the same command again to go on\n"

@@ -68,7 +68,7 @@ def _save_boxes(transformers: Any, folder: Path) -> None:
         max_text_len=16,
     )
     model = transformers.GroundingDinoForObjectDetection(config)
-    # Of random features the likeness to words would be 0 or 1.
+    # Of random features the similarities to words would be 0 or 1.
     torch.nn.init.constant_(model.model.decoder.layer_norm.weight, 0.1)
     model.save_pretrained(folder)
     images = _image_processor(transformers, "GroundingDinoImageProcessor")

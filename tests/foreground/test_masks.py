@@ -14,6 +14,7 @@ from anomalyncd import (
 )
 from anomalyncd.backbone.features import TokenReader, Tokens
 from anomalyncd.config import Config
+from anomalyncd.foreground import foreground as foreground_module
 from anomalyncd.foreground import masks as object_masks
 from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import summarise, write_foreground_masks
@@ -156,7 +157,7 @@ def test_words_reach_the_models(vit, tmp_path: Path, monkeypatch: pytest.MonkeyP
             return np.arange(SIZE[0] * SIZE[1]).reshape(SIZE) < 30_000
 
     monkeypatch.setattr(object_masks, "GroundedSam", Fake)
-    monkeypatch.setattr(prior, "require_transformers", lambda: None)
+    monkeypatch.setattr(foreground_module, "require_transformers", lambda: None)
     words = ForegroundConfig(source="grounded-sam", prompt="Bolt")
     config: Config = replace(QUICK, foreground=words)
     prior = fit_foreground(vit, PICTURES, config, 0)

@@ -43,10 +43,12 @@ def test_loaded_model_predicts_the_same(fitted: AnomalyNCD, tmp_path: Path) -> N
     assert np.array_equal(before.features, after.features)
     assert before.masks == after.masks
     pd.testing.assert_frame_equal(before.images, after.images)
-    assert loaded.reliability_model_.known is not None
-    assert fitted.reliability_model_.known is not None
-    for name, array in vars(fitted.reliability_model_.known).items():
-        assert np.array_equal(array, getattr(loaded.reliability_model_.known, name)), name
+    assert loaded.model_.reliability.novelty_detector is not None
+    assert fitted.model_.reliability.novelty_detector is not None
+    for name, array in vars(fitted.model_.reliability.novelty_detector).items():
+        assert np.array_equal(array, getattr(loaded.model_.reliability.novelty_detector, name)), (
+            name
+        )
     assert loaded.get_params() == fitted.get_params() | {"weights": str(fitted.weights)}
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
         "model.json",
@@ -76,7 +78,7 @@ def test_model_from_before_calibration_is_read(fitted: AnomalyNCD, tmp_path: Pat
     description = json.loads((tmp_path / "model" / "model.json").read_text(encoding="utf-8"))
     del description["score_range"]["calibration"]
     _change(tmp_path / "model", **description)
-    assert AnomalyNCD.load(tmp_path / "model").score_range_ == fitted.score_range_
+    assert AnomalyNCD.load(tmp_path / "model").score_range_ == fitted.model_.score_range
 
 
 @pytest.mark.parametrize("given", ["maps", "skewed", "masks", "paper"])
@@ -96,10 +98,10 @@ def test_other_kinds_of_models_survive(
         inputs = {"masks": tmp_path}
     model.fit(pictures, **inputs).save(tmp_path / "out" / "model")
     loaded = AnomalyNCD.load(tmp_path / "out" / "model")
-    assert loaded.score_range_ == model.score_range_
+    assert loaded.model_.score_range == model.model_.score_range
     if given == "skewed":
-        assert loaded.score_range_ is not None
-        assert loaded.score_range_.calibration is not None
+        assert loaded.model_.score_range is not None
+        assert loaded.model_.score_range.calibration is not None
     assert loaded.preset == model.preset
     after = loaded.classify(pictures, **inputs)
     assert np.array_equal(after.probabilities, model.classify(pictures, **inputs).probabilities)

@@ -4,8 +4,8 @@ import torch
 from torch.nn.functional import normalize
 
 from anomalyncd.config import DetectorConfig
+from anomalyncd.detection.detector import fit_detector
 from anomalyncd.detection.feature_space import FeatureSpace
-from anomalyncd.detection.fitting import fit_detector
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.detection.patches import PatchExtractor, PatchReader
@@ -41,7 +41,7 @@ def test_patches_of_the_image_itself_allow_nothing() -> None:
 def test_mutual_scoring_takes_the_allowance_of_the_patch_that_is_nearest() -> None:
     references, tokens = unit(12, 6), unit(16, 6)[12:]
     allowed = torch.linspace(0, 0.2, 12)
-    made = MutualScoring(VIEW, (references,), (4, 4, 4), tuple("abc"), (0, 0.67), None, (allowed,))
+    made = MutualScoring(VIEW, (references,), (4, 4, 4), tuple("abc"), (0, 0.67), (allowed,))
     nearest = torch.cdist(tokens, references).view(4, 3, 4).min(2)
     closest = nearest.values.sort(1).indices[:, :2]
     matched = (nearest.indices + torch.tensor([0, 4, 8])).gather(1, closest)
@@ -55,8 +55,8 @@ def test_both_detectors_learn_what_to_allow(encoder: RegionEncoder) -> None:
     vit, config = encoder.vit, DetectorConfig(resolution=96, layers=(0, 1), reference_discount=0.5)
     for normals in (None, images):
         detector = fit_detector(vit, images, normals, config, 0)
-        compared, allowed = detector.tensors[0].float(), detector.discounts[0]
-        assert len(detector.discounts) == len(detector.tensors)
+        compared, allowed = detector.vectors[0].float(), detector.discounts[0]
+        assert len(detector.discounts) == len(detector.vectors)
         assert allowed.shape == compared.shape[:1]
         if isinstance(detector, MemoryBank):
             owners = torch.tensor([images.names.index(name) for name in detector.names])
@@ -75,7 +75,7 @@ def test_both_detectors_learn_what_to_allow(encoder: RegionEncoder) -> None:
                 0,
             )
             assert plain.discounts == ()
-            seen = PatchReader(vit, plain.view, config).look(images, 0)
+            seen = PatchReader(vit, plain.extractor, config).read(images, 0)
             scores = plain.patch_scores(seen.features, images.names[0])
             means = torch.stack(detector.discounts).mean(0)[: scores.numel()]
             torch.testing.assert_close(means, 0.5 * scores.flatten(), atol=1e-3, rtol=0)

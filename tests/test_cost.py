@@ -7,7 +7,7 @@ import pytest
 
 from anomalyncd import cost as module
 from anomalyncd.config import Config
-from anomalyncd.cost import CostEstimate, estimate
+from anomalyncd.cost import CostEstimate, estimate_cost
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
@@ -25,7 +25,7 @@ def needs(
 ) -> CostEstimate:
     pictures = [np.full((side, side, 3), 90, np.uint8)] * 3
     inputs = check_inputs(ImageSet.from_list(pictures), normals=ImageSet.from_list(pictures))
-    return estimate(inputs, encoder, config, counts_classes)
+    return estimate_cost(inputs, encoder, config, counts_classes)
 
 
 def with_detector(**options: object) -> Config:
