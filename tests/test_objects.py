@@ -38,7 +38,7 @@ def test_given_masks_reach_the_run_and_its_report(
     options: list[str], images_folder: Path, foreground: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    given = ("--objects", foreground)
+    given = ("--foreground", foreground)
     said = succeed("discover", images_folder, "--classes", 2, "--out", run, *given, *options)
     assert "product: given (masks were given); 50 % to 50 % of a picture, median 50 %" in said
     mask = read_run(run).foreground_mask("spot/001")
@@ -119,8 +119,8 @@ def test_prior_is_saved_with_the_model(
     for one, name in ((model, "a"), (AnomalyNCD.load(tmp_path / "model"), "b")):
         one.classify(new, folder=tmp_path / name)
     if found:
-        assert loaded.product is not None
-        assert loaded.product.threshold == model.model_.foreground.product.threshold
+        assert loaded.component is not None
+        assert loaded.component.threshold == model.model_.foreground.component.threshold
         masks = [(tmp_path / name / "foreground" / "000.png").read_bytes() for name in "ab"]
         assert masks[0] == masks[1]
 

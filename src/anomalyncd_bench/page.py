@@ -45,6 +45,7 @@ def write_bench_page(results: Results, folder: Path) -> Path:
     path = folder / PAGE
     write_page(
         path,
+        package="anomalyncd_bench",
         results=results,
         made_with=made_with(results).replace("`", "").replace("**", ""),
         scores=scores,

@@ -27,7 +27,7 @@ backbone: tiny
 methods:
   - kmeans
   - {method: uniformaly}
-  - {method: anomalyncd, settings: {training.epochs: 1}}
+  - {method: anomalyncd, config: {training.epochs: 1}}
 """
 CELLS = ["no_maps/kmeans", "zero_shot/uniformaly", "zero_shot/anomalyncd"]
 CELLS += ["masks/uniformaly", "masks/anomalyncd"]

@@ -18,7 +18,7 @@ seeds: [0, 5]
 maps_per_seed: true
 methods:
   - kmeans
-  - {name: trained, method: anomalyncd, preset: paper, settings: {training.epochs: 3}}
+  - {name: trained, method: anomalyncd, preset: paper, config: {training.epochs: 3}}
 """
 
 

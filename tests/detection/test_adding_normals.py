@@ -31,7 +31,7 @@ def extended(vit: VisionTransformer, bank: MemoryBank, normals: ImageSet) -> Mem
 
 
 def same(one: MemoryBank, other: MemoryBank) -> bool:
-    pairs = zip(one.tensors, other.tensors, strict=True)
+    pairs = zip(one.vectors, other.vectors, strict=True)
     return one.names == other.names and all(torch.equal(*pair) for pair in pairs)
 
 
@@ -45,7 +45,7 @@ def test_what_was_added_is_normal_and_what_was_there_stays_so(
     # Rounding to bfloat16 is what is left.
     assert more.patch_scores(odd, "new").max() < 0.1
     assert more.patch_scores(known, "new").max() < 0.1
-    assert more.view is bank.extractor
+    assert more.extractor is bank.extractor
 
 
 def test_coreset_over_old_and_new_keeps_to_the_size_that_is_set(vit: VisionTransformer) -> None:
@@ -54,7 +54,7 @@ def test_coreset_over_old_and_new_keeps_to_the_size_that_is_set(vit: VisionTrans
     more = extend_memory_bank(vit, bank, ODD, few, 0)
     assert len(bank.names) == len(more.names) == 30
     assert set(more.names) == {"a", "b", "odd"}
-    assert [len(one) for one in more.tensors] == [30] * len(bank.tensors)
+    assert [len(one) for one in more.vectors] == [30] * len(bank.vectors)
     assert same(more, extend_memory_bank(vit, bank, ODD, few, 0))
 
 

@@ -44,11 +44,11 @@ def corners(mask: NDArray[np.bool_], frame: RegionOfInterest) -> NDArray[np.floa
 def test_upright_products_are_not_turned() -> None:
     masks = [block(4 + i, 20 - 2 * i, 20, 8) for i in range(8)]
     framing = framing_of(masks)
-    assert not framing.turned
+    assert not framing.rotated
     # 20 x 8 patches of the 40 x 40 and one more on each side
     assert framing.size == pytest.approx((22 / 40, 10 / 40))
     for mask in masks:
-        frame = framing.frame(tokens_of(mask), SIZE)
+        frame = framing.locate(tokens_of(mask), SIZE)
         assert frame.angle == 0
         assert frame.size == (176, 80)
         rows, columns = mask.nonzero()
@@ -58,21 +58,21 @@ def test_upright_products_are_not_turned() -> None:
 
 def test_upright_frames_stay_within_the_picture() -> None:
     framing = framing_of([block(4 + i, 20 - 2 * i, 20, 8) for i in range(8)])
-    frame = framing.frame(tokens_of(block(18, 31, 20, 8)), SIZE)
+    frame = framing.locate(tokens_of(block(18, 31, 20, 8)), SIZE)
     assert frame.centre == pytest.approx((31 * 8 + 4 * 8, 18 * 8 + 10 * 8), abs=8)
-    edge = framing.frame(tokens_of(block(0, 0, 20, 8)), SIZE)
+    edge = framing.locate(tokens_of(block(0, 0, 20, 8)), SIZE)
     assert edge.centre == pytest.approx((40, 88))
 
 
 def test_long_products_in_all_poses_are_turned_into_one() -> None:
     masks = [club(angle) for angle in ANGLES]
     framing = framing_of(masks)
-    assert framing.turned
+    assert framing.rotated
     assert framing.size[1] > 2 * framing.size[0]
     for angle in np.linspace(0, 6, 17):
         centre = (18.3, 21.6)
         mask = club(float(angle), centre)
-        frame = framing.frame(tokens_of(mask), SIZE)
+        frame = framing.locate(tokens_of(mask), SIZE)
         assert np.cos(frame.angle - angle) > 0.99
         assert corners(mask, frame).min() >= 0
         assert corners(mask, frame).max() <= 1
@@ -82,8 +82,8 @@ def test_long_products_in_all_poses_are_turned_into_one() -> None:
 
 def test_long_products_in_one_pose_are_left_in_it() -> None:
     framing = framing_of([club(0.4 + shift / 20) for shift in range(8)])
-    assert not framing.turned
-    assert framing.frame(tokens_of(club(0.5)), SIZE).angle == 0
+    assert not framing.rotated
+    assert framing.locate(tokens_of(club(0.5)), SIZE).angle == 0
 
 
 def test_round_products_are_not_turned() -> None:
@@ -107,16 +107,16 @@ def test_frame_is_as_large_as_the_largest_product_needs() -> None:
 def test_frame_of_a_picture_without_product_lies_in_its_middle(turned: bool) -> None:
     masks = [club(float(angle) if turned else 0.2) for angle in ANGLES]
     framing = framing_of(masks)
-    assert framing.turned == turned
-    frame = framing.frame(tokens_of(np.zeros(GRID, bool)), SIZE)
+    assert framing.rotated == turned
+    frame = framing.locate(tokens_of(np.zeros(GRID, bool)), SIZE)
     assert (frame.centre, frame.angle) == ((160, 160), 0)
-    assert frame.size == framing.frame(tokens_of(masks[0]), SIZE).size
+    assert frame.size == framing.locate(tokens_of(masks[0]), SIZE).size
 
 
 def test_pictures_may_differ_in_size() -> None:
     """The frame's size goes with the picture, its place with the product."""
     framing = framing_of([block(8 + i, 8, 10, 12) for i in range(6)])
-    small = framing.frame(tokens_of(block(8, 8, 10, 12)), SIZE)
-    large = framing.frame(tokens_of(block(8, 8, 10, 12)), (640, 640))
+    small = framing.locate(tokens_of(block(8, 8, 10, 12)), SIZE)
+    large = framing.locate(tokens_of(block(8, 8, 10, 12)), (640, 640))
     assert large.size == (2 * small.size[0], 2 * small.size[1])
     assert large.centre == pytest.approx((2 * small.centre[0], 2 * small.centre[1]))

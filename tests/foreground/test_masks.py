@@ -122,7 +122,7 @@ def test_masks_are_kept_until_something_changes(
     assert len(made) == 7
     assert masks is not None
     assert all(mask.all() for mask in masks)
-    other = Foreground("backbone", prior.reason, replace(prior.product, threshold=1e9))
+    other = Foreground("backbone", prior.reason, replace(prior.component, threshold=1e9))
     write_foreground_masks(vit, PICTURES, other, None, less, tmp_path)
     assert len(made) == 13
 

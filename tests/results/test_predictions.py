@@ -17,7 +17,7 @@ from anomalyncd import (
 from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
 from anomalyncd.regions.table import CodedMasks, Regions
-from anomalyncd.results.predictions import aggregate
+from anomalyncd.results.predictions import RegionClasses, aggregate
 from support.quick import QUICK, SIZE, damage, picture
 
 SIDE = 64
@@ -43,12 +43,12 @@ def told(
         probabilities, np.array(unseen, np.float32), np.array(unseen), least_confidence=0.5
     )
     return aggregate(
-        ImageSet.from_list([np.zeros((SIDE, SIDE), np.uint8)] * n_images),
-        np.full((n_images, 2), SIDE),
+        Inputs(
+            ImageSet.from_list([np.zeros((SIDE, SIDE), np.uint8)] * n_images),
+            np.full((n_images, 2), SIDE),
+        ),
         regions,
-        np.eye(count, 4, dtype=np.float32),
-        probabilities,
-        reliability,
+        RegionClasses(np.eye(count, 4, dtype=np.float32), probabilities, reliability),
     )
 
 

@@ -1,6 +1,6 @@
-"""Brings scores with a long upper tail to a scale on which the typical defect keeps its share.
+"""The background of anomaly maps, and the calibration of scores with a long upper tail.
 
-Our own; docs/decisions/calibration.md.
+Our own; docs/decisions/calibration.md and docs/decisions/score-range.md.
 """
 
 import math
@@ -19,40 +19,42 @@ _BLOCKS_PER_SIDE = 4
 _CLEAR_SPREADS = 8
 _CLEAR_BY_CHANCE = 1 / 24
 _LARGEST_RATIO = 3
+_ELEMENT_HEIGHT = 0.5
+_MARGIN = 0.2
 
 
 @dataclass(frozen=True)
 class Background:
-    """What a map, or the typical one of several, shows where nothing is anomalous; map units."""
+    """Scores that a map, or the typical one of several, shows where nothing is anomalous."""
 
     level: float
-    """Median of the maxima over a grid of 4 x 4 blocks: what half of the sixteenths of a map reach.
-    It is near the maximum of a normal map, yet blind to defects that touch less than half of it."""
+    """Median of the maxima of a grid of 4 x 4 blocks, in map units. It is near the maximum of a
+    normal map, and defects that touch less than half of the blocks do not raise it."""
     spread: float
-    """How far the lower quartile of these maxima lies below their median."""
+    """Median minus lower quartile of these maxima, in map units."""
 
 
 @dataclass(frozen=True)
 class Calibration(Component):
-    """Linear up to a level, logarithmic above it; monotone, and smooth at the level."""
+    """A scale that is linear up to a level and logarithmic above it; monotone and smooth."""
 
     level: float
     """The score that becomes 0, in map units."""
     scale: float
-    """Above 0: `level + scale` becomes log 2, in map units."""
+    """Above 0, in map units: the score `level + scale` becomes log 2."""
 
     def __call__(self, scores: NDArray[Any] | float) -> NDArray[np.float32]:
-        """Scores of any shape, calibrated."""
+        """Calibrates scores of any shape."""
         rise = (np.asarray(scores, np.float64) - self.level) / self.scale
         bent: NDArray[np.float64] = np.minimum(rise, np.log1p(np.maximum(rise, 0)))
         return bent.astype(np.float32)
 
 
 def background(anomaly_map: NDArray[Any]) -> Background:
-    """Level and spread of one map.
+    """Measures level and spread of one map.
 
     Args:
-        anomaly_map: (H, W); under 4 pixels a side there are fewer blocks.
+        anomaly_map: (H, W); with fewer than 4 pixels on a side there are fewer blocks.
     """
     blocks = np.asarray(anomaly_map)
     for axis in (0, 1):
@@ -65,72 +67,67 @@ def background(anomaly_map: NDArray[Any]) -> Background:
 
 
 def typical_background(backgrounds: list[Background]) -> Background:
-    """The medians of the levels and of the spreads of several maps."""
-    levels = [one.level for one in backgrounds]
-    return Background(
-        float(np.median(levels)), float(np.median([one.spread for one in backgrounds]))
-    )
+    """Returns the medians of the levels and of the spreads of several maps."""
+    levels = [background.level for background in backgrounds]
+    spreads = [background.spread for background in backgrounds]
+    return Background(float(np.median(levels)), float(np.median(spreads)))
 
 
 def calibrate(maxima: list[float], typical: Background) -> Calibration | None:
-    """Finds how far the upper tail of all maps must be bent.
+    """Fits the calibration under which the typical defect reaches a third of the largest maximum.
 
-    A map is clear of the background if its maximum lies more than 8 spreads above the level. Some
-    are so by chance, one in 24 and at least one; they count in with just that much. The lower
-    median of all these is the typical defect, so that a few odd maps are never typical. It has to
-    reach a third of the height of the largest maximum.
+    A map is clear of the background if its maximum lies more than 8 spreads above the level. One
+    map in 24, and at least one, is clear by chance; these count as maps that rise by exactly 8
+    spreads. The lower median of all clear rises is that of the typical defect, so that a few
+    untypical_rise maps are never typical.
 
     Args:
-        maxima: Of each map.
+        maxima: Highest score of each map.
         typical: The background of all maps, or of those of normal images.
 
     Returns:
-        The calibration under which it reaches exactly that; None where it does so anyway.
+        The calibration; None where the typical defect reaches a third without one.
     """
     rises = np.array(maxima, np.float64) - typical.level
-    least = _CLEAR_SPREADS * typical.spread
-    by_chance = np.full(math.ceil(_CLEAR_BY_CHANCE * len(rises)), least)
-    clear = np.concatenate([by_chance, rises[rises > least]])
-    usual = float(np.quantile(clear, 0.5, method="lower"))
-    if usual <= 0:
+    least_rise = _CLEAR_SPREADS * typical.spread
+    by_chance = np.full(math.ceil(_CLEAR_BY_CHANCE * len(rises)), least_rise)
+    clear = np.concatenate([by_chance, rises[rises > least_rise]])
+    typical_rise = float(np.quantile(clear, 0.5, method="lower"))
+    if typical_rise <= 0:
         return None
-    ratio = float(rises.max()) / usual
-    # Within a hair of the largest ratio nothing is bent that anyone could see.
+    ratio = float(rises.max()) / typical_rise
+    # This close to the largest ratio a calibration would change nothing visible.
     if ratio <= 1.001 * _LARGEST_RATIO:
         return None
 
     def excess(inverse: float) -> float:
         return float(np.log1p(ratio * inverse) - _LARGEST_RATIO * np.log1p(inverse))
 
-    # By log(1 + x) between x - x^2 / 2 and x: above 0 on the left, below 0 on the right.
+    # log(1 + x) lies between x - x^2 / 2 and x, so the excess changes its sign in this interval.
     inverse = brentq(excess, (ratio - _LARGEST_RATIO) / ratio**2, ratio)
-    return Calibration(typical.level, usual / inverse)
-
-
-_ELEMENT = 0.5
-_MARGIN = 0.2
+    return Calibration(typical.level, typical_rise / inverse)
 
 
 def background_peak(anomaly_map: NDArray[Any]) -> float | None:
-    """The highest score of a map away from its main element.
+    """Returns the highest score of a map outside its main element and the surroundings of it.
 
-    The main element is the 8-connected piece around the maximum that rises above half the way from
-    the median to the maximum. Whatever lies within a fifth of the map's side of it, the side of a
-    square of its area, is left out as well, since defects have surroundings.
+    The main element is the 8-connected component around the maximum that rises above half the way
+    from the median to the maximum. Its surroundings reach a fifth of the side of a square with as
+    many pixels as the map.
 
     Args:
         anomaly_map: (H, W), any real type.
 
     Returns:
-        The score; None where nothing is left of the map.
+        The score; None where nothing of the map is left.
     """
     scores = np.asarray(anomaly_map, np.float32)
     median, highest = float(np.median(scores)), float(scores.max())
-    high = (scores > median + _ELEMENT * (highest - median)).astype(np.uint8)
+    high = (scores > median + _ELEMENT_HEIGHT * (highest - median)).astype(np.uint8)
     if not high.any():
         return highest
-    pieces = cv2.connectedComponents(high, connectivity=8)[1]
-    element = pieces == pieces[np.unravel_index(scores.argmax(), scores.shape)]
+    components = cv2.connectedComponents(high, connectivity=8)[1]
+    element = components == components[np.unravel_index(scores.argmax(), scores.shape)]
     distance = cv2.distanceTransform((~element).astype(np.uint8), cv2.DIST_L2, 5)
-    away = scores[distance > _MARGIN * scores.size**0.5]
-    return float(away.max()) if away.size else None
+    outside = scores[distance > _MARGIN * scores.size**0.5]
+    return float(outside.max()) if outside.size else None

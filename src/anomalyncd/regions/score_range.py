@@ -1,4 +1,4 @@
-"""The span of scores, over all anomaly maps, within which MEBin looks for thresholds."""
+"""The range of scores, over all anomaly maps, in which MEBin looks for thresholds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,39 +19,42 @@ from anomalyncd.regions.calibration import (
     typical_background,
 )
 
-_LEAST_SPLIT = 0.02
-"""A floor learnt from normal images may lie above what most of them show."""
+_LEAST_NORMAL_SCORE = 0.02
+"""A floor that was learned from normal images may lie above what most of them show."""
 
 
 @dataclass(frozen=True)
 class ScoreRange(Component):
-    """Scores up to `low` are background, scores from `high` on are as anomalous as can be."""
+    """Scores up to `low` are background, scores from `high` on are as anomalous as can be.
+
+    All scores but those of `eight_bit_range` are in one unit: that of the maps, calibrated where
+    there is a calibration, or 8 bits with the `paper` rules.
+    """
 
     low: float
-    """The floor; in map units, calibrated, or in 8 bits with the `paper` rules."""
+    """The floor."""
     high: float
-    """The largest score of all maps, at least `low`; in the same unit."""
-    eight_bits: tuple[float, float] | None = None
-    """Scores that become 0 and 255 before anything else (`paper` rules, maps that are not in 8
-    bits already); None leaves scores as they are."""
+    """The largest score of all maps, at least `low`."""
+    eight_bit_range: tuple[float, float] | None = None
+    """Scores, in map units, that become 0 and 255 before anything else (`paper` rules, maps that
+    are not in 8 bits already); None leaves scores as they are."""
     calibration: Calibration | None = None
-    """What bends scores before anything else (`default` rules, maps with a long upper tail); None
-    leaves them as they are."""
-    sound: float | None = None
-    """Score up to which a whole image is sound: with no higher score it has no region; in the unit
-    of `low` and `high`. None takes every image for one that may have regions."""
-    anomalous: float | None = None
-    """The split between normal and anomalous regions is not above it, in the same unit; None leaves
-    the split alone."""
+    """Applied before anything else (`default` rules, maps with a long upper tail); None leaves
+    scores as they are."""
+    background_peak: float | None = None
+    """The highest score that background reaches: an image without a higher score has no region.
+    None lets every image have regions."""
+    max_normal_level: float | None = None
+    """No region with a higher score is taken for normal; None sets no limit."""
 
     def convert(self, anomaly_map: NDArray[Any]) -> NDArray[np.float32]:
-        """The map in the unit of `low` and `high`, (H, W), float32."""
+        """Brings a map to the unit of `low` and `high`, (H, W), float32."""
         if self.calibration is not None:
             return self.calibration(anomaly_map)
         scores = np.asarray(anomaly_map, dtype=np.float32)
-        if self.eight_bits is None:
+        if self.eight_bit_range is None:
             return scores
-        darkest, brightest = self.eight_bits
+        darkest, brightest = self.eight_bit_range
         if brightest <= darkest:
             return np.zeros_like(scores)
         scaled = (scores - np.float32(darkest)) / np.float32(brightest - darkest) * np.float32(255)
@@ -59,16 +62,18 @@ class ScoreRange(Component):
         return whole
 
     def is_background(self, anomaly_map: NDArray[Any]) -> bool:
-        """Whether nothing on a map exceeds what sound surfaces show."""
-        return self.sound is not None and float(self.convert(anomaly_map).max()) <= self.sound
+        """Returns whether no score of a map exceeds the background peak."""
+        if self.background_peak is None:
+            return False
+        return float(self.convert(anomaly_map).max()) <= self.background_peak
 
     @property
     def max_normal_score(self) -> float:
-        """Highest score, 0..1 within the range, that may part normal from anomalous."""
-        if self.anomalous is None or self.high <= self.low:
+        """`max_normal_level` on the scale where the score range is 0..1; 1 where there is none."""
+        if self.max_normal_level is None or self.high <= self.low:
             return 1.0
-        share = (self.anomalous - self.low) / (self.high - self.low)
-        return float(np.clip(share, _LEAST_SPLIT, 1))
+        share = (self.max_normal_level - self.low) / (self.high - self.low)
+        return float(np.clip(share, _LEAST_NORMAL_SCORE, 1))
 
 
 def rescale(anomaly_map: NDArray[Any], score_range: ScoreRange) -> NDArray[np.float32]:
@@ -94,21 +99,24 @@ def fit_score_range(
     config: MebinConfig,
     normal_maps: Iterable[NDArray[Any]] | None = None,
 ) -> ScoreRange:
-    """Derives the score range from all maps, looking at each of them once.
+    """Fits the score range to all maps, reading each of them once.
 
-    `paper`: from the smallest to the largest of the maxima of the maps, in 8 bits; maps that do
-    not hold whole numbers within 0..255 are brought there together, as the published code saves
-    them (AnomalyNCD, section 3.1). `default`: from a floor to the largest maximum, in map units,
-    calibrated where the largest maximum dwarfs the typical one (docs/decisions/calibration.md);
-    the floor is `config.floor`, or the median of the maxima of the normal maps, or else lies
-    where `_floor_without_normals` puts it. A image is sound up to a quantile of the maxima of the
-    normal maps, or else of `background_peak` of all maps (our own; docs/decisions/score-range.md).
+    `paper`: from the smallest to the largest of the maxima of the maps, in 8 bits. Maps that do
+    not hold whole numbers within 0..255 are brought to 8 bits with one scale for all, as the
+    published code saves them (AnomalyNCD, section 3.1).
+
+    `default`: from a floor to the largest maximum, in map units, calibrated where the largest
+    maximum is far above the typical one (docs/decisions/calibration.md). The floor is
+    `config.floor`; without one it is the median of the maxima of the normal maps; without normal
+    maps it is set by `_floor_without_normals`. The background peak is a quantile of the maxima of
+    the normal maps, or else of `background_peak` of all maps (our own;
+    docs/decisions/score-range.md).
 
     Args:
-        maps: Anomaly maps, (H, W) each, sizes may differ.
-        config: Rules and floor.
-        normal_maps: Maps of normal images, scored as if they were new (a detector must not find
-            an image in its own memory); the `paper` rules have no use for them.
+        maps: Anomaly maps, (H, W) each; sizes may differ.
+        config: Rules, floor and quantiles.
+        normal_maps: Maps of normal images, scored as if they were new, since a detector must not
+            find an image in its own memory. The `paper` rules do not use them.
 
     Returns:
         The score range.
@@ -118,55 +126,62 @@ def fit_score_range(
     """
     if config.rules == "paper":
         return _published_range(maps)
-    typical, maxima, sound_peaks = _summary(maps, "anomaly map")
-    normal_maxima = None
-    if normal_maps is not None:
-        typical, normal_maxima, _ = _summary(normal_maps, "map of a normal image")
-        sound_peaks = normal_maxima
-    calibration = calibrate(maxima, typical)
+    summary = _summarise(maps, "anomaly map")
+    normal = None if normal_maps is None else _summarise(normal_maps, "map of a normal image")
+    calibration = calibrate(summary.maxima, (normal or summary).background)
 
     def unit(score: float) -> float:
         return score if calibration is None else float(calibration(score))
 
-    highest = unit(max(maxima))
+    highest = unit(max(summary.maxima))
     if config.floor is not None:
         floor = unit(config.floor)
-    elif normal_maxima is not None:
-        floor = unit(float(np.median(normal_maxima)))
+    elif normal is not None:
+        floor = unit(float(np.median(normal.maxima)))
     else:
-        least, level = unit(min(maxima)), unit(typical.level)
+        least, level = unit(min(summary.maxima)), unit(summary.background.level)
         floor = _floor_without_normals(level, least, highest, config)
-    sound = anomalous = None
-    if config.floor is None and sound_peaks:
-        sound = unit(float(np.quantile(sound_peaks, config.background_quantile)))
+    peaks = summary.background_peaks if normal is None else normal.maxima
+    peak = max_normal = None
+    if config.floor is None and peaks:
+        peak = unit(float(np.quantile(peaks, config.background_quantile)))
         if config.max_normal_quantile < 1:
-            anomalous = unit(float(np.quantile(sound_peaks, config.max_normal_quantile)))
-    return ScoreRange(floor, max(floor, highest), None, calibration, sound, anomalous)
+            max_normal = unit(float(np.quantile(peaks, config.max_normal_quantile)))
+    return ScoreRange(floor, max(floor, highest), None, calibration, peak, max_normal)
 
 
-def _summary(
-    maps: Iterable[NDArray[Any]], what: str
-) -> tuple[Background, list[float], list[float]]:
-    """The typical background of some maps, their maxima, and what sound surfaces on them show."""
-    backgrounds, maxima, sound_peaks = [], [], []
+@dataclass(frozen=True, eq=False)
+class _Summary:
+    """What the score range depends on, of several maps; in map units."""
+
+    background: Background
+    """Level and spread of the typical map."""
+    maxima: list[float]
+    """Highest score of each map."""
+    background_peaks: list[float]
+    """See `background_peak`; of the maps that have one."""
+
+
+def _summarise(maps: Iterable[NDArray[Any]], what: str) -> _Summary:
+    backgrounds, maxima, peaks = [], [], []
     for anomaly_map in maps:
         backgrounds.append(background(anomaly_map))
         maxima.append(float(np.max(anomaly_map)))
         peak = background_peak(anomaly_map)
         if peak is not None:
-            sound_peaks.append(peak)
-    _require_some(maxima, what)
-    return typical_background(backgrounds), maxima, sound_peaks
+            peaks.append(peak)
+    _require_maps(maxima, what)
+    return _Summary(typical_background(backgrounds), maxima, peaks)
 
 
 def _floor_without_normals(
     level: float, least: float, highest: float, config: MebinConfig
 ) -> float:
-    """The smallest maximum, as published, as far as it can be that of a normal image.
+    """The smallest maximum, as published, where it may be that of a normal image.
 
-    Below the typical background level it is the maximum of some odd map, and says nothing of the
-    others. Above the level by more than a map must rise to have a region at all, it belongs to a
-    defect, which a floor at its maximum would delete.
+    A maximum below the typical background level belongs to an unusual map. A maximum above the
+    level by more than a map must rise to have a region belongs to a defect, which a floor at this
+    height would delete.
     """
     least_rise = config.min_interval_length / config.n_thresholds * (highest - level)
     return float(np.clip(least, level, level + least_rise))
@@ -178,12 +193,12 @@ def _published_range(maps: Iterable[NDArray[Any]]) -> ScoreRange:
         minima.append(float(anomaly_map.min()))
         maxima.append(float(anomaly_map.max()))
         in_eight_bits = in_eight_bits and _holds_eight_bits(anomaly_map)
-    _require_some(maxima, "anomaly map")
+    _require_maps(maxima, "anomaly map")
     if in_eight_bits:
         return ScoreRange(min(maxima), max(maxima))
     whole = ScoreRange(0, 255, (min(minima), max(maxima)))
     low, high = whole.convert(np.array([min(maxima), max(maxima)]))
-    return ScoreRange(float(low), float(high), whole.eight_bits)
+    return ScoreRange(float(low), float(high), whole.eight_bit_range)
 
 
 def _holds_eight_bits(anomaly_map: NDArray[Any]) -> bool:
@@ -193,6 +208,6 @@ def _holds_eight_bits(anomaly_map: NDArray[Any]) -> bool:
     return bool(within and np.array_equal(anomaly_map, np.trunc(anomaly_map)))
 
 
-def _require_some(found: list[float], what: str) -> None:
-    if not found:
+def _require_maps(maxima: list[float], what: str) -> None:
+    if not maxima:
         raise InputError(f"no {what} was given; the score range needs at least one")

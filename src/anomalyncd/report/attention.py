@@ -52,7 +52,7 @@ def attention_pictures(run: Run, rows: list[int]) -> dict[int, AttentionPicture]
     for _, group, image, mask in opened(run, chosen, "Drawing attention"):
         for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
             index = int(str(row))
-            view = _central_view(box.to_numpy(), config["views"])
+            view = _central_view(box.to_numpy(), config["crops"])
             shown, covered = crop(image, view, fill), crop(mask, view, "zero")
             pictures[index] = _picture(shown, covered, run.attention[index].astype(np.float32))
     return pictures

@@ -9,15 +9,21 @@ import jinja2
 from anomalyncd.io.files import write_atomically
 
 
-def write_page(path: Path, **contents: Any) -> None:
-    """Writes a page from the template that bears its name.
+def write_page(path: Path, package: str = "anomalyncd.report", **contents: Any) -> None:
+    """Writes a page from the template with the same file name.
 
     Args:
-        path: The page, `report.html` or `inspect.html`; missing folders are made.
+        path: The page, such as `report.html`; missing folders are made.
+        package: The package that holds the template; it may extend those of this room.
         contents: What the template shows.
     """
     source = files("anomalyncd.report")
-    loader = jinja2.FunctionLoader(lambda name: (source / name).read_text(encoding="utf-8"))
+
+    def load(name: str) -> str:
+        holder = files(package) if name == path.name else source
+        return (holder / name).read_text(encoding="utf-8")
+
+    loader = jinja2.FunctionLoader(load)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
     )

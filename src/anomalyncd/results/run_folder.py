@@ -131,7 +131,7 @@ def _record(folder: Path) -> dict[str, Any]:
         )
     try:
         numbers = [record["config"]["mebin"]["min_interval_length"]]
-        views = record["config"]["views"]
+        views = record["config"]["crops"]
         numbers += [views["load_size"], views["size"]]
         factor = record.get("guidance_factor") or {"before": {}}
         for kind in factor["before"]:

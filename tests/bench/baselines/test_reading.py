@@ -83,7 +83,7 @@ def test_views_are_of_whole_images_without_guidance(
     tiny: Path, base: BaseSet, tmp_path: Path
 ) -> None:
     vit, image_set = load_backbone("tiny", tiny), _parts()
-    views = read_views(vit, image_set, base, QUICK.crops, 0, tmp_path)
+    views = read_views(vit, image_set, base, QUICK.crops, tmp_path)
     assert views.cache.tokens.shape[:2] == (3, 1 + QUICK.crops.n_views)
     assert not views.cache.shares[:, :, 0].any()
     squeezed = resize(image_set.image(0), QUICK.crops.load_size, QUICK.crops.load_size)

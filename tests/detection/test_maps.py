@@ -1,7 +1,5 @@
 """What a detector looks at, and where its scores lie in the picture."""
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 import pytest
@@ -100,23 +98,6 @@ def test_map_may_be_as_large_as_the_picture() -> None:
     assert whole_map(scores, seen(FRAMES[1]), None).shape == SIZE
 
 
-def test_masked_background_scores_nothing_around_the_frame() -> None:
-    scores = random_scores(6, 10) + 1
-    masked = replace(seen(FRAMES[1]), product=np.ones((6, 10), np.bool_))
-    drawn, kept = whole_map(scores, masked, 150), whole_map(scores, seen(FRAMES[1]), 150)
-    around = kept == np.median(scores)
-    assert around.mean() > 0.2
-    assert (drawn[around] == 0).all()
-    assert np.array_equal(drawn[~around], kept[~around])
-
-
-def test_vectors_are_those_of_the_patches_that_are_not_masked() -> None:
+def test_vectors_are_those_of_all_patches_row_by_row() -> None:
     features = torch.arange(24.0).view(4, 2, 3)
-    product = np.array([[0, 1, 0], [0, 0, 1]], np.bool_)
-    whole = PatchFeatures([features], SIZE, None)
-    assert torch.equal(whole.vectors()[0], features.view(4, 6).T)
-    masked = replace(whole, product=product)
-    assert torch.equal(masked.vectors()[0], torch.stack([features[:, 0, 1], features[:, 1, 2]]))
-    expected = torch.tensor([[0.25, 0.5], [0.75, 5 / 6]])
-    torch.testing.assert_close(masked.positions(), expected)
-    assert len(whole.positions()) == 6
+    assert torch.equal(PatchFeatures([features], SIZE, None).vectors()[0], features.view(4, 6).T)
