@@ -14,6 +14,7 @@ from anomalyncd import (
     ForegroundConfig,
     InputError,
 )
+from anomalyncd.foreground import foreground as foreground_module
 from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.foreground.masks import ForegroundSummary
 from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
@@ -67,10 +68,10 @@ def test_new_parts_need_what_the_model_was_made_with(
     new = [picture("spot", 3)]
     plain = model.fit(images_folder)
     assert plain.foreground_summary_ is None
-    with pytest.raises(InputError, match="takes whole pictures for product"):
+    with pytest.raises(InputError, match="takes whole images for foreground"):
         plain.predict(new, foreground=foreground)
     with_masks = model.fit(images_folder, foreground=foreground)
-    with pytest.raises(InputError, match="give those of the new images"):
+    with pytest.raises(InputError, match="give `foreground` for the new images"):
         with_masks.predict(new)
     assert len(with_masks.predict(new, foreground=foreground)) == 1
 
@@ -104,7 +105,7 @@ def test_prior_is_saved_with_the_model(
             else fit_principal_component(pictures)
         )
 
-    monkeypatch.setattr(foreground, "find_product", everywhere)
+    monkeypatch.setattr(foreground_module, "fit_principal_component", everywhere)
     config = replace(PRESETS["default"], foreground=ForegroundConfig())
     model = AnomalyNCD(2, backbone="tiny", weights=tiny, preset=config).fit(images_folder)
     model.save(tmp_path / "model")
@@ -127,7 +128,8 @@ def test_prior_is_saved_with_the_model(
 
 def test_words_are_saved_with_the_model(tiny: Path, images_folder: Path, tmp_path: Path) -> None:
     model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder)
-    model.model_.foreground = Foreground("grounded-sam", "asked for 'nut.'", prompt="nut.")
+    words = Foreground("grounded-sam", "asked for 'nut.'", prompt="nut.")
+    model.model_ = replace(model.model_, foreground=words)
     model.save(tmp_path / "model")
     loaded = AnomalyNCD.load(tmp_path / "model").model_.foreground
     assert loaded is not None

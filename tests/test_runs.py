@@ -68,7 +68,7 @@ def test_run_folder_holds_everything(
     assert record["score_range"]["calibration"] is None
     assert record["config"]["training"]["epochs"] == 2
     assert set(record["versions"]) == {"anomalyncd", "torch", "numpy", "python"}
-    assert set(record["stages"]["train"]) == {"seconds", "peak_memory_mb"}
+    assert set(record["stages"]["discovery"]) == {"seconds", "peak_memory_mb"}
     loaded = AnomalyNCD.load(run / "model")
     assert np.array_equal(loaded.predict(images_folder), estimator.labels_)
 
@@ -79,7 +79,7 @@ def test_finished_run_is_refused_or_replaced(
     run = tmp_path / "run"
     discover_run(estimator, images_folder, run)
     (run / "foreground").mkdir()  # as a run writes it that looks for the product
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         discover_run(estimator, images_folder, run)
     few = ImageSet.from_folder(images_folder).select(range(0, 12, 2))
     discover_run(estimator, few, run, overwrite=True)

@@ -73,14 +73,6 @@ def test_a_model_comes_back_as_the_estimator_it_was(
         ProtoAnomalyNCD.load(tmp_path / "plain")
 
 
-def test_model_from_before_calibration_is_read(fitted: AnomalyNCD, tmp_path: Path) -> None:
-    fitted.save(tmp_path / "model")
-    description = json.loads((tmp_path / "model" / "model.json").read_text(encoding="utf-8"))
-    del description["score_range"]["calibration"]
-    _change(tmp_path / "model", **description)
-    assert AnomalyNCD.load(tmp_path / "model").score_range_ == fitted.model_.score_range
-
-
 @pytest.mark.parametrize("given", ["maps", "skewed", "masks", "paper"])
 def test_other_kinds_of_models_survive(
     given: str, tiny: Path, images_folder: Path, tmp_path: Path
@@ -115,7 +107,7 @@ def test_infinite_settings_survive(tiny: Path, images_folder: Path, tmp_path: Pa
     model.save(tmp_path / "model")
     text = (tmp_path / "model" / "model.json").read_text(encoding="utf-8")
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
-    assert AnomalyNCD.load(tmp_path / "model").preset.views.memory_limit_gb == math.inf
+    assert AnomalyNCD.load(tmp_path / "model").preset.crops.memory_limit_gb == math.inf
 
 
 def test_preset_that_changed_since_keeps_its_old_meaning(
@@ -190,10 +182,12 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is damaged"):
             AnomalyNCD.load(folder)
     text.write_text(description, encoding="utf-8")
-    _change(folder, n_classes=4)
-    with pytest.raises(InputError, match="do not fit the saved settings"):
+    components = json.loads(description)["components"]
+    other = {"classifier": components["classifier"] | {"n_classes": 4}}
+    _change(folder, components=components | other)
+    with pytest.raises(InputError, match="do not fit the saved config"):
         AnomalyNCD.load(folder)
-    _change(folder, n_classes=3, estimator="Other")
+    _change(folder, components=components, estimator="Other")
     with pytest.raises(InputError, match="is one of Other"):
         AnomalyNCD.load(folder)
     _change(folder, config={"detector": {"colour": 1}})

@@ -16,6 +16,7 @@ from anomalyncd import (
 )
 from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.predictions import RegionClasses, aggregate
 from support.quick import QUICK, SIZE, damage, picture

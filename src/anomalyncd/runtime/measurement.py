@@ -8,8 +8,8 @@ from pathlib import Path
 
 from anomalyncd.runtime.logs import LOG
 
-_WORTH_A_LINE = 0.05
-"""Seconds; stages that have nothing to do take less, and are not logged."""
+_MEASURABLE = 0.01
+"""Seconds; a stage that has nothing to do takes less, and is left out."""
 
 
 class Stages:
@@ -24,10 +24,11 @@ class Stages:
         """Measures what happens within; peak memory is that of the process up to its end."""
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 2)
-        self.peak_memory_mb[name] = round(peak_memory_mb())
-        if self.seconds[name] >= _WORTH_A_LINE:
-            LOG.info("%s: %.1f s", name, self.seconds[name])
+        seconds = round(time.perf_counter() - start, 2)
+        if seconds >= _MEASURABLE:
+            self.seconds[name] = seconds
+            self.peak_memory_mb[name] = round(peak_memory_mb())
+            LOG.info("%s: %.1f s", name, seconds)
 
 
 def forget_peak_memory() -> None:
