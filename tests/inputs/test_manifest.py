@@ -11,7 +11,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.image_set import ImageSet, as_image_set
-from anomalyncd.inputs.manifest import Manifest, is_own_column
+from anomalyncd.inputs.manifest import Manifest
 from anomalyncd.inputs.masks import Masks
 
 
@@ -111,7 +111,7 @@ def test_a_base_set_from_a_manifest(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (["Image,lot", "a.png,1"], "no column 'image' but Image, lot; rename 'Image'"),
-        (["file,lot", "a.png,1"], "no column 'image' but file, lot; rename the one meant"),
+        (["file,lot", "a.png,1"], "no column 'image' but file, lot; rename the column of the images"),
         (["image,score", "a.png,1"], "a column 'score', which the results have as well"),
         (["image,p_0,area_12", "a.png,1,2"], r"a column 'p_0' \(and 1 more\), which the results"),
         (["image", "b.png", "c.png"], r"image '.*b\.png' \(and 1 more\) in .* does not exist"),
@@ -131,8 +131,3 @@ def test_images_of_one_name_are_refused(tmp_path: Path) -> None:
         _save(tmp_path / f"a.{suffix}")
     with pytest.raises(InputError, match="two images are named 'a'"):
         ImageSet.from_manifest(_manifest(tmp_path, "image", "a.png", "a.jpg"))
-
-
-def test_own_columns() -> None:
-    assert all(map(is_own_column, ("name", "class_name", "p_0", "area_17", "found")))
-    assert not any(map(is_own_column, ("lot", "label", "split", "p_", "p_x", "area_0b")))

@@ -1,7 +1,6 @@
-"""A manifest: a table that names the photographs and what is known of each."""
+"""A manifest: a table that names the images and holds what is known of each."""
 
 import os
-import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,39 +11,26 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
-from anomalyncd.io.files import (
-    and_more,
-    name_of,
-    shared_folder,
-)
+from anomalyncd.io.columns import is_result_column
+from anomalyncd.io.files import and_more, name_of, shared_folder
 from anomalyncd.io.tables import read_table
 
 Split: TypeAlias = Literal["test", "train"]
 
-MAP, MASK, LABEL = "anomaly_map", "mask", "label"
-"""Columns with a meaning: path of the anomaly map, path of the mask, true class."""
+MAP, MASK, LABEL, SPLIT = "anomaly_map", "mask", "label", "split"
+"""Columns with a meaning: path of the anomaly map, path of the mask, true class, split."""
 
-_IMAGE, _SPLIT = "image", "split"
-_OWN_OF_PARTS = {"name", "path", "class", "class_name", "normal", "score", "n_regions", "ok"}
-_OWN_OF_REGIONS = {"left", "top", "right", "bottom", "area", "found"}
-_OWN_OF_VERDICTS = {"confidence", "novelty", "unseen", "unsure"}
-_OWN_OF_CLASSES = {"n_images", "mean_area", "mean_score"}
-_OWN = _OWN_OF_PARTS | {"height", "width"} | _OWN_OF_REGIONS | _OWN_OF_VERDICTS | _OWN_OF_CLASSES
-
-
-def is_own_column(name: str) -> bool:
-    """Whether a column of `images.csv` or `regions.csv` is none that a manifest brought along."""
-    return name in _OWN or re.fullmatch(r"(p|area)_\d+", name) is not None
+_IMAGE = "image"
 
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """The rows of a manifest, one an image; all files named exist, none has been opened."""
+    """The rows of a manifest, one for each image; all files named exist, none has been opened."""
 
     path: Path
     """The file."""
     root: Path
-    """The folder that the names are relative to."""
+    """The folder to which the names are relative."""
     names: tuple[str, ...]
     """For each image its relative POSIX path without suffix."""
     images: tuple[Path, ...]
@@ -85,24 +71,26 @@ class Manifest:
         return cls(source, root, names, images, table)
 
     def of_split(self, split: Split) -> "Manifest":
-        """Returns the rows of one split, "test" where images are wanted, "train" for normal ones.
+        """Returns the rows of one split.
 
-        Without a column `split` these are all rows; so they are for "test" if no row says so.
+        Args:
+            split: "test" for the images, "train" for the normal images. Without a column `split`
+                all rows are returned, and likewise for "test" if no row is marked so.
 
         Raises:
-            InputError: There is a column `split`, and no row says "train".
+            InputError: There is a column `split`, and no row in it is marked "train".
         """
-        if _SPLIT not in self.table:
+        if SPLIT not in self.table:
             return self
-        said = self.table[_SPLIT].str.strip().str.casefold() == split
-        if not said.any():
+        in_split = self.table[SPLIT].str.strip().str.casefold() == split
+        if not in_split.any():
             if split == "test":
                 return self
             raise InputError(
-                f"manifest '{self.path}' has no row with '{split}' in the column '{_SPLIT}'; "
+                f"manifest '{self.path}' has no row with '{split}' in the column '{SPLIT}'; "
                 "mark the normal images so"
             )
-        chosen = np.flatnonzero(said)
+        chosen = np.flatnonzero(in_split)
         return Manifest(
             self.path,
             self.root,
@@ -112,7 +100,7 @@ class Manifest:
         )
 
     def files(self, column: str) -> tuple[Path | None, ...]:
-        """Returns the files that a column names, None where its cell is blank.
+        """Returns the files that a column names; None where its cell is blank.
 
         Raises:
             InputError: No such column.
@@ -125,16 +113,19 @@ class Manifest:
 def _refuse_columns(columns: list[str], label: str) -> None:
     if _IMAGE not in columns:
         near = get_close_matches(_IMAGE, [name.casefold() for name in columns], n=1)
-        hint = next((f" '{name}'" for name in columns if name.casefold() in near), " the one meant")
+        hint = next(
+            (f" '{name}'" for name in columns if name.casefold() in near),
+            " the column of the images",
+        )
         raise InputError(
             f"{label} has no column '{_IMAGE}' but {', '.join(columns)}; rename{hint}, "
-            "or add it: the path of each image"
+            f"or add '{_IMAGE}' with the path of each image"
         )
-    own = [name for name in columns if is_own_column(name)]
-    if own:
+    reserved = [name for name in columns if is_result_column(name)]
+    if reserved:
         raise InputError(
-            f"{label} has a column '{own[0]}'{and_more(len(own))}, which the results have as well; "
-            f"rename it, for instance 'my_{own[0]}'"
+            f"{label} has a column '{reserved[0]}'{and_more(len(reserved))}, which the results have"
+            f" as well; rename it, for instance 'my_{reserved[0]}'"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from anomalyncd.inputs.manifest import is_own_column
+from anomalyncd.io.columns import is_result_column
 from anomalyncd.report.plots import bars, curves
 
 N_BARS = 15
@@ -18,7 +18,7 @@ def own_columns(images: pd.DataFrame) -> list[str]:
     """Columns that came with the images, apart from what `Predictions.images` adds itself."""
     known = ("label", "split", "mask")
     columns = [str(column) for column in images]
-    return [column for column in columns if not (is_own_column(column) or column in known)]
+    return [column for column in columns if not (is_result_column(column) or column in known)]
 
 
 def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as OBJECTS
-from anomalyncd.inputs.manifest import is_own_column
 from anomalyncd.inputs.map_files import load_numbers
 from anomalyncd.inputs.masks import read_mask
+from anomalyncd.io.columns import is_result_column
 from anomalyncd.io.json_files import read_json
 
 RECORD = "run.json"
@@ -187,7 +187,7 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
         # A image may be called "001" or "NA", and so may a lot.
-        text = {name: str for name in head if name in _TEXT or not is_own_column(name)}
+        text = {name: str for name in head if name in _TEXT or not is_result_column(name)}
         table = pd.read_csv(
             path,
             dtype=text,
@@ -207,7 +207,7 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
 def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
     """Raises unless every column holds what it should, and every image has one row."""
     for name in table.columns:
-        if name in _TEXT or not is_own_column(str(name)):
+        if name in _TEXT or not is_result_column(str(name)):
             continue
         kinds = "b" if name in _FLAGS else "iu" if name in _WHOLE else "iuf"
         values = table[name]

@@ -1,0 +1,113 @@
+"""What a caller names as inputs, declared once for Python and for the command line.
+
+Nothing slow is imported here, so that the command line can refuse a wrong path at once.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from anomalyncd.errors import InputError
+
+if TYPE_CHECKING:
+    from anomalyncd.inputs.anomaly_maps import MapsLike
+    from anomalyncd.inputs.inputs import BaseLike, ImagesLike, MasksLike
+
+
+@dataclass(frozen=True, eq=False)
+class InputSources:
+    """The inputs of a discovery or a prediction as a caller names them: paths or objects.
+
+    The description of each field is the help of the option of the same name.
+    """
+
+    images: Annotated[
+        "ImagesLike",
+        "Folder of images, folder in the layout of MVTec AD, or manifest.",
+    ]
+    maps: Annotated[
+        "MapsLike | None",
+        "Folder of anomaly maps that are named like the images; without it, a built-in detector "
+        "makes the maps.",
+    ] = None
+    masks: Annotated[
+        "MasksLike | None",
+        "Folder of masks NAME.png or NAME_mask.png that mark the defects in place of anomaly maps, "
+        "or a manifest with the column mask.",
+    ] = None
+    boxes: Annotated[
+        "str | Path | None",
+        "Table of boxes that mark the defects in place of anomaly maps, with the columns name or "
+        "image, left, top, right and bottom.",
+    ] = None
+    ignore: Annotated[
+        "MasksLike | None",
+        "Places where nothing counts as a defect: one mask for all images, a folder of masks, or a "
+        "table of boxes; it is not saved with the run, so predict needs it again.",
+    ] = None
+    foreground: Annotated[
+        "MasksLike | None",
+        "Where the product is on the images: one mask for all images, a folder of masks, or a "
+        "table of boxes.",
+    ] = None
+    base: Annotated[
+        "BaseLike | None",
+        "Base set of labelled defects of other products: a folder in the layout of MVTec AD, or a "
+        "manifest.",
+    ] = None
+    normals: Annotated[
+        "ImagesLike | None",
+        "Folder of normal images, or a manifest whose rows with the split train are normal.",
+    ] = None
+    normal_maps: Annotated[
+        "MapsLike | None",
+        "Folder of anomaly maps of the normal images, needed wherever maps of the images are "
+        "given.",
+    ] = None
+
+    def further(self) -> dict[str, Any]:
+        """Returns the inputs that are given besides the images, by name."""
+        named = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {
+            name: value for name, value in named.items() if name != "images" and value is not None
+        }
+
+    def require_paths(self) -> None:
+        """Raises if a path that is named does not exist.
+
+        Raises:
+            InputError: Names the first such path and its argument.
+        """
+        for name, value in {"images": self.images, **self.further()}.items():
+            if isinstance(value, str | Path):
+                require_path(value, name)
+
+    def refuse_combination(self) -> None:
+        """Raises if inputs are given together that exclude each other, or one without another.
+
+        Raises:
+            InputError: Names the arguments.
+        """
+        marks = (self.maps, self.masks, self.boxes)
+        if sum(one is not None for one in marks) > 1:
+            raise InputError(
+                "several of `maps`, `masks` and `boxes` are given; give only one of them"
+            )
+        if self.normal_maps is not None and self.normals is None:
+            raise InputError(
+                "`normal_maps` need the normal images; give `normals`, `maps` and `normal_maps`"
+            )
+
+
+def require_path(path: str | Path, argument: str) -> None:
+    """Raises unless there is a file or a folder at a path.
+
+    Args:
+        path: What was given.
+        argument: The name of the argument.
+
+    Raises:
+        InputError: Names the path and the argument.
+    """
+    if not Path(path).expanduser().exists():
+        raise InputError(f"'{path}', given as `{argument}`, does not exist; check the path")
