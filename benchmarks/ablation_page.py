@@ -31,7 +31,7 @@ hundredths say little.
 {sets}
 
 This page is written by `benchmarks/ablations.py` from `benchmarks/results/ablations_*.json`. Each
-row is a dictionary of [settings](reference/settings.md) by dotted name, which
+row is a dictionary of [settings](reference/config.md) by dotted name, which
 `anomalyncd.config.overrides.with_overrides` puts in place:
 
 ```py

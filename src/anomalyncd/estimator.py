@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from anomalyncd.backbone.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
+from anomalyncd.config.overrides import with_overrides
 from anomalyncd.cost import estimate_cost
 from anomalyncd.detection.memory_bank import extend_memory_bank
 from anomalyncd.discovery.class_number import ClassNumber
@@ -307,8 +308,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             named = preset if unchanged else stored.config
             loaded = estimator(**stored.parameters | {"preset": named})
             loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
-            read_as_fitted = replace(stored.config.encoder, n_rotations=stored.n_rotations)
-            encoder = loaded._encoder(replace(stored.config, encoder=read_as_fitted))
+            fitted = {"encoder.n_rotations": stored.n_rotations}
+            encoder = loaded._encoder(with_overrides(stored.config, fitted))
             loaded.model_ = stored.restore(encoder)
             loaded.n_classes_, loaded.class_number_ = stored.n_classes, None
         except InputError:

@@ -59,7 +59,7 @@ def test_licence_page_lists_every_dependency() -> None:
 
 def test_numbers_in_the_concepts_are_the_defaults() -> None:
     chosen = Config()
-    assert (chosen.detector.resolution, chosen.detector.frame) == (None, "product")
+    assert (chosen.detector.resolution, chosen.detector.roi) == (None, "foreground")
     assert chosen.detector.layers == (5, 8)
     assert chosen.detector.neighbourhoods == (1,)
     assert (chosen.detector.common, chosen.detector.smoothing) == (2.0, 0.5)

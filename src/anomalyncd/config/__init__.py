@@ -1,5 +1,8 @@
-"""Every number a person may set, one frozen dataclass a stage."""
+"""Every number that a user can set: one frozen dataclass for each stage, and presets."""
 
+from anomalyncd.config.config import Config as Config
+from anomalyncd.config.config import config_from_dict as config_from_dict
+from anomalyncd.config.config import json_schema as json_schema
 from anomalyncd.config.detection import DetectorConfig as DetectorConfig
 from anomalyncd.config.detection import ForegroundConfig as ForegroundConfig
 from anomalyncd.config.discovery import AggregationConfig as AggregationConfig
@@ -10,8 +13,6 @@ from anomalyncd.config.embedding import CropConfig as CropConfig
 from anomalyncd.config.embedding import EncoderConfig as EncoderConfig
 from anomalyncd.config.presets import PRESETS as PRESETS
 from anomalyncd.config.presets import PROTO_PRESETS as PROTO_PRESETS
-from anomalyncd.config.presets import Config as Config
-from anomalyncd.config.presets import config_from_dict as config_from_dict
 from anomalyncd.config.presets import resolve_config as resolve_config
 from anomalyncd.config.regions import MebinConfig as MebinConfig
 from anomalyncd.config.regions import RegionConfig as RegionConfig

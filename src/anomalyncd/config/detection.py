@@ -1,116 +1,112 @@
-"""What is anomalous, and what is product."""
+"""Config of the built-in detectors and of the search for the foreground."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from anomalyncd.config.checks import require
+from pydantic import AfterValidator, Field, model_validator
+
+from anomalyncd.config.validation import Count, NonNegative, Positive, Share, require, validated
+
+Threshold = Annotated[float, Field(ge=0, lt=1)]
+"""A number from 0 to below 1."""
 
 
-@dataclass(frozen=True)
+def _ascending(layers: tuple[int, ...]) -> tuple[int, ...]:
+    if not layers or layers[0] < 0 or list(layers) != sorted(set(layers)):
+        raise ValueError("block indices in ascending order")
+    return layers
+
+
+def _odd(sides: tuple[int, ...]) -> tuple[int, ...]:
+    if not sides or any(side < 1 or side % 2 == 0 for side in sides):
+        raise ValueError("odd sides such as 1 and 3")
+    return sides
+
+
+def _has_words(prompt: str) -> str:
+    if not any(letter.isalnum() for letter in prompt):
+        raise ValueError("a word or two, or None")
+    return prompt
+
+
+@validated("detector")
 class DetectorConfig:
-    """Anomaly maps for images that come without: mutual scoring (MuSc), or with normal images a
-    memory bank (PatchCore)."""
+    """The detector that makes anomaly maps where none are given: mutual scoring (MuSc), or a
+    memory bank (PatchCore) where there are normal images."""
 
-    resolution: int | None = None
-    """What is looked at enters the backbone with the area of a square of this side in pixels: more
-    detail takes more time. None lets a patch of the backbone cover about 24 px of the photographs,
-    within 336 to 672 for whole pictures, and within 504 to 672 for a product that is cut out,
-    since the rest of the picture is saved. Up to 512 x 512 px, photographs get 336 or 504."""
-    frame: Literal["product", "whole"] = "product"
-    """What is looked at: the product, cut out and turned into one pose where a plain background
-    shows it, or always the `whole` picture."""
-    layers: tuple[int, ...] = (5, 8)
-    """Blocks, counted from 0, whose patch tokens are compared; the last one finds the product."""
-    neighbourhoods: tuple[int, ...] = (1,)
-    """Sides, in patches, of the squares over which tokens are averaged."""
-    common: float = 2.0
-    """Weight of what all patches have in common, as a multiple of how far they differ."""
-    reference_discount: float = 0.3
-    """What has no like even among normal or reference images makes what resembles it less
-    suspicious: share of a patch's distance to the nearest in other images that is taken off the
-    distance to it. 0 switches it off."""
-    n_references: int = 40
-    """ImageSet that every image is compared with (mutual scoring)."""
-    closest: tuple[float, float] = (0.05, 0.2)
-    """The references that a patch is judged by, closest first, from one share of them to another
-    (mutual scoring). The very closest may show the same image once more."""
-    bank_size: int = 10_000
-    """Normal patches that are kept (memory bank)."""
+    resolution: Annotated[int, Field(ge=56)] | None = None
+    """Regions of interest enter the backbone with the area of a square of this side in pixels. A
+    higher resolution shows smaller defects and takes more time. None chooses it so that a patch of
+    the backbone covers at most 24 pixels of the image, but from 336 to 672 for whole images and
+    from 504 to 672 for a foreground that is cut out."""
+    roi: Literal["foreground", "image"] = "foreground"
+    """The region of interest: the `foreground`, cut out and aligned, where a plain background
+    surrounds it and else the whole image; or always the whole `image`."""
+    layers: Annotated[tuple[int, ...], AfterValidator(_ascending)] = (5, 8)
+    """Blocks of the backbone, counted from 0, whose patch tokens are compared. The tokens of the
+    last of them also locate the foreground."""
+    neighbourhoods: Annotated[tuple[int, ...], AfterValidator(_odd)] = (1,)
+    """Sides, in patches, of the squares over which patch tokens are averaged."""
+    common: Positive = 2.0
+    """Length of the coordinate that replaces the mean of all patch tokens, as a multiple of the
+    root mean square distance of tokens from that mean."""
+    reference_discount: Share = 0.3
+    """Share of a reference patch's own distance to its nearest neighbour in other images that is
+    subtracted from distances to it. Places that vary between normal images thereby score lower. 0
+    switches it off."""
+    n_references: Annotated[int, Field(ge=2)] = 40
+    """Number of reference images that each image is compared with (mutual scoring)."""
+    closest: tuple[Share, Share] = (0.05, 0.2)
+    """The score of a patch is the mean distance to its closest reference images, from the first to
+    the second of these shares of them. The very closest are left out, since they may show the same
+    object again (mutual scoring)."""
+    bank_size: Count = 10_000
+    """Number of patches of normal images in the memory bank."""
     n_candidates: int = 100_000
-    """Normal patches that they are chosen from (memory bank)."""
-    n_rotations: int = 1
-    """Poses in which each normal image is read: 1, 2 (upside down as well), 4 (quarter turns) or 8
-    (eighths of a turn); for few normal images of images that lie in any pose (memory bank;
-    AnomalyDINO). Products that are turned into one pose anyway are read once."""
-    smoothing: float = 0.5
-    """Standard deviation, in patches, of the Gaussian that smooths a map."""
-    map_size: int | None = 256
-    """Maps have the area of a square of this side in pixels, so that MEBin's erosion, in pixels of
-    the map, means the same for all photographs. None makes them as large as these."""
+    """Number of patches of normal images from which those of the memory bank are chosen."""
+    n_rotations: Literal[1, 2, 4, 8] = 1
+    """Rotations in which each normal image enters the memory bank: 1, 2 (half turns), 4 (quarter
+    turns) or 8 (eighths of a turn). More help where there are few normal images and the product
+    lies in any direction (AnomalyDINO). A foreground that is aligned is read once."""
+    smoothing: NonNegative = 0.5
+    """Standard deviation, in patches, of the Gaussian that smooths an anomaly map."""
+    map_size: Count | None = 256
+    """Anomaly maps have the area of a square of this side in pixels, so that the erosion of MEBin
+    means the same for images of all sizes. None gives each map the size of its image."""
 
-    def __post_init__(self) -> None:
-        layers, sides = self.layers, self.neighbourhoods
-        ascending = bool(layers) and tuple(sorted(set(layers))) == tuple(layers) and layers[0] >= 0
-        require(ascending, "layers", layers, "use block indices in ascending order")
-        odd = bool(sides) and all(side % 2 == 1 for side in sides)
-        require(odd, "neighbourhoods", sides, "use odd sides such as 1 and 3")
-        require(self.n_references >= 2, "n_references", self.n_references, "use 2 or more")
-        require(self.bank_size >= 1, "bank_size", self.bank_size, "use 1 or more")
-        enough = self.n_candidates >= self.bank_size
-        require(enough, "n_candidates", self.n_candidates, "use bank_size or more")
+    @model_validator(mode="after")
+    def _check_fields_together(self) -> Self:
         first, last = self.closest
-        require(0 <= first < last <= 1, "closest", self.closest, "use two shares, 0..1")
-        require(self.common > 0, "common", self.common, "use more than 0")
-        require(
-            0 <= self.reference_discount <= 1,
-            "reference_discount",
-            self.reference_discount,
-            "use 0..1",
-        )
-        require(self.frame in ("product", "whole"), "frame", self.frame, "use product or whole")
-        enough = self.resolution is None or self.resolution >= 56
-        require(enough, "resolution", self.resolution, "use None, or 56 or more")
-        require(
-            self.n_rotations in (1, 2, 4, 8), "n_rotations", self.n_rotations, "use 1, 2, 4 or 8"
-        )
-        enough = self.map_size is None or self.map_size >= 1
-        require(enough, "map_size", self.map_size, "use 1 or more, or None")
+        require(first < last, "closest", self.closest, "two shares from 0 to 1 in ascending order")
+        enough = self.n_candidates >= self.bank_size
+        require(enough, "n_candidates", self.n_candidates, "bank_size or more")
+        return self
 
 
-@dataclass(frozen=True)
+@validated("foreground")
 class ForegroundConfig:
-    """Which pixels of a picture show the product, and which the background."""
+    """How the foreground is separated from the background."""
 
     source: Literal["auto", "backbone", "grounded-sam", "none"] = "auto"
-    """What tells them apart where no masks are given: `backbone` splits its tokens and needs a
-    plain background; `auto` does the same and takes whole pictures, as for textures, where there
-    is no such background; `grounded-sam` asks Grounding DINO and SAM; `none` takes whole
-    pictures."""
-    prompt: str | None = None
-    """What the product is, in English, such as "metal nut"; several things apart by full stops.
-    None takes the name of the folder of the images (`grounded-sam`)."""
-    box_threshold: float = 0.3
-    """How sure a box must be (`grounded-sam`)."""
-    text_threshold: float = 0.25
-    """How sure a word of the prompt must be that it names a box (`grounded-sam`)."""
+    """What makes foreground masks where none are given: `backbone` separates the patch tokens and
+    needs a plain background; `auto` does the same, but takes whole images where there is no such
+    background, as with textures; `grounded-sam` uses Grounding DINO and SAM; `none` takes whole
+    images."""
+    prompt: Annotated[str, AfterValidator(_has_words)] | None = None
+    """The product in English words, such as "metal nut"; several products are separated by full
+    stops. None takes the name of the folder of the images (`grounded-sam`)."""
+    box_threshold: Threshold = 0.3
+    """Lowest score of a box that is used (`grounded-sam`)."""
+    text_threshold: Threshold = 0.25
+    """Lowest score at which a word of the prompt names a box (`grounded-sam`)."""
     mask_threshold: float = 0.0
-    """Logit above which a pixel of a box is product (`grounded-sam`)."""
-    max_objects: int = 5
-    """Most objects a picture; the surest boxes are taken, or the largest pieces."""
-    least_share: float = 0.02
-    """Share of a picture below which what was found cannot be the product; then all of the
-    picture counts."""
+    """Logit above which a pixel in a box is foreground (`grounded-sam`)."""
+    max_objects: Count = 5
+    """Highest number of objects in an image: the boxes with the highest scores, or the largest
+    connected components."""
+    least_share: Threshold = 0.02
+    """A foreground that covers less than this share of the image is rejected, and the whole image
+    is taken."""
     box_model: str = "IDEA-Research/grounding-dino-tiny"
     """Grounding DINO: its name on the Hugging Face hub, or a folder (`grounded-sam`)."""
     mask_model: str = "facebook/sam-vit-base"
     """SAM: its name on the Hugging Face hub, or a folder (`grounded-sam`)."""
-
-    def __post_init__(self) -> None:
-        sources = ("auto", "backbone", "grounded-sam", "none")
-        require(self.source in sources, "source", self.source, f"use one of {', '.join(sources)}")
-        for name in ("box_threshold", "text_threshold", "least_share"):
-            value = getattr(self, name)
-            require(0 <= value < 1, name, value, "use 0 or more and less than 1")
-        require(self.max_objects >= 1, "max_objects", self.max_objects, "use 1 or more")
-        said = self.prompt is None or any(letter.isalnum() for letter in self.prompt)
-        require(said, "prompt", self.prompt, "use a word or two, or None")

@@ -1,87 +1,64 @@
-"""From maps to regions."""
+"""Config of the stages from anomaly maps to regions."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from anomalyncd.config.checks import require
+from pydantic import Field, model_validator
+
+from anomalyncd.config.validation import Count, NonNegative, Share, require, validated
 
 
-@dataclass(frozen=True)
+@validated("mebin")
 class MebinConfig:
-    """Main element binarisation (AnomalyNCD, section 3.1), and what it can be compared with."""
+    """Main element binarisation (AnomalyNCD, section 3.1), and two simpler binarisations to compare
+    it with."""
 
     rules: Literal["paper", "default"] = "default"
-    """`paper`: maps in 8 bits and the range as published; `default`: floating point, safe range."""
+    """`paper` converts anomaly maps to 8 bits and takes the score range as published; `default`
+    computes in floating point, with a floor and a background peak."""
     binarisation: Literal["mebin", "otsu", "fixed"] = "mebin"
-    """Where a map is cut: where its region count is most stable (`mebin`), where Otsu's method
-    images its scores, for each map anew (`otsu`), or half way up the score range (`fixed`)."""
-    n_thresholds: int = 64
-    """Number of thresholds `255 - 256 k / n_thresholds`, on the scale that maps the score range to
-    0..255; the published step of 4 makes 64."""
-    erosion: int = 6
-    """Side in map pixels of the box that erodes each map; 1 switches erosion off."""
-    min_interval_length: int = 4
-    """Thresholds in a row for which a region count must hold to be called stable."""
+    """Where the threshold of an anomaly map lies: where the number of connected components is most
+    stable (`mebin`), where Otsu's method puts it for each map (`otsu`), or in the middle of the
+    score range (`fixed`)."""
+    n_thresholds: Annotated[int, Field(ge=2, le=255)] = 64
+    """Number of thresholds that are tried: `255 - 256 k / n_thresholds`, where 0 to 255 stands for
+    the score range. The published step of 4 gives 64 thresholds."""
+    erosion: Count = 6
+    """Side, in pixels of the map, of the square that erodes the mask; 1 switches erosion off."""
+    min_interval_length: Count = 4
+    """Number of successive thresholds at which the number of connected components must be the same
+    to count as stable."""
     floor: float | None = None
-    """Lowest score that can be anomalous, in map units; None derives it from the maps, those of
-    normal images where there are some. The `paper` rules always derive it."""
-    background_quantile: float = 0.85
-    """Share of sound surfaces, seen on normal images or beside the main elements of the images, that
-    a image must exceed to have a region; 0 lets every image have some. Not used by the `paper` rules
-    or with a `floor`."""
-    max_normal_quantile: float = 0.9
-    """The split between normal and anomalous regions is not above what this share of sound surfaces
-    stays below; 1 leaves the split alone. As `background_quantile`, not used by the `paper` rules or with a
-    `floor`."""
+    """Lowest score that can be anomalous, in the unit of the anomaly maps. None derives it from the
+    maps of normal images, or else from all maps. The `paper` rules always derive it."""
+    background_quantile: Share = 0.85
+    """The background peak is this quantile of the highest scores of surfaces without a defect, as
+    measured on normal images or else beside the defects. An image without a higher score has no
+    region. 0 lets every image have regions. Not used by the `paper` rules or with a `floor`."""
+    max_normal_quantile: Share = 0.9
+    """The maximal normal score is this quantile of the same scores. 1 sets no maximum. Not used by
+    the `paper` rules or with a `floor`."""
 
-    def __post_init__(self) -> None:
-        require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
-        known = self.binarisation in ("mebin", "otsu", "fixed")
-        require(known, "binarisation", self.binarisation, "use mebin, otsu or fixed")
-        require(2 <= self.n_thresholds <= 255, "n_thresholds", self.n_thresholds, "use 2..255")
-        require(self.erosion >= 1, "erosion", self.erosion, "use 1 (off) or more")
-        require(
-            self.min_interval_length >= 1,
-            "min_interval_length",
-            self.min_interval_length,
-            "use >= 1",
-        )
-        require(
-            self.floor is None or self.rules == "default",
-            "floor",
-            self.floor,
-            "use rules='default'",
-        )
-        for name in ("background_quantile", "max_normal_quantile"):
-            share = getattr(self, name)
-            require(0 <= share <= 1, name, share, "use 0..1")
+    @model_validator(mode="after")
+    def _check_fields_together(self) -> Self:
+        usable = self.floor is None or self.rules == "default"
+        require(usable, "floor", self.floor, "None, or rules='default'")
+        return self
 
 
-@dataclass(frozen=True)
+@validated("regions")
 class RegionConfig:
-    """Square crops around the connected parts of a mask (AnomalyNCD, section 3.1)."""
+    """Square boxes around the connected components of a mask (AnomalyNCD, section 3.1)."""
 
     rules: Literal["paper", "default"] = "default"
-    """`paper`: boxes merged with direct neighbours, may leave the image; `default`: merged
-    transitively, shifted inside."""
-    margin: float = 1.1
-    """Side of a crop over the longer side of its connected part."""
-    min_half_side: float = 0.1
-    """Smallest half side of a crop as a share of the image's longer side."""
-    merge_gap: float = 0.01
-    """Boxes closer than this share of the image's longer side become one."""
-    max_per_image: int | None = None
-    """Keep at most this many regions an image, largest first; None keeps all (`paper`: MEBin's
-    count + 1, as published)."""
-
-    def __post_init__(self) -> None:
-        require(self.rules in ("paper", "default"), "rules", self.rules, "use paper or default")
-        require(self.margin >= 1, "margin", self.margin, "use 1 or more")
-        require(0 < self.min_half_side <= 0.5, "min_half_side", self.min_half_side, "use 0..0.5")
-        require(self.merge_gap >= 0, "merge_gap", self.merge_gap, "use 0 or more")
-        require(
-            self.max_per_image is None or self.max_per_image >= 1,
-            "max_per_image",
-            self.max_per_image,
-            "use 1 or more",
-        )
+    """`paper` merges each box with its direct neighbours, and boxes may extend beyond the image;
+    `default` merges until no two boxes are close, and moves boxes into the image."""
+    margin: Annotated[float, Field(ge=1)] = 1.1
+    """Side of a box divided by the longer side of what it surrounds."""
+    min_half_side: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Smallest half side of a box, as a share of the longer side of the image."""
+    merge_gap: NonNegative = 0.01
+    """Boxes are merged if the gap between them is smaller than this share of the longer side of the
+    image."""
+    max_per_image: Count | None = None
+    """Highest number of regions of an image; the largest are used. None uses all, or with the
+    `paper` rules one more than MEBin has counted, as published."""

@@ -132,7 +132,7 @@ def fit_patch_extractor(
     ]
     sizes = [tokens.size for tokens in wholes]
     locator = None
-    if config.frame == "product":
+    if config.roi == "foreground":
         locator = fit_roi_locator([tokens.patches[-1] for tokens in wholes], sizes)
     rois: list[RegionOfInterest | None] = [None] * len(images)
     if locator is not None:
