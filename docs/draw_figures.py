@@ -1,7 +1,7 @@
-"""Draws the figures of the documentation from made parts: `python docs/draw_figures.py`.
+"""Draws the figures of the documentation from synthetic images: `python docs/draw_figures.py`.
 
-The parts are made, sorted and drawn; the weights of the default backbone are needed. Nothing but
-made parts is shown.
+It generates images, discovers their classes and draws the result. The weights of the default
+backbone are needed.
 """
 
 import tempfile
@@ -16,12 +16,8 @@ import torch
 from numpy.typing import NDArray
 from svg_sheet import BLUE, INK, MUTED, ORANGE, RULE, WIDTH, Sheet
 
-from anomalyncd import (
-    AnomalyNCD,
-    ImageSet,
-    make_synthetic_images,
-)
-from anomalyncd.config import PRESETS
+from anomalyncd import PRESETS, AnomalyNCD, ImageSet, make_synthetic_images
+from anomalyncd.discovery.normality import Normality
 from anomalyncd.embedding.guidance import Guidance, region_shares
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import binarise, threshold_at
@@ -30,29 +26,29 @@ from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.aggregation import merging_temperature
 
 IMAGES = Path(__file__).parent / "images"
-SETTINGS = PRESETS["default"]
+CONFIG = PRESETS["default"]
 TWO_DEFECTS, ONE_DEFECT, NORMAL = "combined/000", "rust/000", "good/000"
 COLOURS = (BLUE, ORANGE)
 LEFT, GAP = 16, 16
-CELL = (WIDTH - 2 * LEFT - GAP) // 2, 192
+PANEL = (WIDTH - 2 * LEFT - GAP) // 2, 192
 
 
 @dataclass(frozen=True)
 class Run:
-    """A discovery among made parts, with its maps."""
+    """A discovery among synthetic images, with its maps."""
 
     estimator: AnomalyNCD
-    parts: ImageSet
+    images: ImageSet
     maps: Path
 
     def picture(self, name: str) -> NDArray[np.uint8]:
-        return self.parts.image(self.parts.names.index(name))
+        return self.images.image(self.images.names.index(name))
 
     def map(self, name: str) -> NDArray[np.float32]:
         return np.load(self.maps / f"{name}.npy").astype(np.float32)
 
     def mask(self, name: str) -> NDArray[np.bool_]:
-        coded = self.estimator.predictions_.masks[self.parts.names.index(name)]
+        coded = self.estimator.predictions_.masks[self.images.names.index(name)]
         return resize_mask(coded, self.picture(name).shape[:2])
 
     def regions(self, name: str) -> pd.DataFrame:
@@ -84,18 +80,18 @@ def tinted(image: NDArray[np.uint8], mask: NDArray[np.bool_]) -> NDArray[np.uint
     return pale
 
 
-def cell(sheet: Sheet, column: int, top: float, title: str, pixels: NDArray[np.uint8]) -> float:
+def panel(sheet: Sheet, column: int, top: float, title: str, pixels: NDArray[np.uint8]) -> float:
     """A titled picture in the left or right half; returns where its picture begins."""
-    x = LEFT + column * (CELL[0] + GAP)
+    x = LEFT + column * (PANEL[0] + GAP)
     sheet.text(x, top + 20, title)
-    sheet.picture(x, top + 32, CELL[0], CELL[1], pixels)
+    sheet.picture(x, top + 32, PANEL[0], PANEL[1], pixels)
     return x
 
 
-def draw_frames(
+def draw_boxes(
     sheet: Sheet, run: Run, name: str, x: float, y: float, size: tuple[float, float]
 ) -> None:
-    """The boxes of a part's regions, numbered, over its picture."""
+    """Draws the numbered boxes of the regions over a photograph."""
     height, width = run.picture(name).shape[:2]
     across, down = size[0] / width, size[1] / height
     for index, (left, top, right, bottom) in enumerate(boxes(run.regions(name))):
@@ -106,12 +102,12 @@ def draw_frames(
 
 def overview(run: Run) -> Sheet:
     sheet = Sheet(500, "From a photograph to classes")
-    picture, half, score_range = run.picture(TWO_DEFECTS), 240, run.estimator.score_range_
-    cell(sheet, 0, 12, "1. Photograph", picture)
-    cell(sheet, 1, 12, "2. Anomaly map", heat(rescale(run.map(TWO_DEFECTS), score_range)))
-    x = cell(sheet, 0, 12 + half, "3. Regions", outlined(picture, run.mask(TWO_DEFECTS)))
-    draw_frames(sheet, run, TWO_DEFECTS, x, 44 + half, CELL)
-    x = LEFT + CELL[0] + GAP
+    picture, half, score_range = run.picture(TWO_DEFECTS), 240, run.estimator.model_.score_range
+    panel(sheet, 0, 12, "1. Photograph", picture)
+    panel(sheet, 1, 12, "2. Anomaly map", heat(rescale(run.map(TWO_DEFECTS), score_range)))
+    x = panel(sheet, 0, 12 + half, "3. Regions", outlined(picture, run.mask(TWO_DEFECTS)))
+    draw_boxes(sheet, run, TWO_DEFECTS, x, 44 + half, PANEL)
+    x = LEFT + PANEL[0] + GAP
     sheet.text(x, 32 + half, "4. Classes")
     names = run.regions(TWO_DEFECTS)["class_name"]
     for index, ((image, mask), name) in enumerate(zip(run.crops(TWO_DEFECTS), names, strict=True)):
@@ -123,17 +119,17 @@ def overview(run: Run) -> Sheet:
 
 
 def maps(run: Run) -> Sheet:
-    sheet = Sheet(500, "Two parts and their anomaly maps")
+    sheet = Sheet(500, "Two images and their anomaly maps")
     highest = run.map(ONE_DEFECT).max()
-    for top, title, name in ((12, "Part with rust", ONE_DEFECT), (252, "Normal part", NORMAL)):
-        cell(sheet, 0, top, title, run.picture(name))
-        cell(sheet, 1, top, "Its map", heat(run.map(name) / highest))
+    for top, title, name in ((12, "Image with rust", ONE_DEFECT), (252, "Normal image", NORMAL)):
+        panel(sheet, 0, top, title, run.picture(name))
+        panel(sheet, 1, top, "Its map", heat(run.map(name) / highest))
     return sheet
 
 
 def mebin(run: Run) -> Sheet:
     sheet = Sheet(520, "Region counts over thresholds, and the mask at three of them")
-    score_range, config = run.estimator.score_range_, SETTINGS.mebin
+    score_range, config = run.estimator.model_.score_range, CONFIG.mebin
     scores = run.map(TWO_DEFECTS)
     found = binarise(scores, score_range, config)
     thresholds = [threshold_at(k, score_range, config) for k in range(config.n_thresholds)]
@@ -179,11 +175,11 @@ def draw_counts(sheet: Sheet, counts: NDArray[np.int64], start: int, chosen: int
 
 
 def regions(run: Run) -> Sheet:
-    sheet = Sheet(330, "Squares around what is anomalous, and the crops")
+    sheet = Sheet(330, "Squares around the anomalous pixels, and the crops")
     wide = 364, 273
     sheet.text(LEFT, 30, "Mask (yellow) and squares")
     sheet.picture(LEFT, 44, *wide, outlined(run.picture(TWO_DEFECTS), run.mask(TWO_DEFECTS)))
-    draw_frames(sheet, run, TWO_DEFECTS, LEFT, 44, wide)
+    draw_boxes(sheet, run, TWO_DEFECTS, LEFT, 44, wide)
     x = LEFT + wide[0] + 24
     sheet.text(x, 30, "Crops")
     for index, (image, _) in enumerate(run.crops(TWO_DEFECTS)):
@@ -193,27 +189,27 @@ def regions(run: Run) -> Sheet:
     return sheet
 
 
-def as_read(crop: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The central window of a crop, which the backbone is shown."""
-    views = SETTINGS.views
-    loaded = cv2.resize(crop * np.uint8(1), (views.load_size, views.load_size))
-    edge = (views.load_size - views.size) // 2
-    return loaded[edge : edge + views.size, edge : edge + views.size]
+def central_window(crop: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The central window of a crop, which the backbone encodes."""
+    config = CONFIG.crops
+    loaded = cv2.resize(crop * np.uint8(1), (config.load_size, config.load_size))
+    edge = (config.load_size - config.size) // 2
+    return loaded[edge : edge + config.size, edge : edge + config.size]
 
 
-def vectors(run: Run) -> Sheet:
-    sheet = Sheet(530, "How the mask leads attention, and which blocks are read")
-    image, mask = (as_read(pixels) for pixels in next(run.crops(TWO_DEFECTS)))
-    patches = SETTINGS.views.size // 14
+def descriptors(run: Run) -> Sheet:
+    sheet = Sheet(530, "How the mask guides attention, and which blocks are read")
+    image, mask = (central_window(pixels) for pixels in next(run.crops(TWO_DEFECTS)))
+    patches = CONFIG.crops.size // 14
     masks = torch.from_numpy(mask.astype(np.float32))[None, None]
     mask = mask > 0.5
-    bias = Guidance(SETTINGS.encoder)(region_shares(masks, (patches, patches)), 0)
+    bias = Guidance(CONFIG.encoder)(region_shares(masks, (patches, patches)), 0)
     weight = bias.exp().view(patches, patches).numpy()
-    side = CELL[0]
+    side = PANEL[0]
     for column, (title, pixels) in enumerate(
         (("Crop and mask", outlined(image, mask)), ("Weight of each patch", heat(weight)))
     ):
-        x = LEFT + column * (CELL[0] + GAP)
+        x = LEFT + column * (PANEL[0] + GAP)
         sheet.text(x, 32, title)
         large = cv2.resize(pixels, (448, 448), interpolation=cv2.INTER_NEAREST)
         sheet.picture(x, 44, side, side, large)
@@ -223,7 +219,7 @@ def vectors(run: Run) -> Sheet:
 
 def draw_blocks(sheet: Sheet, top: float) -> None:
     """The blocks of the backbone, those that are guided, and those that are read."""
-    encoder, n_blocks = SETTINGS.encoder, 12
+    encoder, n_blocks = CONFIG.encoder, 12
     read = dict.fromkeys((*encoder.extra_cls, encoder.readout), ORANGE)
     read |= dict.fromkeys(encoder.region_means, BLUE)
     step = (WIDTH - 2 * LEFT) / n_blocks
@@ -237,7 +233,7 @@ def draw_blocks(sheet: Sheet, top: float) -> None:
     first = LEFT + (n_blocks - encoder.n_guided) * step
     end = LEFT + (encoder.readout + 1) * step - 6
     sheet.line([(first, top + 66), (first, top + 74), (end, top + 74), (end, top + 66)], MUTED)
-    sheet.text((first + end) / 2, top + 96, "CLS token led by the mask", 17, MUTED, "middle")
+    sheet.text((first + end) / 2, top + 96, "CLS token guided by the mask", 17, MUTED, "middle")
     for row, (colour, words) in enumerate(
         ((ORANGE, "CLS token is read"), (BLUE, "mean patch token under the mask is read"))
     ):
@@ -246,13 +242,13 @@ def draw_blocks(sheet: Sheet, top: float) -> None:
 
 
 def normality(run: Run) -> Sheet:
-    sheet = Sheet(400, "Scores of regions, alone and smoothed over look-alikes")
-    table, learnt = run.estimator.predictions_.regions, run.estimator.normality_
-    sound = table["name"].str.startswith("good/").to_numpy()
-    draw_band(sheet, 20, "Score of each region alone", table["score"].to_numpy(), sound, None)
-    draw_band(sheet, 180, "Smoothed over regions that look alike", learnt.scores, sound, learnt)
+    sheet = Sheet(400, "Scores of regions, alone and averaged over nearest neighbours")
+    table, learned = run.estimator.predictions_.regions, run.estimator.model_.normality
+    normal = table["name"].str.startswith("good/").to_numpy()
+    draw_band(sheet, 20, "Score of each region alone", table["score"].to_numpy(), normal, None)
+    draw_band(sheet, 180, "Averaged over nearest neighbours", learned.scores, normal, learned)
     for index, (colour, words) in enumerate(
-        ((BLUE, "on a normal part"), (ORANGE, "on a part with a defect"))
+        ((BLUE, "on a normal image"), (ORANGE, "on an image with a defect"))
     ):
         x = LEFT + 10 + index * 210
         sheet.dot(x, 372, 8, colour)
@@ -265,28 +261,28 @@ def draw_band(
     top: float,
     title: str,
     scores: NDArray[np.float32],
-    sound: NDArray[np.bool_],
-    learnt: object | None,
+    normal: NDArray[np.bool_],
+    learned: Normality | None,
 ) -> None:
     """One dot a region along an axis 0..1, normal ones above, others below."""
     left, right = LEFT + 12.0, WIDTH - LEFT - 12.0
     sheet.text(LEFT, top + 14, title)
     for index, score in enumerate(scores.tolist()):
         jitter = (index * 0.618) % 1 * 30
-        y = top + (36 if sound[index] else 74) + jitter
-        colour = BLUE if sound[index] else ORANGE
+        y = top + (36 if normal[index] else 74) + jitter
+        colour = BLUE if normal[index] else ORANGE
         sheet.dot(left + score * (right - left), y, 5.5, colour, 0.7)
     sheet.line([(left, top + 114), (right, top + 114)], MUTED, 1.5)
     for tick in (0, 0.5, 1):
         sheet.text(left + tick * (right - left), top + 134, f"{tick:g}", 16, MUTED, "middle")
-    if learnt is not None:
-        x = left + learnt.threshold * (right - left)
+    if learned is not None:
+        x = left + learned.threshold * (right - left)
         sheet.line([(x, top + 26), (x, top + 114)], INK, 2.5, "6 4")
         sheet.text(x + 8, top + 40, "split", 17, INK, bold=True)
 
 
-def merging(run: Run) -> Sheet:
-    sheet = Sheet(480, "Probabilities of two regions, merged into those of the part")
+def aggregation(run: Run) -> Sheet:
+    sheet = Sheet(480, "Probabilities of two regions, aggregated into those of the image")
     table = run.regions(TWO_DEFECTS)
     columns = [name for name in table if name.startswith("p_")]
     size = run.picture(TWO_DEFECTS).shape
@@ -302,10 +298,10 @@ def merging(run: Run) -> Sheet:
         draw_bars(sheet, top, table[columns].to_numpy()[index], COLOURS[index])
     sheet.line([(LEFT, 302), (WIDTH - LEFT, 302)], RULE, 1.5)
     images = run.estimator.predictions_.images
-    part = images[images["name"] == TWO_DEFECTS].iloc[0]
-    sheet.text(LEFT, 364, "The part", bold=True)
-    sheet.text(LEFT, 392, f"{part['class_name']}, p = {part[columns].max():.2f}")
-    draw_bars(sheet, 320, part[columns].to_numpy(float), INK)
+    row = images[images["name"] == TWO_DEFECTS].iloc[0]
+    sheet.text(LEFT, 364, "The image", bold=True)
+    sheet.text(LEFT, 392, f"{row['class_name']}, p = {row[columns].max():.2f}")
+    draw_bars(sheet, 320, row[columns].to_numpy(float), INK)
     sheet.text(412, 460, "n = normal, 1 to 6 = classes", 16, MUTED, "middle")
     return sheet
 
@@ -321,7 +317,7 @@ def draw_bars(sheet: Sheet, top: float, values: NDArray[np.float64], colour: str
         sheet.text(x + (step - 10) / 2, bottom + 20, label, 16, MUTED, "middle")
 
 
-FIGURES = (overview, maps, mebin, regions, vectors, normality, merging)
+FIGURES = (overview, maps, mebin, regions, descriptors, normality, aggregation)
 
 
 def draw(run: Run) -> None:
@@ -333,10 +329,10 @@ def draw(run: Run) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        make_synthetic_images(work / "parts", n_per_kind=8, n_normal=20, n_combined=4, n_train=0)
-        parts = ImageSet.from_folder(work / "parts")
-        estimator = AnomalyNCD(7).fit(parts, folder=work)
-        draw(Run(estimator, parts, work / "maps"))
+        make_synthetic_images(work / "images", n_per_kind=8, n_normal=20, n_combined=4, n_train=0)
+        images = ImageSet.from_folder(work / "images")
+        estimator = AnomalyNCD(7).fit(images, folder=work)
+        draw(Run(estimator, images, work / "maps"))
 
 
 if __name__ == "__main__":
