@@ -1,3 +1,5 @@
+"""Boxes around the components of a mask, by the published rules and by ours."""
+
 from pathlib import Path
 
 import cv2
@@ -21,8 +23,8 @@ def published():
 @pytest.mark.parametrize("case", range(8))
 def test_paper_rules_reproduce_the_published_boxes(published, case):
     mask, n_regions = published[f"{case}_mask"] > 0, int(published[f"{case}_regions"])
-    kept, merged = published[f"{case}_kept_ltrb"], published[f"{case}_merged_ltrb"]
-    assert np.array_equal(boxes_from_mask(mask, n_regions, PAPER), kept)
+    returned, merged = published[f"{case}_kept_ltrb"], published[f"{case}_merged_ltrb"]
+    assert np.array_equal(boxes_from_mask(mask, n_regions, PAPER), returned)
     assert np.array_equal(boxes_from_mask(mask, len(merged), PAPER), merged)
 
 
@@ -38,7 +40,7 @@ def _masks(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(_masks(), st.sampled_from([0.01, 0.1]))
-def test_default_boxes_are_whole_squares_apart_that_hold_every_defect(mask, gap):
+def test_default_boxes_are_separate_squares_that_cover_every_defect(mask, gap):
     boxes = boxes_from_mask(mask, 0, RegionConfig(merge_gap=gap))
     height, width = mask.shape
     assert len(boxes) >= 1
@@ -60,9 +62,9 @@ def test_default_boxes_are_whole_squares_apart_that_hold_every_defect(mask, gap)
     assert not rest.any()
     for i in range(len(boxes)):
         for j in range(i):
-            apart = np.maximum(boxes[i, :2], boxes[j, :2]) - np.minimum(boxes[i, 2:], boxes[j, 2:])
-            assert apart.max() >= 0
-            assert np.hypot(*np.maximum(apart, 0)) >= gap * max(height, width)
+            lows, highs = boxes[[i, j], :2].max(axis=0), boxes[[i, j], 2:].min(axis=0)
+            assert (lows - highs).max() >= 0
+            assert np.hypot(*np.maximum(lows - highs, 0)) >= gap * max(height, width)
 
 
 def _with_squares(shape, *squares):
@@ -70,6 +72,25 @@ def _with_squares(shape, *squares):
     for y, x, side in squares:
         mask[y : y + side, x : x + side] = True
     return mask
+
+
+@pytest.mark.parametrize(("right", "n_boxes"), [(50, 2), (49, 1)])
+def test_boxes_closer_than_the_gap_become_one(right, n_boxes):
+    # Squares of 20 pixels, from 20 to 40 and from `right`; the gap is 10 pixels.
+    config = RegionConfig(margin=1, merge_gap=0.1)
+    mask = _with_squares((100, 100), (40, 20, 20), (40, right, 20))
+    boxes = boxes_from_mask(mask, 0, config)
+    assert len(boxes) == n_boxes
+    if n_boxes == 2:
+        assert boxes.tolist() == [[20, 40, 40, 60], [50, 40, 70, 60]]
+
+
+@pytest.mark.parametrize(("left", "n_boxes"), [(150, 2), (149, 1)])
+def test_published_boxes_closer_than_the_gap_become_one(left, n_boxes):
+    # Squares of 40 pixels, from 50 to 90 and from `left` - 10; the gap is 50 pixels.
+    config = RegionConfig("paper", merge_gap=0.05, min_half_side=0.02)
+    mask = _with_squares((1000, 1000), (500, 60, 20), (500, left, 20))
+    assert len(boxes_from_mask(mask, 9, config)) == n_boxes
 
 
 def test_a_chain_becomes_one_region():
@@ -81,7 +102,7 @@ def test_a_chain_becomes_one_region():
     assert len(boxes_from_mask(mask, 9, PAPER)) == 3
 
 
-def test_of_equal_boxes_the_one_with_more_mask_comes_first():
+def test_of_equal_boxes_the_one_that_covers_more_of_the_mask_comes_first():
     mask = _with_squares((400, 400), (20, 20, 10), (20, 320, 30), (320, 20, 20))
     boxes = boxes_from_mask(mask, 0, DEFAULT)
     assert boxes[:, :2].tolist() == [[295, 0], [0, 290], [0, 0]]

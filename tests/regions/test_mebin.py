@@ -1,3 +1,5 @@
+"""MEBin: its thresholds, its masks, and maps that are read one at a time."""
+
 import gc
 import json
 import threading
@@ -19,6 +21,7 @@ from anomalyncd.regions.mebin import (
     threshold_at,
 )
 from anomalyncd.regions.score_range import ScoreRange, fit_score_range
+from support.anomaly_maps import blob, noise_map
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PAPER = MebinConfig("paper")
@@ -31,12 +34,9 @@ def published():
 
 
 def _blobs(*peaks, size=96, background=0.1, seed=0):
-    rng = np.random.default_rng(seed)
-    rough = ndimage.gaussian_filter(rng.standard_normal((size, size)), 3)
-    scores = background + 0.02 * rough / rough.std()
-    y, x = np.mgrid[:size, :size]
+    scores = noise_map(np.random.default_rng(seed), background, 0.02, size)
     for height, row, column, radius in peaks:
-        scores += height * np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * radius**2))
+        scores = scores + height * blob(size, row, column, radius)
     return scores.astype(np.float32)
 
 
@@ -65,7 +65,7 @@ def test_paper_rules_reproduce_the_published_thresholds(case):
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=64), st.integers(1, 6))
-def test_selection_against_a_plain_search(counts, min_length):
+def test_selection_against_a_simple_search(counts, min_length):
     runs, start = [], 0
     for end in range(1, len(counts) + 1):
         if end == len(counts) or counts[end] != counts[start]:
@@ -99,8 +99,8 @@ def test_default_mask_holds_the_regions_that_were_counted():
 
 
 def test_one_image_and_equal_maxima():
-    part = _blobs((0.8, 30, 30, 8))
-    for maps in ([part], [part, part.copy()], [part, part[::-1].copy()]):
+    single = _blobs((0.8, 30, 30, 8))
+    for maps in ([single], [single, single.copy()], [single, single[::-1].copy()]):
         results = list(binarise_all(maps, fit_score_range(maps, MebinConfig()), MebinConfig(), 1))
         assert [result.n_regions for result in results] == [1] * len(maps)
         assert results[0].mask[30, 30]
@@ -120,13 +120,13 @@ def test_the_weakest_defect_survives_without_a_normal_image():
 def test_defaults_do_not_depend_on_the_unit_of_the_maps(shift):
     maps = [_blobs((0.3 * i, 40, 50, 8), seed=i) for i in range(4)]
     shifted = [(3 * m + shift).astype(np.float64) for m in maps]
-    for one, other in zip(
+    for result, of_shifted in zip(
         binarise_all(maps, fit_score_range(maps, MebinConfig()), MebinConfig(), 1),
         binarise_all(shifted, fit_score_range(shifted, MebinConfig()), MebinConfig(), 1),
         strict=True,
     ):
-        assert one.n_regions == other.n_regions
-        assert (one.mask == other.mask).mean() > 0.995
+        assert result.n_regions == of_shifted.n_regions
+        assert (result.mask == of_shifted.mask).mean() > 0.995
 
 
 @pytest.mark.parametrize("rules", ["paper", "default"])
@@ -140,7 +140,7 @@ def test_maps_without_contrast_have_no_region(rules):
             assert result.threshold == (255 if rules == "paper" else np.inf)
 
 
-def test_otsu_parts_two_groups_where_their_spread_is_least():
+def test_otsu_separates_two_groups_where_their_spread_is_least():
     rng = np.random.default_rng(0)
     scores = np.concatenate([rng.normal(2, 0.1, 900), rng.normal(5, 0.3, 124)]).astype(np.float32)
 
@@ -156,26 +156,26 @@ def test_otsu_parts_two_groups_where_their_spread_is_least():
 
 
 @pytest.mark.parametrize("rules", ["paper", "default"])
-def test_each_binarisation_cuts_where_it_says(rules):
+def test_each_binarisation_uses_its_threshold(rules):
     maps = [_blobs(seed=3), _blobs((0.35, 30, 60, 8)), _blobs((1.0, 60, 30, 9), (0.9, 20, 70, 7))]
-    cut = {}
+    results = {}
     for name in ("mebin", "otsu", "fixed"):
         config = MebinConfig(rules, binarisation=name)
         score_range = fit_score_range(maps, config)
-        cut[name] = list(binarise_all(maps, score_range, config, 1))
-        for scores, result in zip(maps, cut[name], strict=True):
+        results[name] = list(binarise_all(maps, score_range, config, 1))
+        for scores, result in zip(maps, results[name], strict=True):
             eroded = ndimage.grey_erosion(score_range.convert(scores), (6, 6))[3:-3, 3:-3]
             if name != "mebin":
                 assert np.array_equal(result.mask[3:-3, 3:-3], eroded > result.threshold)
                 assert result.n_regions == ndimage.label(result.mask, np.ones((3, 3)))[1]
     middle = (score_range.low + score_range.high) / 2
-    assert {result.threshold for result in cut["fixed"]} == {middle}
-    assert [result.n_regions for result in cut["fixed"]] == [0, 0, 2]
-    assert len({result.threshold for result in cut["otsu"]}) == 3
-    assert cut["otsu"][0].mask.any()  # A map without an anomaly is parted as well.
-    assert cut["otsu"][1].mask[30, 60]
-    for one, other in zip(cut["mebin"], cut["otsu"], strict=True):
-        assert np.array_equal(one.counts, other.counts)
+    assert {result.threshold for result in results["fixed"]} == {middle}
+    assert [result.n_regions for result in results["fixed"]] == [0, 0, 2]
+    assert len({result.threshold for result in results["otsu"]}) == 3
+    assert results["otsu"][0].mask.any()  # A map without an anomaly is separated as well.
+    assert results["otsu"][1].mask[30, 60]
+    for mebin, otsu in zip(results["mebin"], results["otsu"], strict=True):
+        assert np.array_equal(mebin.counts, otsu.counts)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 2), (5, 300)])
@@ -188,16 +188,16 @@ def test_tiny_and_narrow_maps(shape):
         assert result.counts.shape == (64,)
 
 
-def test_a_map_above_the_range_it_was_not_part_of_is_anomalous():
-    seen = [_blobs(seed=i) for i in range(3)]
+def test_a_new_map_above_the_range_is_anomalous():
+    earlier = [_blobs(seed=i) for i in range(3)]
     new = _blobs((5.0, 40, 50, 8), seed=9)
-    score_range = fit_score_range(seen, MebinConfig(floor=3.0))
-    assert not any(r.mask.any() for r in binarise_all(seen, score_range, MebinConfig(), 1))
+    score_range = fit_score_range(earlier, MebinConfig(floor=3.0))
+    assert not any(r.mask.any() for r in binarise_all(earlier, score_range, MebinConfig(), 1))
     assert binarise(new, score_range, MebinConfig()).mask[40, 50]
 
 
 class _WatchedMaps:
-    """Hands out fresh maps and knows how many are alive."""
+    """Makes a new map at every read and counts how many are alive."""
 
     def __init__(self, n_maps):
         self.n_maps, self.most, self.reads = n_maps, 0, 0
@@ -240,7 +240,7 @@ def test_an_abandoned_stream_reads_no_further():
     assert maps.reads <= 6
 
 
-def test_an_unreadable_map_is_raised_where_it_stands():
+def test_an_unreadable_map_raises_in_its_place():
     class Broken(_WatchedMaps):
         def __getitem__(self, index):
             if index == 5:

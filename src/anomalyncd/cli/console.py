@@ -161,7 +161,7 @@ def _print_maxima(inspection: "MapInspection") -> None:
 
     edges = inspection.edges(_N_BARS)
     total, _ = np.histogram(inspection.maxima, edges)
-    without, _ = np.histogram(inspection.maxima[inspection.without], edges)
+    without, _ = np.histogram(inspection.maxima[inspection.without_region], edges)
     table = Table(title="Highest score of each map", title_justify="left", box=None)
     table.add_column("score", justify="right")
     table.add_column("images", justify="right")

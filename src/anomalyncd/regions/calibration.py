@@ -68,8 +68,8 @@ def background(anomaly_map: NDArray[Any]) -> Background:
 
 def typical_background(backgrounds: list[Background]) -> Background:
     """Returns the medians of the levels and of the spreads of several maps."""
-    levels = [background.level for background in backgrounds]
-    spreads = [background.spread for background in backgrounds]
+    levels = [each.level for each in backgrounds]
+    spreads = [each.spread for each in backgrounds]
     return Background(float(np.median(levels)), float(np.median(spreads)))
 
 
@@ -79,7 +79,7 @@ def calibrate(maxima: list[float], typical: Background) -> Calibration | None:
     A map is clear of the background if its maximum lies more than 8 spreads above the level. One
     map in 24, and at least one, is clear by chance; these count as maps that rise by exactly 8
     spreads. The lower median of all clear rises is that of the typical defect, so that a few
-    untypical_rise maps are never typical.
+    unusual maps are never typical.
 
     Args:
         maxima: Highest score of each map.

@@ -1,4 +1,4 @@
-"""Compilation of the inner loops: cached on disk where that can be done, without the GIL."""
+"""Counts of connected components at every threshold, by compiled loops over pixels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +15,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         function: Loops over numpy arrays, in numba's subset of Python.
 
     Returns:
-        The compiled function, kept on disk between runs unless neither the package's folder nor
-        the user's cache folder can be written.
+        The compiled function, which releases the GIL. It is cached on disk between runs unless
+        neither the package's folder nor the user's cache folder can be written.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
@@ -29,7 +29,7 @@ _RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 
 
 def _touching(ring: int) -> list[list[int]]:
-    """Groups of set bits whose pixels are connected to each other within the ring."""
+    """Groups the set bits whose pixels are connected to each other within the ring."""
     groups: list[list[int]] = []
     for bit in (bit for bit in range(8) if ring >> bit & 1):
         row, column = _RING[bit]
@@ -43,7 +43,7 @@ def _touching(ring: int) -> list[list[int]]:
 
 
 def _ring_tables() -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """For each ring its number of groups, and one member of each as (group, row/column, ring)."""
+    """Returns the number of groups of each ring, and members, (group, row/column, ring)."""
     n_groups, members = np.zeros(256, np.uint8), np.zeros((4, 2, 256), np.int32)
     for ring in range(256):
         groups = _touching(ring)
@@ -58,7 +58,7 @@ _N_GROUPS, _MEMBERS = _ring_tables()
 
 @compiled
 def _rings(levels: Any) -> Any:
-    """For each pixel the bits of the neighbours that entered before it."""
+    """Finds for each pixel the bits of the neighbours that entered before it."""
     height, width = levels.shape
     rings = np.zeros((height, width), np.uint8)
     for y in range(1, height - 1):
@@ -88,7 +88,7 @@ def _root(parents: Any, pixel: int) -> int:
 
 @compiled
 def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, saddles: Any) -> Any:
-    """Points every pixel at one that entered before it; counts births, lists the saddles."""
+    """Links every pixel to an earlier one; counts births of components and lists the saddles."""
     parents = np.empty(levels.size, np.int32)
     n_saddles = 0
     for pixel in range(levels.size):
@@ -96,7 +96,7 @@ def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, sadd
             continue
         ring = rings[pixel]
         earlier = pixel + first[ring]
-        # A parent that is known already saves one hop of every later search.
+        # The parent of the earlier pixel, where it is known, saves a step of every later search.
         parents[pixel] = parents[earlier] if earlier < pixel else earlier
         if n_groups[ring] == 0:
             births[levels[pixel]] += 1
@@ -108,7 +108,7 @@ def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, sadd
 
 @compiled
 def _merge(saddles: Any, levels: Any, rings: Any, others: Any, parents: Any, births: Any) -> None:
-    """Unites what meets at each saddle; every union takes one birth back."""
+    """Unites the components that meet at each saddle; every union takes one birth back."""
     for pixel in saddles:
         root = _root(parents, pixel)
         for offset in others[rings[pixel]]:
@@ -145,7 +145,7 @@ def count_components(levels: NDArray[np.uint8], n_levels: int) -> NDArray[np.int
 
 @compiled
 def quantise(scores: Any, low: float, high: float, n_levels: int) -> Any:
-    """How many of MEBin's thresholds each score exceeds, with a border of zeros.
+    """Counts how many of MEBin's thresholds each score exceeds, and adds a border of zeros.
 
     The thresholds are `255 - 256 k / n_levels`, k = 0..n_levels - 1, on the scale where `low` is 0
     and `high` is 255 (255, 251, ..., 3 for 64 of them). Where `low` equals `high`, every score
@@ -167,7 +167,7 @@ def quantise(scores: Any, low: float, high: float, n_levels: int) -> Any:
         row, out = scores[y], levels[y + 1]
         for x in range(width):
             if span > 0:
-                # The order of operations of the published code, so that ties fall alike.
+                # The order of operations is that of the published code, so that ties agree.
                 scaled = (np.float64(row[x]) - low) / span * 255
                 exceeded = np.ceil((scaled - (step - 1)) * per_step)
                 out[x + 1] = np.uint8(min(max(exceeded, 0.0), n_levels))

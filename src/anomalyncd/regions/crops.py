@@ -1,4 +1,4 @@
-"""Square cut-outs of images and masks."""
+"""Square crops of images, and of masks and maps that lie over them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ def crop(
     Args:
         image: (H, W) or (H, W, C), any type: an image or a mask.
         box: (4,): left, top, right, bottom in px; rounded half to even, as Pillow does.
-        fill: What stands outside the image: its mirror image, or zeros (black, no mask).
+        fill: Values outside the image: its reflection, or zeros (black, no mask).
 
     Returns:
-        (bottom - top, right - left) or with C behind; may be a view of `image`.
+        (bottom - top, right - left), or with C as third axis; may be a view of `image`.
     """
     left, top, right, bottom = (int(edge) for edge in np.rint(box))
     height, width = image.shape[:2]
@@ -43,7 +43,7 @@ def crop(
 
 
 def _mirrored(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
-    """Positions beyond an edge, sent back by a mirror on the outermost pixel."""
+    """Reflects positions outside of 0..length - 1 about the outermost pixels."""
     period = max(2 * (length - 1), 1)
     folded = np.abs(positions) % period
     mirrored: NDArray[np.int64] = np.minimum(folded, period - folded)
@@ -55,42 +55,42 @@ Levels = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A region cut out, (L, L) each."""
+    """A region as an image of L x L pixels, with its mask and other overlays."""
 
     image: NDArray[np.uint8]
     """(L, L, 3), RGB."""
     mask: Levels
-    """How much of a pixel is anomalous, 0..1."""
+    """Share of each pixel that is anomalous, 0..1."""
     foreground_mask: Levels | None = None
-    """How much of a pixel is foreground, 0..1, with the anomaly and its surroundings; None where
-    all of the crop is."""
+    """Share of each pixel that is foreground, 0..1; the anomaly and its surroundings are included.
+    None takes the whole crop for foreground."""
     anomaly_map: Levels | None = None
-    """Anomaly scores, 0..1; None where the mask alone is wanted."""
+    """Anomaly scores, 0..1; None where they are not needed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlays:
-    """What is cut out along with the image of each region."""
+    """What is cut out of each region besides its image and its mask."""
 
     foreground: Masks | None = None
-    """Where the product is on each image; an empty mask, like None, takes the whole image."""
+    """The foreground of each image; None, or an empty mask, takes the whole image."""
     reach: int = 0
-    """Pixels of a crop around the anomaly that count as foreground, whatever the masks hold."""
+    """Width in crop pixels of the surroundings of an anomaly that always count as foreground."""
     scores: Callable[[int], Levels] | None = None
-    """Returns the anomaly map of an image by its index, (h, w), 0..1; None cuts out none."""
+    """Returns the anomaly map of an image by its index, (h, w), 0..1; None cuts out no map."""
 
 
 def read_crops(
     images: ImageSet, regions: Regions, config: Config, overlays: Overlays | None = None
 ) -> Iterator[Crop]:
-    """Cuts every region out of its image, and everything that lies over it in the same way.
+    """Cuts every region out of its image, and out of its mask and overlays in the same way.
 
     Args:
-        images: The images; each is read once, since its regions stand together in the table.
+        images: The images; each is read once.
         regions: The boxes and masks.
         config: `crops.load_size` is the side L of a crop in pixels. With `regions.rules` `paper`,
-            black fills what lies outside the image and the first corner of what is not square is
-            used; with `default`, reflection fills it.
+            pixels outside the image are black and a crop that is not square is cut to its first
+            corner; with `default`, pixels outside the image are reflected.
         overlays: The foreground and the anomaly maps; None cuts out neither.
 
     Yields:
@@ -124,7 +124,7 @@ def _foreground_levels(mask: NDArray[np.bool_], size: tuple[int, int]) -> Levels
 
 
 def _with_surroundings(foreground: Levels, mask: Levels, reach: int) -> Levels:
-    """Adds the anomaly and its surroundings, since foreground masks often miss defects."""
+    """Adds the anomaly and its surroundings, because foreground masks often miss defects."""
     around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     return np.maximum(foreground, np.asarray(cv2.dilate(mask, around), np.float32))
 
@@ -135,7 +135,7 @@ def _stretched(levels: Levels, size: tuple[int, int]) -> Levels:
 
 
 def _resize(pixels: NDArray[Scalar], side: int) -> NDArray[Scalar]:
-    """Brings the short side to `side` and keeps the first corner of what is longer."""
+    """Brings the short side to `side` and cuts the long side off after as many pixels."""
     scale = side / min(pixels.shape[:2])
     height, width = (max(side, round(length * scale)) for length in pixels.shape[:2])
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR

@@ -1,4 +1,4 @@
-"""All regions of all images, from maps or from masks."""
+"""Finds the regions of all images, from anomaly maps or from masks."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,25 +26,25 @@ def regions_of_maps(
     mebin: MebinConfig,
     config: RegionConfig,
 ) -> Regions:
-    """Binarises every map and cuts its regions out; maps are streamed.
+    """Binarises every map and finds its regions; maps are read one at a time.
 
     Args:
-        maps: One a image.
+        maps: One for each image.
         sizes: Height and width of each image, (N, 2), px.
         score_range: The score range of all maps.
-        mebin: Binarisation.
-        config: Crops.
+        mebin: How maps are binarised.
+        config: How boxes are placed.
     """
     tables, codes, counts = [], [], []
     binarised_maps = binarise_all(maps, score_range, mebin)
-    for index, whole in enumerate(track(binarised_maps, "Finding regions", len(maps))):
-        binarised = _without_ignored(whole, index, maps)
+    for index, everywhere in enumerate(track(binarised_maps, "Finding regions", len(maps))):
+        binarised = _without_ignored(everywhere, index, maps)
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
-        tables.append(find_regions(index, maps[index], binarised, size, score_range, config))
+        tables.append(find_regions(maps[index], binarised, size, score_range, config))
         codes.append(encode_mask(binarised.mask))
         counts.append(binarised.counts)
     return replace(
-        Regions.concatenate(tables),
+        Regions.join(tables),
         masks=CodedMasks(tuple(codes)),
         counts=np.stack(counts),
         max_normal_score=score_range.max_normal_score,
@@ -52,35 +52,35 @@ def regions_of_maps(
 
 
 def regions_of_masks(masks: Masks, sizes: NDArray[np.int64], config: RegionConfig) -> Regions:
-    """Cuts out the regions that somebody has marked.
+    """Finds the regions of given masks.
 
     Args:
-        masks: One a image.
+        masks: One for each image.
         sizes: Height and width of each image, (N, 2), px.
-        config: Crops.
+        config: How boxes are placed.
     """
     tables, codes = [], []
     for index in track(range(len(masks)), "Finding regions"):
         mask = masks[index]
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
-        tables.append(regions_from_mask(index, mask, size, config))
+        tables.append(regions_from_mask(mask, size, config))
         codes.append(encode_mask(mask))
     return replace(
-        Regions.concatenate(tables),
+        Regions.join(tables),
         masks=CodedMasks(tuple(codes)),
         counts=np.zeros((len(masks), 0), np.int64),
     )
 
 
 def _without_ignored(binarised: Binarised, index: int, maps: AnomalyMaps) -> Binarised:
-    """Ignored places hold the lowest score of a map, which may still be above its threshold."""
-    places = maps.ignored
-    ignored = None if places is None else places.at_size(index, binarised.mask.shape)
+    """Removes ignored pixels, whose lowest score of the map may still be above the threshold."""
+    if maps.ignored is None:
+        return binarised
+    ignored = maps.ignored.at_size(index, binarised.mask.shape)
     return binarised if ignored is None else replace(binarised, mask=binarised.mask & ~ignored)
 
 
 def find_regions(
-    index: int,
     anomaly_map: NDArray[Any],
     binarised: Binarised,
     image_size: tuple[int, int],
@@ -90,16 +90,16 @@ def find_regions(
     """Finds the regions of one image.
 
     Args:
-        index: Index of the image.
         anomaly_map: (h, w), any real type.
-        binarised: What MEBin made of the map.
+        binarised: The binarised map.
         image_size: Height and width of the image in px.
         score_range: The score range of all maps.
         config: Rules, margins and distances.
 
     Returns:
-        At least one region, largest first (AnomalyNCD, section 3.1). `paper`: scores are taken
-        from the map after Pillow's bicubic resize to the image, so slightly above 1 at times.
+        At least one region, largest first (AnomalyNCD, section 3.1), of image 0. With the `paper`
+        rules scores come from the map after Pillow's bicubic resize to the image, so they may be
+        slightly above 1.
     """
     mask = resize_mask(binarised.mask, image_size)
     boxes = boxes_from_mask(mask, binarised.n_regions, config)
@@ -111,46 +111,44 @@ def find_regions(
     else:
         peaks = [_peak(scaled, box, image_size) for box in boxes]
     found = bool(mask.any()) and not score_range.is_background(anomaly_map)
-    return _table(index, mask, boxes, np.array(peaks, np.float32), found)
+    return _table(mask, boxes, np.array(peaks, np.float32), found)
 
 
 def regions_from_mask(
-    index: int, mask: NDArray[np.bool_], image_size: tuple[int, int], config: RegionConfig
+    mask: NDArray[np.bool_], image_size: tuple[int, int], config: RegionConfig
 ) -> Regions:
-    """Finds the regions of one image whose defects somebody has marked.
+    """Finds the regions of one image in a given mask.
 
     Args:
-        index: Index of the image.
-        mask: (h, w), bool, any size; not eroded.
+        mask: (h, w), bool, any size; it is not eroded.
         image_size: Height and width of the image in px.
         config: Rules, margins and distances.
 
     Returns:
-        At least one region, largest first; scores are 1, or 0 where the mask is empty.
+        At least one region, largest first, of image 0; scores are 1, or 0 for an empty mask.
     """
     at_image_size = resize_mask(mask, image_size)
     n_regions = cv2.connectedComponents(at_image_size.astype(np.uint8), connectivity=8)[0] - 1
     boxes = boxes_from_mask(at_image_size, n_regions, config)
     scores = np.full(len(boxes), at_image_size.any(), np.float32)
-    return _table(index, at_image_size, boxes, scores, bool(at_image_size.any()))
+    return _table(at_image_size, boxes, scores, bool(at_image_size.any()))
 
 
 def _table(
-    index: int,
     mask: NDArray[np.bool_],
     boxes: NDArray[np.float64],
     scores: NDArray[np.float32],
     found: bool,
 ) -> Regions:
     areas = [np.count_nonzero(crop(mask, box, "zero")) for box in boxes]
-    rows = np.full(len(boxes), index), boxes, np.array(areas), scores
+    rows = np.zeros(len(boxes), np.int64), boxes, np.array(areas), scores
     return Regions(*rows, np.full(len(boxes), found))
 
 
 def _peak(
     scaled: NDArray[np.float32], box: NDArray[np.float64], image_size: tuple[int, int]
 ) -> float:
-    """Highest value of a map among the pixels that a box of the image touches."""
+    """Returns the highest value of a map among the pixels that a box of the image touches."""
     ratio = np.array(scaled.shape) / image_size
     top, left = np.maximum(np.floor(box[[1, 0]] * ratio), 0).astype(int)
     bottom, right = np.ceil(box[[3, 2]] * ratio).astype(int)

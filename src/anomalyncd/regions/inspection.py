@@ -1,4 +1,4 @@
-"""What MEBin makes of anomaly maps, image by image."""
+"""Statistics of anomaly maps and of the regions that MEBin finds in them."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config, MebinConfig
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.finding import regions_of_maps
@@ -16,66 +17,66 @@ from anomalyncd.runtime.progress import track
 
 @dataclass(frozen=True, eq=False)
 class MapInspection:
-    """Anomaly maps of N images and the regions that a discovery would find in them."""
+    """Anomaly maps of N images and the regions that a discovery finds in them."""
 
     maps: AnomalyMaps
-    """One a image."""
+    """One for each image."""
     score_range: ScoreRange
     """The range of their scores."""
     regions: Regions
-    """Regions, and what is marked."""
+    """The regions of all images."""
     masks: CodedMasks
-    """One a image: what is marked where it stands out."""
+    """One for each image; empty for an image without an anomalous region."""
     config: MebinConfig
-    """How they were found."""
+    """How the maps were binarised."""
     maxima: NDArray[np.float64]
     """(N,): highest score of each map, in the unit of `score_range`."""
     n_different: NDArray[np.int64]
-    """(N,): how many different scores each map holds."""
+    """(N,): number of different scores in each map."""
     sides: NDArray[np.float64]
     """(N,): side of the square with as many pixels as the map, px."""
     n_regions: NDArray[np.int64]
-    """(N,): regions of each image."""
+    """(N,): number of anomalous regions of each image."""
     covered: NDArray[np.float64]
     """(N,): share of each map that its regions cover, 0..1."""
     at_edge: NDArray[np.bool_]
-    """(N,): whether a region of the image touches the edge of the picture."""
+    """(N,): whether a region touches the edge of the image."""
     normal_maxima: NDArray[np.float64]
-    """(M,): highest score of the map of each normal image; M = 0 where none was given."""
+    """(M,): highest score of the map of each normal image; M = 0 without normal maps."""
 
     def __len__(self) -> int:
         return len(self.maxima)
 
     @property
-    def without(self) -> NDArray[np.bool_]:
-        """(N,): which parts have no region."""
+    def without_region(self) -> NDArray[np.bool_]:
+        """(N,): which images have no region."""
         return np.equal(self.n_regions, 0)
 
     @property
     def median_covered(self) -> float:
-        """Median of `covered` over the images with a region; 0 where there is none."""
-        covered = self.covered[~self.without]
+        """Median of `covered` over the images with a region; 0 without such an image."""
+        covered = self.covered[~self.without_region]
         return float(np.median(covered)) if len(covered) else 0.0
 
     @property
     def highest(self) -> int:
-        """The image with the highest score."""
+        """Index of the image with the highest score."""
         return int(self.maxima.argmax())
 
     def edges(self, count: int) -> NDArray[np.float64]:
-        """(count + 1,), ascending: ends of equal spans that hold all maxima and the floor."""
+        """Returns the edges of equal bins around all maxima and the floor, (count + 1,)."""
         scores = np.array([*self.maxima, *self.normal_maxima, self.score_range.low])
         low, high = scores.min(), scores.max()
-        least = max(1e-6 * float(np.abs(scores).max()), 1e-12)
-        return np.linspace(low, max(high, low + least), count + 1)
+        least_span = max(1e-6 * float(np.abs(scores).max()), 1e-12)
+        return np.linspace(low, max(high, low + least_span), count + 1)
 
     @property
     def origin_of_floor(self) -> str:
-        """How the lower end of the score range came about, in words."""
+        """Where the lower end of the score range comes from, in words."""
         if self.config.rules == "paper":
-            return "the lowest maximum of all maps, as published"
+            return "the lowest maximum of all maps (published rule)"
         if self.config.floor is not None:
-            return "as set"
+            return "from the config"
         if len(self.normal_maxima):
             return f"the median of the maxima of {len(self.normal_maxima)} normal images"
         return "derived from the maps of the images"
@@ -85,11 +86,15 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
     """Finds the score range and the regions of maps as a discovery does.
 
     Args:
-        inputs: ImageSet with their maps, and normal maps where there are some.
+        inputs: Images with their maps, and normal maps where there are some.
         config: As for the discovery.
+
+    Raises:
+        InputError: The inputs hold no maps.
     """
-    assert inputs.maps is not None
     maps = inputs.maps
+    if maps is None:
+        raise InputError("there are no anomaly maps to inspect; give `maps`")
     score_range = fit_score_range(maps, config.mebin, inputs.normal_maps)
     regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
     maxima, n_different, sides, covered, at_edge = [], [], [], [], []
@@ -101,7 +106,7 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
         sides.append(anomaly_map.size**0.5)
         covered.append(mask.mean())
         at_edge.append(mask[[0, -1]].any() or mask[:, [0, -1]].any())
-    normal_maxima = [score_range.convert(one).max() for one in inputs.normal_maps or ()]
+    normal_maxima = [score_range.convert(normal).max() for normal in inputs.normal_maps or ()]
     return MapInspection(
         maps,
         score_range,
@@ -118,53 +123,48 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
     )
 
 
-def facts(seen: MapInspection) -> list[tuple[str, str]]:
-    """Pairs of a word and what there is to say of it.
+def facts(inspection: MapInspection) -> list[tuple[str, str]]:
+    """Describes the score range and the regions in pairs of a label and a value.
 
     Args:
-        seen: All maps and their regions.
+        inspection: All maps and their regions.
     """
-    n_without, name = int(seen.without.sum()), seen.maps.names[seen.highest]
-    said = [
-        ("floor", f"{seen.score_range.low:.4g}, {seen.origin_of_floor}"),
-        *_sound(seen),
-        ("top", f"{seen.score_range.high:.4g}, the highest score of all maps ('{name}')"),
+    n_without, n_images = int(inspection.without_region.sum()), len(inspection)
+    score_range, highest = inspection.score_range, inspection.maps.names[inspection.highest]
+    pairs = [("floor", f"{score_range.low:.4g}, {inspection.origin_of_floor}")]
+    if score_range.background_peak is not None:
+        pairs.append(("no region up to", _background_peak(inspection, score_range.background_peak)))
+    pairs += [
+        ("top", f"{score_range.high:.4g}, the highest score of all maps ('{highest}')"),
         (
             "without a region",
-            f"{n_without} of {len(seen)} images ({_percent(n_without / len(seen))})",
+            f"{n_without} of {n_images} images ({_percent(n_without / n_images)})",
         ),
-        ("regions a image", _regions_a_part(seen)),
+        ("regions per image", _regions_per_image(inspection)),
     ]
-    if not seen.without.all():
-        widest = float(seen.covered.max())
-        said.append(
-            (
-                "regions cover",
-                f"{_percent(seen.median_covered)} of the picture at the median, "
-                f"{_percent(widest)} at most",
-            )
-        )
-    return said
+    if n_without < n_images:
+        median, largest = inspection.median_covered, float(inspection.covered.max())
+        cover = f"{_percent(median)} of the image at the median, {_percent(largest)} at most"
+        pairs.append(("regions cover", cover))
+    return pairs
 
 
-def _sound(seen: MapInspection) -> list[tuple[str, str]]:
-    if seen.score_range.sound is None:
-        return []
-    share = _percent(seen.config.background_quantile)
-    surfaces = "normal images" if len(seen.normal_maxima) else "maps beside their main element"
-    words = f"{seen.score_range.sound:.4g}, which {share} of the {surfaces} do not exceed"
-    return [("no region up to", words)]
+def _background_peak(inspection: MapInspection, peak: float) -> str:
+    share = _percent(inspection.config.background_quantile)
+    has_normals = len(inspection.normal_maxima) > 0
+    maps = "normal images" if has_normals else "maps outside their main element"
+    return f"{peak:.4g}, which {share} of the {maps} do not exceed"
 
 
-def _regions_a_part(seen: MapInspection) -> str:
+def _regions_per_image(inspection: MapInspection) -> str:
     most = 4
-    counts = np.bincount(np.minimum(seen.n_regions, most), minlength=most + 1)
-    words = ("", "1", "2", "3", f"{most} or more")
-    said = [f"{words[n]} on {_parts(counts[n])}" for n in range(1, most + 1) if counts[n]]
-    return ", ".join(said) or "none on any"
+    counts = np.bincount(np.minimum(inspection.n_regions, most), minlength=most + 1)
+    numbers = ("", "1", "2", "3", f"{most} or more")
+    groups = [f"{numbers[n]} on {_images(counts[n])}" for n in range(1, most + 1) if counts[n]]
+    return ", ".join(groups) or "none on any"
 
 
-def _parts(count: int) -> str:
+def _images(count: int) -> str:
     return f"{count} image{'' if count == 1 else 's'}"
 
 

@@ -18,7 +18,7 @@ from anomalyncd.regions.score_range import ScoreRange
 
 
 class MapSequence(Protocol):
-    """Any collection that hands out one (H, W) map at a time; sizes may differ."""
+    """Any collection of (H, W) maps that are read one at a time; sizes may differ."""
 
     def __len__(self) -> int: ...
 
@@ -27,7 +27,7 @@ class MapSequence(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Binarised:
-    """The mask of one anomaly map, and how it was found."""
+    """The mask of one anomaly map, and the threshold and counts that led to it."""
 
     mask: NDArray[np.bool_]
     """(H, W), at the size of the map: anomalous pixels, eroded."""
@@ -35,7 +35,7 @@ class Binarised:
     """In the unit of the score range; infinite (255 with the `paper` rules) where no region count
     is stable."""
     n_regions: int
-    """The stable region count, 0 where there is none; of other binarisations that of the mask."""
+    """The stable region count, 0 where there is none; for other binarisations that of the mask."""
     counts: NDArray[np.int64]
     """(n_thresholds,): connected components at each threshold, highest threshold first."""
 
@@ -70,10 +70,10 @@ def select_threshold(counts: NDArray[np.int64], min_interval_length: int) -> tup
 
 
 def threshold_at(index: int, score_range: ScoreRange, config: MebinConfig) -> float:
-    """Value of a threshold in the unit of the score range.
+    """Returns a threshold in the unit of the score range.
 
     Args:
-        index: Which threshold, counted from the highest.
+        index: Index of the threshold, counted from the highest.
         score_range: The score range of all maps.
         config: The `paper` rules truncate to an integer.
 
@@ -86,14 +86,16 @@ def threshold_at(index: int, score_range: ScoreRange, config: MebinConfig) -> fl
 
 
 def otsu_threshold(scores: NDArray[np.float32]) -> float:
-    """The threshold that parts the scores of one map into two groups as far apart as can be.
+    """Finds the threshold that separates the scores of one map into two groups.
+
+    It makes the variance between the groups as large as possible.
 
     Args:
         scores: (H, W).
 
     Returns:
-        The threshold, one of 256 levels between the lowest and the highest score, in their unit; a
-        score is in the upper group above it. Where all are equal it is that score.
+        The threshold, one of 256 levels between the lowest and the highest score, in their unit.
+        Scores above it are in the upper group. Where all scores are equal it is that score.
 
     Source: Otsu, "A threshold selection method from gray-level histograms", 1979.
     """
@@ -102,16 +104,16 @@ def otsu_threshold(scores: NDArray[np.float32]) -> float:
         return high
     levels = np.rint((scores - low) * (255 / (high - low))).astype(np.uint8)
     level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
-    # Scores are rounded to levels, so what lies above a level begins half way to the next.
+    # Scores are rounded to levels, so the scores above a level begin half way to the next.
     return low + (float(level) + 0.5) * (high - low) / 255
 
 
 def binarise(anomaly_map: NDArray[Any], score_range: ScoreRange, config: MebinConfig) -> Binarised:
     """Binarises one anomaly map at the threshold where its region count is most stable.
 
-    Otsu's threshold and the fixed one, which the paper compares with, go before the same erosion.
-    Erosion commutes with thresholding, so the map is eroded once, in grey levels, and every
-    threshold is applied to the outcome.
+    Otsu's threshold and the fixed one, which the paper compares with, are followed by the same
+    erosion. Erosion commutes with thresholding, so the map is eroded once, in grey levels, and
+    every threshold is applied to the eroded map.
 
     Args:
         anomaly_map: (H, W), any real type, higher is more anomalous.
@@ -146,16 +148,16 @@ def binarise(anomaly_map: NDArray[Any], score_range: ScoreRange, config: MebinCo
 def binarise_all(
     maps: MapSequence, score_range: ScoreRange, config: MebinConfig, n_threads: int | None = None
 ) -> Iterator[Binarised]:
-    """Binarises many maps side by side, in order, with no more of them in memory than threads.
+    """Binarises many maps in parallel, with about as many of them in memory as there are threads.
 
     Args:
-        maps: Anomaly maps, read from within the threads.
+        maps: Anomaly maps; the threads read them.
         score_range: The score range of all maps.
         config: Rules, thresholds and erosion.
-        n_threads: Maps worked on at a time; None takes the number of processors.
+        n_threads: Number of threads; None takes the number of processors.
 
     Yields:
-        One result a map, in the order of the maps.
+        The result of each map, in the order of the maps.
     """
     n_threads = n_threads or os.cpu_count() or 1
 
