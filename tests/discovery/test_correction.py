@@ -58,7 +58,7 @@ def test_without_correction_scores_only_name_the_normal_class(
 
 
 def test_unknown_corrections_and_starts_are_refused() -> None:
-    with pytest.raises(InputError, match="use published or neighbours or none"):
+    with pytest.raises(InputError, match="use one of published, neighbours, none"):
         TrainingConfig(correction="off")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="use random or kmeans"):
+    with pytest.raises(InputError, match="use one of random, kmeans"):
         TrainingConfig(start="k-means")  # type: ignore[arg-type]

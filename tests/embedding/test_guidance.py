@@ -130,7 +130,7 @@ def test_factor_is_that_of_the_settings() -> None:
 )
 def test_settings_that_cannot_be_used_are_refused(wrong: dict[str, object]) -> None:
     (name,) = wrong
-    with pytest.raises(InputError, match=f"setting {name}="):
+    with pytest.raises(InputError, match=f"encoder.{name}="):
         EncoderConfig(**wrong)
 
 

@@ -92,5 +92,5 @@ def test_epochs_decide_what_is_read(epochs: int, with_base: int) -> None:
 
 
 def test_other_numbers_of_rotations_are_refused() -> None:
-    with pytest.raises(InputError, match="n_rotations=3 cannot be used; use 1, 4 or 8"):
+    with pytest.raises(InputError, match="n_rotations=3 cannot be used; use one of 1, 4, 8"):
         EncoderConfig(n_rotations=3)
