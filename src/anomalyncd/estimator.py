@@ -231,7 +231,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         inputs = check_inputs(
-            images, maps, masks, boxes=boxes, ignore=ignore, foreground=foreground
+            images, maps=maps, masks=masks, boxes=boxes, ignore=ignore, foreground=foreground
         )
         require_inputs_of(self.model_, inputs)
         config = self.config().central_views_only()

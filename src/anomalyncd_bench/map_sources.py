@@ -27,7 +27,7 @@ from anomalyncd.inputs.anomaly_maps import (
 )
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.masks import Masks
+from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.io.files import read_each
 from anomalyncd.io.key import content_digest, key
 from anomalyncd.pipeline import MAPS, Pipeline
@@ -63,13 +63,13 @@ def open_source(bench_set: BenchSet, source: SourceEntry, data: Path) -> Inputs:
     if source.kind == "masks":
         if bench_set.masks is None:
             raise InputError(f"set '{name}' has no masks; leave the source 'masks' out")
-        check_maps(bench_set.masks, inputs.images, inputs.sizes)
+        check_masks(bench_set.masks, inputs.sizes)
         return replace(inputs, masks=bench_set.masks)
     if source.maps is None:
         return inputs
     maps = _given(source.maps, bench_set.everything, name, data)
     maps = AnomalyMaps(inputs.images.names, tuple(maps.sources[index] for index in bench_set.kept))
-    check_maps(maps, inputs.images, inputs.sizes)
+    check_maps(maps, inputs.sizes)
     normal_maps = None
     if source.normal_maps is not None and inputs.normals is not None:
         normal_maps = _given(source.normal_maps, inputs.normals, name, data)

@@ -14,18 +14,17 @@ from anomalyncd.inputs.anomaly_maps import (
     AnomalyMaps,
     as_maps,
     check_maps,
-)
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.map_files import (
     read_map,
     to_map,
     write_map,
 )
+from anomalyncd.inputs.findings import Findings
+from anomalyncd.inputs.image_set import ImageSet
 
 SCORES = np.random.default_rng(0).random((6, 9)).astype(np.float32)
 
 
-def _parts(*names: str, height: int = 6, width: int = 9) -> ImageSet:
+def _images(*names: str, height: int = 6, width: int = 9) -> ImageSet:
     return ImageSet.from_list([np.zeros((height, width), np.uint8) for _ in names], names)
 
 
@@ -131,7 +130,7 @@ def test_written_maps_are_read_back(tmp_path: Path) -> None:
 
 
 def test_folders_are_paired_by_name(tmp_path: Path) -> None:
-    images = _parts("b/1", "a/v1.2", "a/1")
+    images = _images("b/1", "a/v1.2", "a/1")
     for index, name in enumerate(images.names):
         _save(tmp_path / "plain" / f"{name}.x", SCORES + index)
         _save(tmp_path / "mvtec/test" / f"{name}.x", SCORES + index)
@@ -145,7 +144,7 @@ def test_folders_are_paired_by_name(tmp_path: Path) -> None:
 
 
 def test_pairing_faults_are_named(tmp_path: Path) -> None:
-    images = _parts("a/1", "a/2", "b/3")
+    images = _images("a/1", "a/2", "b/3")
     (tmp_path / "maps").mkdir()
     with pytest.raises(InputError, match="no map under"):
         as_maps(tmp_path / "maps", images)
@@ -166,24 +165,24 @@ def test_pairing_faults_are_named(tmp_path: Path) -> None:
         as_maps(tmp_path / "maps", images)
     _save(tmp_path / "flat/1.x")
     with pytest.raises(
-        InputError, match="no map belongs to a image: maps are named like '1', images"
+        InputError, match="no map belongs to an image: a map is named like '1', an image"
     ):
         as_maps(tmp_path / "flat", images)
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 9), (2, 1, 6, 9)])
-def test_stacks_follow_the_order_of_the_parts(shape: tuple[int, ...]) -> None:
+def test_stacks_follow_the_order_of_the_images(shape: tuple[int, ...]) -> None:
     stack = torch.rand(shape, dtype=torch.float64, requires_grad=True)
-    images = _parts("a", "b")
+    images = _images("a", "b")
     for given in (stack, stack.detach().numpy(), list(stack)):
         maps = as_maps(given, images)
         np.testing.assert_allclose(maps[1], stack[1].detach().reshape(6, 9), rtol=1e-6)
     with pytest.raises(InputError, match="2 maps for 3 images"):
-        as_maps(stack, _parts("a", "b", "c"))
+        as_maps(stack, _images("a", "b", "c"))
 
 
 def test_dictionaries_are_paired_by_name(tmp_path: Path) -> None:
-    images = _parts("a", "b")
+    images = _images("a", "b")
     maps = as_maps({"b": SCORES + 1, "a": _save(tmp_path / "whatever.x")}, images)
     assert [scores.min() for scores in maps] == [SCORES.min(), (SCORES + 1).min()]
     assert as_maps(maps, images) is maps
@@ -192,13 +191,13 @@ def test_dictionaries_are_paired_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="map 'c' has no image"):
         as_maps({"a": SCORES, "b": SCORES, "c": SCORES}, images)
     with pytest.raises(InputError, match="other images"):
-        as_maps(maps, _parts("b", "a"))
+        as_maps(maps, _images("b", "a"))
     with pytest.raises(InputError, match="give a folder or a list"):
         as_maps(3, images)  # type: ignore[arg-type]
 
 
 def test_lists_of_files_in_another_order_are_refused(tmp_path: Path) -> None:
-    images = _parts("k/b", "k/a")
+    images = _images("k/b", "k/a")
     paths = [_save(tmp_path / f"{name}.x") for name in ("a", "b")]
     with pytest.raises(InputError, match=r"a\.npy' stands where that of 'k/b' belongs"):
         as_maps(paths, images)
@@ -220,19 +219,29 @@ def test_lists_of_files_in_another_order_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_maps_cover_the_whole_image(shape: tuple[int, int], fits: bool) -> None:
-    images = _parts("a", "b", height=214, width=600)
+    images = _images("a", "b", height=214, width=600)
     sizes = np.array([[214, 600]] * 2)
     maps = as_maps([np.zeros((214, 600)), np.zeros(shape)], images)
     if fits:
-        check_maps(maps, images, sizes)
+        check_maps(maps, sizes)
     else:
         with pytest.raises(InputError, match=f"'b' is {shape[0]}x{shape[1]}.*its image 214x600"):
-            check_maps(maps, images, sizes)
+            check_maps(maps, sizes)
 
 
 def test_checking_finds_damage_in_files(tmp_path: Path) -> None:
-    images = _parts("a", "b", "c")
+    images = _images("a", "b", "c")
     for name in images.names:
         _save(tmp_path / f"{name}.x", np.full((6, 9), 0.5 if name == "a" else np.nan, np.float32))
     with pytest.raises(InputError, match=r"b\.npy' has 54 values that are NaN.*\(and 1 more\)"):
-        check_maps(AnomalyMaps.from_folder(tmp_path, images), images, np.array([[6, 9]] * 3))
+        check_maps(AnomalyMaps.from_folder(tmp_path, images), np.array([[6, 9]] * 3))
+
+
+def test_checking_may_collect_every_fault_and_what_the_maps_hold() -> None:
+    images = _images("a", "b", "c")
+    maps = as_maps([np.zeros((6, 9)), np.ones((9, 6)), np.full((6, 9), 0.5)], images)
+    findings = Findings(collect=True)
+    check_maps(maps, np.array([[6, 9]] * 3), findings)
+    assert len(findings.problems) == 1
+    assert findings.problems[0].startswith("the map or mask of 'b' is 9x6")
+    assert findings.facts == [("maps", "in memory (2)"), ("maps: scores", "0 to 0.5")]

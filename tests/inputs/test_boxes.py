@@ -55,11 +55,17 @@ def test_boxes_of_all_parts(tmp_path: Path, images: ImageSet) -> None:
     ("lines", "message"),
     [
         (["name,left,top", "hole/1,1,2"], r"no column 'right' \(and 1 more\)"),
-        (["name,left,top,right,bottom", "hole/1,5,2,5,3"], "that is none; give numbers with left"),
-        (["name,left,top,right,bottom", "hole/1,1,2,x,3"], "'right': 'x'.* that is none"),
-        (["name,left,top,right,bottom", "hole/1,1,2,inf,3"], "that is none"),
+        (
+            ["name,left,top,right,bottom", "hole/1,5,2,5,3"],
+            "that is invalid; give numbers with left",
+        ),
+        (["name,left,top,right,bottom", "hole/1,1,2,x,3"], "'right': 'x'.* that is invalid"),
+        (["name,left,top,right,bottom", "hole/1,1,2,inf,3"], "that is invalid"),
         (["name,left,top,right,bottom", "hole/1,1,2,3,4", "x,1,2,3,4"], "box 'x' has no image"),
-        (["image,left,top,right,bottom", "x.png,1,2,3,4"], "no box belongs to a image"),
+        (
+            ["image,left,top,right,bottom", "x.png,1,2,3,4"],
+            "no box belongs to an image: a box is named like 'x'",
+        ),
     ],
 )
 def test_faults_are_named(tmp_path: Path, images: ImageSet, lines: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""What is understood of inputs, everything that is wrong with them, and the contact sheet."""
+"""What is understood of inputs and all that is wrong with them, and the contact sheet."""
 
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.check import check_data
+from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs, check_data
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.inputs.sources import InputSources
 from anomalyncd.report.contact_sheet import write_sheet
 
 
@@ -18,6 +20,10 @@ def _save(path: Path, pixels: NDArray[np.generic]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path
+
+
+def _check(images: object, **further: object) -> tuple[Inputs | None, Findings]:
+    return check_data(InputSources(images, **further))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -33,22 +39,25 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_what_is_understood(folder: Path) -> None:
-    found = check_data(
+    inputs, findings = _check(
         folder / "photos",
         maps=folder / "maps",
         ignore=folder / "masks",
         normals=folder / "photos" / "good",
         normal_maps=[np.zeros((12, 18), np.float32)],
     )
-    assert found.problems == []
-    assert dict(found.facts) == {
+    assert findings.problems == []
+    assert inputs is not None
+    assert inputs.normals is not None
+    assert inputs.normal_maps is not None
+    assert dict(findings.facts) == {
         "images": "3, of which 3 can be read",
         "images: width x height": "9x6 (2), 18x12 (1)",
         "images: pixels": "colour and transparency, 8 bit (1), colour, 8 bit (1), grey, 16 bit (1)",
         "folders": "hole (2), good (1)",
         "maps": ".npy (3)",
         "maps: scores": "0 to 0.5",
-        "ignored": "1 of 3 images, 100.00% of the pixels of such a image",
+        "ignored": "1 of 3 images, on average 100.00% of the pixels of these images",
         "normal images": "1, of which 1 can be read",
         "normal images: width x height": "18x12 (1)",
         "normal images: pixels": "colour and transparency, 8 bit (1)",
@@ -66,16 +75,17 @@ def test_a_manifest_is_described(folder: Path) -> None:
         "photos/good/1.png,good,train,8,\n",
         encoding="utf-8",
     )
-    found = check_data(path, masks=path)
-    assert found.problems == []
-    facts = dict(found.facts)
+    inputs, findings = _check(path, masks=path)
+    assert findings.problems == []
+    facts = dict(findings.facts)
     assert facts["images"] == "2, of which 2 can be read"
     assert facts["splits"] == "test (2), train (1)"
     assert facts["labels"] == "hole (1), (blank) (1)"
     assert facts["column lot"] == "7 (2)"
     assert facts["column mask"].startswith("1 of 3 rows")
-    assert facts["masks"] == "1 of 2 images, 100.00% of the pixels of such a image"
-    assert found.masks is not None
+    assert facts["masks"] == "1 of 2 images, on average 100.00% of the pixels of these images"
+    assert inputs is not None
+    assert inputs.masks is not None
 
 
 def test_every_fault_is_found(folder: Path) -> None:
@@ -84,7 +94,7 @@ def test_every_fault_is_found(folder: Path) -> None:
     np.save(folder / "maps/hole/2.npy", np.zeros((9, 6)))
     np.save(folder / "maps/hole/1.npy", np.full((6, 9), np.nan))
     (folder / "boxes.csv").write_text("name,left\nx,1\n", encoding="utf-8")
-    found = check_data(
+    inputs, findings = _check(
         folder / "photos",
         maps=folder / "maps",
         boxes=folder / "boxes.csv",
@@ -92,34 +102,34 @@ def test_every_fault_is_found(folder: Path) -> None:
         base=folder / "masks",
         normals=folder / "nowhere",
     )
-    for number, message in enumerate(
-        (
-            "good/1.png' cannot be read",
-            "hole/1.png' cannot be read",
-            "hole/1.npy' has 54 values that are NaN",
-            "'hole/2' is 9x6 (height x width)",
-            "has no column 'top'",
-            "nowhere.png' does not exist",
-            "has no masks; expected them under",
-            "nowhere' does not exist",
-            "several of maps, masks and boxes are given",
-        )
-    ):
-        assert message in found.problems[number].replace("\\", "/")
-    assert len(found.problems) == 9
+    expected = (
+        "nowhere' does not exist",
+        "several of `maps`, `masks` and `boxes` are given",
+        "good/1.png' cannot be read",
+        "hole/1.png' cannot be read",
+        "nowhere.png' does not exist",
+        "has no column 'top'",
+        "hole/1.npy' has 54 values that are NaN",
+        "'hole/2' is 9x6 (height x width)",
+        "has no masks; expected them under",
+    )
+    for message, problem in zip(expected, findings.problems, strict=True):
+        assert message in problem.replace("\\", "/")
+    assert inputs is not None
+    assert inputs.sizes.tolist() == [[0, 0], [0, 0], [6, 9]]
 
 
-def test_parts_that_cannot_be_opened_leave_the_rest_to_be_checked(folder: Path) -> None:
-    found = check_data(folder / "nowhere", normals=folder / "photos")
-    assert found.images is None
-    assert len(found.problems) == 1
-    assert found.facts[0] == ("normal images", "3, of which 3 can be read")
+def test_the_rest_is_checked_if_the_images_cannot_be_opened(folder: Path) -> None:
+    inputs, findings = _check(folder / "nowhere", normals=folder / "photos")
+    assert inputs is None
+    assert len(findings.problems) == 1
+    assert findings.facts[0] == ("normal images", "3, of which 3 can be read")
 
 
 def test_many_kinds_are_counted_not_listed(tmp_path: Path) -> None:
     for index in range(15):
         _save(tmp_path / f"kind {index:02}/1.png", np.zeros((4, 4 + index), np.uint8))
-    facts = dict(check_data(tmp_path).facts)
+    facts = dict(_check(tmp_path)[1].facts)
     assert facts["folders"].endswith("kind 11 (1) and 3 more")
     assert facts["images: width x height"] == "4 to 18 x 4 to 4"
 
@@ -138,7 +148,7 @@ def test_a_contact_sheet(folder: Path) -> None:
         write_sheet(images, folder / "sheet.doc")
 
 
-def test_a_contact_sheet_of_many_parts_has_64(tmp_path: Path) -> None:
+def test_a_contact_sheet_of_many_images_has_64(tmp_path: Path) -> None:
     images = ImageSet.from_list([np.full((2, 2), 0, np.uint8)] * 150)
     write_sheet(images, tmp_path / "many.png")
     sheet = np.asarray(Image.open(tmp_path / "many.png"))

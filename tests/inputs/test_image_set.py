@@ -1,4 +1,4 @@
-"""ImageSet from folders and lists."""
+"""Image sets from folders and lists."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,7 @@ import torch
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import (
-    ImageSet,
-    as_image_set,
-    check_images,
-)
+from anomalyncd.inputs.image_set import ImageSet, as_image_set, check_images
 
 
 def _save(path: Path, height: int = 6, width: int = 9, level: int = 128) -> Path:
@@ -34,7 +30,7 @@ def test_a_plain_folder(tmp_path: Path) -> None:
     assert images.image(3).shape == (6, 9, 3)
 
 
-def test_an_mvtec_folder_holds_the_parts_in_test(tmp_path: Path) -> None:
+def test_an_mvtec_folder_holds_the_images_in_test(tmp_path: Path) -> None:
     for name in ("train/good/000", "test/good/000", "test/hole/000", "ground_truth/hole/000_mask"):
         _save(tmp_path / f"{name}.png")
     images = ImageSet.from_folder(tmp_path)
@@ -43,7 +39,7 @@ def test_an_mvtec_folder_holds_the_parts_in_test(tmp_path: Path) -> None:
     assert ImageSet.from_folder(tmp_path / "test").names == images.names
 
 
-def test_ground_truth_beside_classes_is_left_aside(tmp_path: Path) -> None:
+def test_ground_truth_beside_classes_is_ignored(tmp_path: Path) -> None:
     for name in ("hole/000", "ground_truth/hole/000"):
         _save(tmp_path / f"{name}.png")
     assert ImageSet.from_folder(tmp_path).names == ("hole/000",)
@@ -121,7 +117,7 @@ def test_lists_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="image '001' holds NaN"):
         as_image_set([np.zeros((4, 5)), np.full((4, 5), np.nan)])
     for wrong in (7, Image.new("L", (3, 3))):
-        with pytest.raises(InputError, match="give a folder or a list"):
+        with pytest.raises(InputError, match="give a folder, a manifest or a list"):
             as_image_set(wrong)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""What is given together: manifests that bring maps, boxes, and places to ignore."""
+"""Inputs that are given together: manifests that name maps, boxes, and places to ignore."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_maps_come_with_a_manifest(folder: Path) -> None:
     assert inputs.normals.names == ("normals/normals/n",)
     np.testing.assert_array_equal(inputs.maps[0], RAMP)
     np.testing.assert_array_equal(inputs.normal_maps[0], RAMP)
-    with pytest.raises(InputError, match="of no use without maps of their own"):
+    with pytest.raises(InputError, match="`normals` next to given maps need maps of their own"):
         check_inputs(path, normals=folder / "normals")
 
 
@@ -64,10 +64,10 @@ def test_the_mask_column_is_used_only_where_it_is_given_as_masks(folder: Path) -
     assert [bool(mask.all()) for mask in masks] == [True, False]
 
 
-def test_one_mask_ignores_the_same_place_on_all_parts_and_normals(folder: Path) -> None:
+def test_one_mask_ignores_the_same_place_on_all_images_and_normals(folder: Path) -> None:
     inputs = check_inputs(
         folder / "photos",
-        folder / "maps",
+        maps=folder / "maps",
         normals=folder / "normals",
         normal_maps=folder / "normal_maps",
         ignore=_right_half(folder / "fixture.png", (16, 24)),
@@ -81,7 +81,7 @@ def test_one_mask_ignores_the_same_place_on_all_parts_and_normals(folder: Path) 
         assert scores.dtype == np.float32
 
 
-def test_masks_forget_what_is_ignored(folder: Path) -> None:
+def test_masks_leave_out_what_is_ignored(folder: Path) -> None:
     for name in "ab":
         _save(folder / f"masks/{name}.png", np.full((8, 12), 255, np.uint8))
     _right_half(folder / "ignore/b_mask.png")
@@ -112,13 +112,18 @@ def test_an_unusable_mask_is_found_at_once(folder: Path) -> None:
 
 def test_combinations_that_mean_nothing(folder: Path) -> None:
     photos, maps = folder / "photos", folder / "maps"
-    with pytest.raises(InputError, match="several of maps, masks and boxes"):
-        check_inputs(photos, maps, boxes=folder / "boxes.csv")
-    with pytest.raises(InputError, match="of no use without maps of their own"):
-        check_inputs(photos, maps, normals=folder / "normals")
-    with pytest.raises(InputError, match="maps of normal images need the normal images"):
-        check_inputs(photos, maps, normal_maps=maps)
-    with pytest.raises(InputError, match="maps of normal images need the normal images"):
+    with pytest.raises(InputError, match="several of `maps`, `masks` and `boxes`"):
+        check_inputs(photos, maps=maps, boxes=folder / "boxes.csv")
+    with pytest.raises(InputError, match="next to given maps need maps of their own"):
+        check_inputs(photos, maps=maps, normals=folder / "normals")
+    with pytest.raises(InputError, match="`normal_maps` need the normal images"):
+        check_inputs(photos, maps=maps, normal_maps=maps)
+    with pytest.raises(InputError, match="`normal_maps` need maps of the images"):
         check_inputs(photos, normals=folder / "normals", normal_maps=maps)
     with pytest.raises(InputError, match=r"mask '.*nowhere\.png' does not exist"):
         check_inputs(photos, ignore=folder / "nowhere.png")
+
+
+def test_an_argument_that_there_is_not_is_refused(folder: Path) -> None:
+    with pytest.raises(TypeError, match="objects"):
+        check_inputs(folder / "photos", objects=folder / "masks")

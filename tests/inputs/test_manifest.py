@@ -111,7 +111,10 @@ def test_a_base_set_from_a_manifest(tmp_path: Path) -> None:
     ("lines", "message"),
     [
         (["Image,lot", "a.png,1"], "no column 'image' but Image, lot; rename 'Image'"),
-        (["file,lot", "a.png,1"], "no column 'image' but file, lot; rename the column of the images"),
+        (
+            ["file,lot", "a.png,1"],
+            "no column 'image' but file, lot; rename the column of the images",
+        ),
         (["image,score", "a.png,1"], "a column 'score', which the results have as well"),
         (["image,p_0,area_12", "a.png,1,2"], r"a column 'p_0' \(and 1 more\), which the results"),
         (["image", "b.png", "c.png"], r"image '.*b\.png' \(and 1 more\) in .* does not exist"),

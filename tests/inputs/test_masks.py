@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.anomaly_maps import check_maps
 from anomalyncd.inputs.base_set import BaseSet
+from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_set import ImageSet, check_images
-from anomalyncd.inputs.masks import Masks, read_mask
+from anomalyncd.inputs.masks import Masks, check_masks, read_mask
 
 TRUTH = np.zeros((6, 9), np.bool_)
 TRUTH[2:5, 3:7] = True
@@ -57,7 +57,7 @@ def test_a_palette_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "_mask"])
-def test_a_part_without_a_mask_has_no_defect(tmp_path: Path, ending: str) -> None:
+def test_an_image_without_a_mask_has_no_defect(tmp_path: Path, ending: str) -> None:
     for name in ("good/1", "hole/1", "hole/2_mask"):
         _save(tmp_path / f"test/{name}.png")
     for name in ("hole/1", "hole/2_mask"):
@@ -66,7 +66,7 @@ def test_a_part_without_a_mask_has_no_defect(tmp_path: Path, ending: str) -> Non
     masks = Masks.from_folder(tmp_path / "ground_truth", images)
     assert [bool(mask.any()) for mask in masks] == [False, True, True]
     assert masks[0].shape == TRUTH.shape
-    check_maps(masks, images, check_images(images))
+    check_masks(masks, check_images(images))
 
 
 def test_mask_faults_are_named(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_mask_faults_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no mask under"):
         Masks.from_folder(truth, images)
     _save(truth / "x/a.png")
-    with pytest.raises(InputError, match="no mask belongs to a image: masks are named like 'x/a'"):
+    with pytest.raises(InputError, match="no mask belongs to an image: a mask is named like 'x/a'"):
         Masks.from_folder(truth, images)
     _save(truth / "a.png")
     with pytest.raises(InputError, match=r"mask '.*a\.png' has no image; expected x/a\.\(png"):
@@ -93,7 +93,28 @@ def test_mask_faults_are_named(tmp_path: Path) -> None:
         Masks.from_folder(truth, images)
 
 
-def test_masks_of_training_images_are_left_aside(tmp_path: Path) -> None:
+def test_a_mask_for_all_images_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _save(tmp_path / "place.png")
+    images = ImageSet.from_list([np.zeros((6, 9), np.uint8)] * 5)
+    masks, reads = Masks(images, (path,) * 5), []
+
+    def read(path: Path) -> NDArray[np.bool_]:
+        reads.append(path)
+        return read_mask(path)
+
+    monkeypatch.setattr("anomalyncd.inputs.masks.read_mask", read)
+    findings = Findings()
+    check_masks(masks, check_images(images), findings, "ignored")
+    assert reads == [path]
+    share = f"{TRUTH.mean():.2%}"
+    assert findings.facts == [
+        ("ignored", f"5 of 5 images, on average {share} of the pixels of these images")
+    ]
+
+
+def test_masks_of_training_images_are_ignored(tmp_path: Path) -> None:
     for name in ("train/good/7", "test/good/1", "test/hole/1"):
         _save(tmp_path / f"{name}.png")
     for name in ("good/7", "hole/1"):

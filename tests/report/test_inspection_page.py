@@ -22,7 +22,7 @@ def inputs() -> Inputs:
     maps = [
         damage(kind, seed) + rng.random(SIZE, np.float32) / 4 for seed, kind in enumerate(KINDS)
     ]
-    return check_inputs(pictures, maps, normals=pictures[:1], normal_maps=maps[:1])
+    return check_inputs(pictures, maps=maps, normals=pictures[:1], normal_maps=maps[:1])
 
 
 def test_page_shows_each_part_beside_its_map(inputs: Inputs, tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.detector import Detector
 from anomalyncd.detection.patches import PatchFeatures, PatchReader
-from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps, write_map
 from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.map_files import write_map
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 

@@ -9,11 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.anomaly_maps import (
-    AnomalyMaps,
-    as_maps,
-    check_map,
-)
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps, as_maps
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import (
     MasksLike,
@@ -27,6 +23,7 @@ from anomalyncd.inputs.manifest import (
     Manifest,
 )
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.inputs.pairing import refuse_other_aspect
 from anomalyncd.io.tables import is_table
 from anomalyncd.results.run_folder import Run
 
@@ -131,7 +128,7 @@ class Truth:
             mask = np.zeros(self.sizes[index], np.bool_)
         else:
             mask = self.masks[index]
-            check_map(mask.shape, self.masks.images.names[index], self.sizes[index])
+            refuse_other_aspect(mask.shape, self.masks.images.names[index], self.sizes[index])
         unmarked = self.told is not None and self.told[index] != 0 and not mask.any()
         return None if unmarked else mask
 

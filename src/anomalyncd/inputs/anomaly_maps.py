@@ -1,4 +1,4 @@
-"""Anomaly maps: one per image, read when asked for, never all in memory at once."""
+"""Anomaly maps: one for each image, read when asked for, never all in memory at once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,26 +7,27 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.findings import Findings, count_values
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.manifest import MAP
-from anomalyncd.inputs.map_files import (
-    MAP_SUFFIXES,
-    read_map,
-    to_map,
-)
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.inputs.pairing import refuse_missing, refuse_strangers
+from anomalyncd.inputs.pairing import refuse_missing, refuse_other_aspect, refuse_strangers
+from anomalyncd.io.decoding import decode, unreadable
 from anomalyncd.io.files import (
     and_more,
     files_by_name,
     name_of,
     normal_form,
-    read_each,
     require_folder,
+    write_atomically,
 )
+
+MAP_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff", ".png"})
+"""Suffixes of the files that count as anomaly maps, in lower case."""
 
 Scores: TypeAlias = str | Path | NDArray[Any] | torch.Tensor
 
@@ -38,27 +39,27 @@ class AnomalyMaps:
     names: tuple[str, ...]
     """The names of the images."""
     sources: tuple[Path | NDArray[np.float32], ...]
-    """For each image the file of its map, or the map."""
+    """For each image the file of its map, or its map."""
     ignored: Masks | None = None
-    """Where nothing is anomalous, whatever the map says."""
+    """Where nothing counts as anomalous; the scores there become the lowest score of the map."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, images: ImageSet) -> "AnomalyMaps":
         """Pairs the maps of a folder with images by relative name.
 
         Args:
-            folder: Holds NAME.(npy|npz|tif|tiff|png) for each image NAME; where it has a sub-folder
+            folder: Holds NAME.(npy|npz|tif|tiff|png) for each image NAME; if it has a sub-folder
                 `test/`, only that is searched, as for images.
             images: The images.
 
         Returns:
-            The maps; none has been opened.
+            The maps; none of them has been opened.
 
         Raises:
-            InputError: No such folder; a map is missing, doubled or without an image.
+            InputError: There is no such folder, or a map is missing, doubled or without an image.
         """
-        given = require_folder(folder)
-        root = given / "test" if (given / "test").is_dir() else given
+        parent = require_folder(folder)
+        root = parent / "test" if (parent / "test").is_dir() else parent
         files = files_by_name(root, MAP_SUFFIXES, "map")
         if not files:
             raise InputError(f"no map under '{root}'; expected .npy, .npz, .tif or .png files")
@@ -68,7 +69,7 @@ class AnomalyMaps:
 
     @classmethod
     def from_dict(cls, maps: Mapping[str, Scores], images: ImageSet) -> "AnomalyMaps":
-        """Pairs maps with images by the names given.
+        """Pairs maps with images by the keys of a dictionary.
 
         Args:
             maps: Image name to map: a path, or an array or tensor as `to_map` takes it.
@@ -90,21 +91,21 @@ class AnomalyMaps:
         """Takes maps in the order of the images.
 
         Args:
-            maps: Paths, or arrays or tensors as `to_map` takes them; an array or tensor NxHxW or
-                Nx1xHxW is a list.
+            maps: Paths, or arrays or tensors as `to_map` takes them; an array or tensor of shape
+                NxHxW or Nx1xHxW counts as a list.
             images: The images.
 
         Returns:
             The maps.
 
         Raises:
-            InputError: Another number than images, an unusable map, or paths that bear the names of
-                the images in another order.
+            InputError: The number of maps differs from that of the images, a map is unusable, or
+                the paths bear the names of the images in another order.
         """
         items = list(maps)
         if len(items) != len(images):
             raise InputError(
-                f"{len(items)} maps for {len(images)} images; give one for each, in order"
+                f"{len(items)} maps for {len(images)} images; give one for each, in their order"
             )
         _refuse_other_order(items, images)
         pairs = zip(items, images.names, strict=True)
@@ -115,7 +116,7 @@ class AnomalyMaps:
         """Takes the maps that the manifest of the images names, in its column `anomaly_map`.
 
         Raises:
-            InputError: A image has none.
+            InputError: An image has none.
         """
         assert images.columns is not None
         cells = images.columns[MAP]
@@ -145,14 +146,14 @@ MapsLike: TypeAlias = AnomalyMaps | str | Path | Mapping[str, Scores] | Iterable
 
 
 def as_maps(value: MapsLike, images: ImageSet) -> AnomalyMaps:
-    """Returns the maps of `images` from a folder, a dictionary by image name, or a list in order.
+    """Returns the maps of images from a folder, a dictionary by image name, or a list in order.
 
     Raises:
-        InputError: See `MapSequence`; or `value` holds the maps of other images.
+        InputError: See the methods of `AnomalyMaps`; or `value` holds the maps of other images.
     """
     if isinstance(value, AnomalyMaps):
         if value.names != images.names:
-            raise InputError("the maps given belong to other images; pair them with these images")
+            raise InputError("the maps belong to other images; pair them with these images")
         return value
     if isinstance(value, str | Path):
         return AnomalyMaps.from_folder(value, images)
@@ -163,44 +164,145 @@ def as_maps(value: MapsLike, images: ImageSet) -> AnomalyMaps:
     raise InputError(f"maps are given as {type(value).__name__}; give a folder or a list of maps")
 
 
-def check_maps(maps: AnomalyMaps | Masks, images: ImageSet, sizes: NDArray[np.int64]) -> None:
-    """Reads every map or mask once, so that an unusable one is found before long work.
-
-    A map may have any size, but must be square (detectors often resize so) or have the aspect ratio
-    of its image, give or take 10 % (sides are often rounded to multiples of a patch) or one pixel.
-
-    Args:
-        maps: The maps, or masks in their place; a few are held at a time.
-        images: The images.
-        sizes: Sizes (N, 2) of the images in pixels: height, width.
-
-    Raises:
-        InputError: A map is unusable or has another aspect ratio; names the first and counts the
-            others.
-    """
-    read_each(
-        lambda i: check_map(maps[i].shape, images.names[i], sizes[i]), len(maps), "Checking maps"
-    )
-
-
-def check_map(shape: tuple[int, ...], name: str, size: NDArray[np.int64]) -> None:
-    """Raises if a map has another aspect ratio than its image; see `check_maps`.
+def check_maps(
+    maps: AnomalyMaps,
+    sizes: NDArray[np.int64],
+    findings: Findings | None = None,
+    what: str = "maps",
+) -> None:
+    """Reads every map once, so that an unusable one is found before long work.
 
     Args:
-        shape: Height and width of the map or mask.
-        name: Of the image.
-        size: Height and width of the image, px.
+        maps: The maps; a few are in memory at a time.
+        sizes: Height and width of the images, (N, 2), px; 0 x 0 where an image cannot be read.
+        findings: Where faults and facts go; by default the first fault is raised.
+        what: What the maps are, for the facts.
 
     Raises:
-        InputError: Names the image and both sizes.
+        InputError: A map is unusable or has another aspect ratio than its image; names the first
+            and counts the others.
     """
-    height, width = shape
-    image_height, image_width = (int(side) for side in size)
-    if not _same_aspect(height, width, image_height, image_width):
+    findings = findings or Findings()
+
+    def read(index: int) -> tuple[float, float, str]:
+        scores, source = maps[index], maps.sources[index]
+        if sizes[index].all():
+            refuse_other_aspect(scores.shape, maps.names[index], sizes[index])
+        kind = source.suffix if isinstance(source, Path) else "in memory"
+        return float(scores.min()), float(scores.max()), kind
+
+    outcomes = findings.read_each(read, len(maps), "Checking maps")
+    usable = [outcome for outcome in outcomes if outcome is not None]
+    if usable:
+        lowest = min(outcome[0] for outcome in usable)
+        highest = max(outcome[1] for outcome in usable)
+        findings.add_fact(what, count_values(kind for _, _, kind in usable))
+        findings.add_fact(f"{what}: scores", f"{lowest:.4g} to {highest:.4g}")
+
+
+def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float32]:
+    """Turns an array or tensor into an anomaly map; its values stay unchanged.
+
+    Args:
+        scores: HxW, 1xHxW, HxWx1 or 1x1xHxW of booleans, integers or floats.
+        label: What a message calls it.
+
+    Returns:
+        HxW float32; may share memory with `scores`.
+
+    Raises:
+        InputError: The type or shape is wrong, or it is empty or holds NaN or infinite values.
+    """
+    if isinstance(scores, torch.Tensor):
+        tensor = scores.detach().cpu()
+        scores = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    if not isinstance(scores, np.ndarray) or scores.dtype.kind not in "buif":
+        kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
+        raise InputError(f"{label} is of type {kind}; give a path or an array of numbers")
+    shape = scores.shape
+    while scores.ndim > 2 and scores.shape[0] == 1:
+        scores = scores[0]
+    while scores.ndim > 2 and scores.shape[-1] == 1:
+        scores = scores[..., 0]
+    if scores.ndim != 2 or scores.size == 0:
+        raise InputError(f"{label} has shape {shape}; expected HxW, one score a pixel")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(scores, dtype=np.float32)
+    n_bad = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if n_bad:
+        raise InputError(f"{label} has {n_bad} values that are NaN or infinite; give finite scores")
+    return values
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """Reads an anomaly map; its values stay as they were saved, in .png 0..255 or 0..65535.
+
+    Args:
+        path: `.npy`; `.npz` with one array or one called `anomaly_map`; `.tif(f)` or `.png` in
+            grey, or in colour with three equal channels.
+
+    Returns:
+        HxW float32.
+
+    Raises:
+        InputError: The file is missing or damaged, in colour, or no usable map.
+    """
+    numpy_file = path.suffix.lower() in (".npy", ".npz")
+    pixels = load_numbers(path, "map") if numpy_file else _grey(decode(path, "map"), path)
+    return to_map(pixels, f"map '{path}'")
+
+
+def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
+    """Writes a map as float16 `.npy`, either whole or not at all.
+
+    Args:
+        path: The file, suffix `.npy`; missing folders are made.
+        scores: HxW, between -65504 and 65504.
+    """
+    with write_atomically(path) as temporary, temporary.open("wb") as file:
+        np.save(file, scores.astype(np.float16))
+
+
+def load_numbers(path: Path, what: str) -> NDArray[Any]:
+    """Reads an array from `.npy` or `.npz`; nothing in the file is executed.
+
+    Args:
+        path: The file; of several arrays in it the one called `anomaly_map` is taken.
+        what: What a message calls the file: "map", "array".
+
+    Raises:
+        InputError: The file is missing or damaged, or holds several arrays.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, NpzFile):
+                return np.asarray(loaded)
+            arrays = {key: loaded[key] for key in loaded.files}
+    except ValueError as error:
+        # The message of NumPy advises to load the file unsafely.
+        harmless = ValueError("damaged, or not an array of numbers")
+        raise unreadable(path, what, harmless) from error
+    # Damaged archives raise a dozen types of errors, those of zipfile and zlib among them.
+    except Exception as error:
+        raise unreadable(path, what, error) from error
+    if len(arrays) != 1 and "anomaly_map" not in arrays:
+        names = ", ".join(arrays) or "none"
         raise InputError(
-            f"the map or mask of '{name}' is {height}x{width} (height x width), "
-            f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
+            f"{what} '{path}' holds the arrays {names}; name one of them 'anomaly_map'"
         )
+    return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
+
+
+def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+    if pixels.ndim == 2:
+        return pixels
+    opaque = pixels.shape[2] == 3 or bool((pixels[..., 3] == pixels[..., 3].max()).all())
+    if not opaque or (pixels[..., :3] != pixels[..., :1]).any():
+        raise InputError(
+            f"map '{path}' is a coloured picture; save the scores as .npy or as grey .png"
+        )
+    return pixels[..., 0]
 
 
 def _source(item: Scores, name: str) -> Path | NDArray[np.float32]:
@@ -210,23 +312,16 @@ def _source(item: Scores, name: str) -> Path | NDArray[np.float32]:
 
 
 def _refuse_other_order(items: list[Scores], images: ImageSet) -> None:
-    # A sorted list of files beside an unsorted list of images is the classic mistake.
+    # A sorted list of files beside an unsorted list of images is a common mistake.
     if not all(isinstance(item, str | Path) for item in items):
         return
-    given = [name_of(Path(str(item)), MAP_SUFFIXES).rsplit("/")[-1] for item in items]
+    actual = [name_of(Path(str(item)), MAP_SUFFIXES).rsplit("/")[-1] for item in items]
     wanted = [name.rsplit("/")[-1] for name in images.names]
-    if given != wanted and sorted(given) == sorted(wanted):
+    if actual != wanted and sorted(actual) == sorted(wanted):
         first = next(
-            i for i, pair in enumerate(zip(given, wanted, strict=True)) if len(set(pair)) > 1
+            i for i, pair in enumerate(zip(actual, wanted, strict=True)) if len(set(pair)) > 1
         )
         raise InputError(
             f"map '{items[first]}' stands where that of '{images.names[first]}' belongs; "
             "give the maps in the order of the images"
         )
-
-
-def _same_aspect(height: int, width: int, image_height: int, image_width: int) -> bool:
-    if height == width:
-        return True
-    difference = abs(height * image_width - width * image_height)
-    return difference <= max(0.1 * height * image_width, image_height, image_width)

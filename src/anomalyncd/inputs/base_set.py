@@ -10,24 +10,20 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.manifest import LABEL
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import (
-    and_more,
-    read_each,
-    require_folder,
-)
+from anomalyncd.io.files import and_more, read_each, require_folder
 from anomalyncd.io.tables import is_table
 
 
 @dataclass(frozen=True, eq=False)
 class BaseSet:
-    """Labelled images of defects; their classes help to tell new ones apart."""
+    """Labelled images of defects; their classes help to distinguish novel classes."""
 
     images: ImageSet
     """The images, named "class/000" or "class/any/thing/000"."""
     masks: Masks
     """The mask of each image."""
     labels: NDArray[np.int64]
-    """Class of each image (N,), an index into `class_names`."""
+    """Class of each image, (N,), an index into `class_names`."""
     class_names: tuple[str, ...]
     """The classes, sorted."""
 
@@ -35,8 +31,8 @@ class BaseSet:
     def from_folder(cls, folder: str | Path) -> "BaseSet":
         """Reads a base set in the layout of MVTec AD.
 
-        One class may be without any defect (no masks, or only black ones): the normal images. It is
-        left aside, since base classes are kinds of defects.
+        One class may be without any defect (no masks, or only black ones): the normal images. It
+        is left out, since base classes are kinds of defects.
 
         Args:
             folder: Images in `test/CLASS/` or `CLASS/`, at any depth below the class; masks in
@@ -46,8 +42,8 @@ class BaseSet:
             The base set; every mask has been read once, no image has been opened.
 
         Raises:
-            InputError: No such folder, an image outside a class, a mask that is missing, without an
-                image or unreadable, no class with defects, or several without.
+            InputError: There is no such folder, an image is in no class, a mask is missing,
+                unreadable or without an image, or no class shows a defect, or several show none.
         """
         root = require_folder(folder)
         truth = root / "ground_truth"
@@ -63,24 +59,25 @@ class BaseSet:
 
         Args:
             path: A table with the columns `image`, `label` and `mask`; see `Manifest.read`. Images
-                with a blank mask must be of one class, that of normal images, which is left aside.
+                with a blank mask must be of one class, that of normal images, which is left out.
 
         Returns:
             The base set; every mask has been read once, no image has been opened.
 
         Raises:
-            InputError: See `Manifest`; a column or a label is missing, or what `from_folder`
-                raises.
+            InputError: See `Manifest` and `from_folder`; or a column or a label is missing.
         """
         images = ImageSet.from_manifest(path)
         assert images.columns is not None
         masks = Masks.from_manifest(path, images)
         if LABEL not in images.columns:
-            raise InputError(f"base set '{path}' has no column '{LABEL}'; add the class of each")
+            raise InputError(
+                f"base set '{path}' has no column '{LABEL}'; add the class of each image"
+            )
         classes = [cell.strip() for cell in images.columns[LABEL]]
         if "" in classes:
-            nameless = images.names[classes.index("")]
-            raise InputError(f"base image '{nameless}' in '{path}' has no label; fill it in")
+            unlabelled = images.names[classes.index("")]
+            raise InputError(f"base image '{unlabelled}' in '{path}' has no label; fill it in")
         return _base_set(classes, masks, f"'{path}'")
 
     def __len__(self) -> int:
@@ -105,15 +102,15 @@ def _base_set(classes: list[str], masks: Masks, where: str) -> BaseSet:
     if not class_names or len(normal) > 1:
         raise InputError(
             f"no mask of the base classes {', '.join(normal)} in {where} shows a defect; "
-            "every class needs masks, but for one of normal images"
+            "every class needs masks, except one class of normal images"
         )
-    kept = [index for index, name in enumerate(classes) if name in class_names]
-    _refuse_maskless(kept, masks, where)
-    chosen = masks.images.select(kept)
+    defective = [index for index, name in enumerate(classes) if name in class_names]
+    _refuse_maskless(defective, masks, where)
+    chosen = masks.images.select(defective)
     return BaseSet(
         chosen,
-        Masks(chosen, tuple(masks.sources[index] for index in kept)),
-        np.array([class_names.index(classes[index]) for index in kept], dtype=np.int64),
+        Masks(chosen, tuple(masks.sources[index] for index in defective)),
+        np.array([class_names.index(classes[index]) for index in defective], dtype=np.int64),
         class_names,
     )
 
@@ -131,12 +128,14 @@ def _classes(images: ImageSet) -> list[str]:
 def _defect_classes(classes: list[str], masks: Masks) -> tuple[str, ...]:
     masked = [index for index, path in enumerate(masks.sources) if path is not None]
     drawn = read_each(lambda i: bool(masks[masked[i]].any()), len(masked), "Reading base masks")
-    found = {classes[index] for index, any_defect in zip(masked, drawn, strict=True) if any_defect}
-    return tuple(sorted(found))
+    defective = {
+        classes[index] for index, any_defect in zip(masked, drawn, strict=True) if any_defect
+    }
+    return tuple(sorted(defective))
 
 
-def _refuse_maskless(kept: list[int], masks: Masks, where: str) -> None:
-    lacking = [masks.images.names[index] for index in kept if masks.sources[index] is None]
+def _refuse_maskless(defective: list[int], masks: Masks, where: str) -> None:
+    lacking = [masks.images.names[index] for index in defective if masks.sources[index] is None]
     if lacking:
         raise InputError(
             f"base image '{lacking[0]}'{and_more(len(lacking))} has no mask in {where}; "

@@ -1,4 +1,4 @@
-"""Boxes drawn by people or left by an earlier run: rectangles in pixels of the image."""
+"""Boxes drawn by people or found by an earlier run: rectangles in pixels of the image."""
 
 import os
 from pathlib import Path
@@ -12,18 +12,14 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.pairing import refuse_strangers
-from anomalyncd.io.files import (
-    and_more,
-    name_of,
-    normal_form,
-)
+from anomalyncd.io.files import and_more, name_of, normal_form
 from anomalyncd.io.tables import read_table
 
 _SIDES = ["left", "top", "right", "bottom"]
 _OWNERS = ("name", "image")
 
 Boxes: TypeAlias = dict[str | None, NDArray[np.float64]]
-"""Image name to boxes (n, 4): left, top, right, bottom, px; None holds those of all images."""
+"""Image name to boxes (n, 4): left, top, right, bottom, px; under None the boxes of all images."""
 
 
 def read_boxes(path: str | Path, images: ImageSet) -> Boxes:
@@ -31,25 +27,25 @@ def read_boxes(path: str | Path, images: ImageSet) -> Boxes:
 
     Args:
         path: See `read_table`. Columns `left`, `top`, `right`, `bottom` in pixels of the image, and
-            `name` (of the image) or `image` (its path, relative to the table or to the images). One
-            row a box. Rows whose column `found` says False are left aside, as `regions.csv` of a
-            run has them.
+            `name` (of the image) or `image` (its path, relative to the table or to the images); one
+            row for each box. Rows whose column `found` is False, as in `regions.csv` of a run, are
+            left out.
         images: The images.
 
     Returns:
-        Boxes by image name; without columns `name` and `image` all of them hold for every image.
+        Boxes by image name; without the columns `name` and `image` they hold for every image.
 
     Raises:
-        InputError: The table cannot be read, lacks a column, or holds a box that is none or belongs
-            to no image.
+        InputError: The table cannot be read, lacks a column, or holds a box that is invalid or
+            belongs to no image.
     """
     source = Path(path).expanduser()
     table = read_table(source, "table of boxes")
-    lost = [side for side in _SIDES if side not in table]
-    if lost:
+    missing = [side for side in _SIDES if side not in table]
+    if missing:
         raise InputError(
-            f"table of boxes '{source}' has no column '{lost[0]}'{and_more(len(lost))}; it needs "
-            "left, top, right and bottom, in pixels of the image"
+            f"table of boxes '{source}' has no column '{missing[0]}'{and_more(len(missing))}; it "
+            "needs left, top, right and bottom, in pixels of the image"
         )
     if "found" in table:
         table = table[table["found"].str.casefold() != "false"].reset_index(drop=True)
@@ -69,9 +65,9 @@ def mask_of_boxes(boxes: NDArray[np.float64], height: int, width: int) -> NDArra
     """Draws boxes into a mask.
 
     Args:
-        boxes: (n, 4): left, top, right, bottom, px; what lies outside is cut off.
-        height: Of the image, px.
-        width: Of the image, px.
+        boxes: (n, 4): left, top, right, bottom, px; what lies outside the image is cut off.
+        height: Height of the image, px.
+        width: Width of the image, px.
 
     Returns:
         (height, width), True in every pixel that a box touches.
@@ -84,22 +80,22 @@ def mask_of_boxes(boxes: NDArray[np.float64], height: int, width: int) -> NDArra
 
 
 def _numbers(cells: pd.DataFrame, source: Path) -> NDArray[np.float64]:
-    # Where the comma stands in numbers, Excel writes it.
-    plain = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
-    numbers: NDArray[np.float64] = plain.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    # Excel writes a decimal comma in some languages.
+    texts = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
+    numbers: NDArray[np.float64] = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     left, top, right, bottom = numbers.T
     bad = np.flatnonzero(~(np.isfinite(numbers).all(1) & (left < right) & (top < bottom)))
     if len(bad):
         row = dict(cells.iloc[int(bad[0])])
         raise InputError(
-            f"table of boxes '{source}' has a box {row}{and_more(len(bad))} that is none; "
+            f"table of boxes '{source}' has a box {row}{and_more(len(bad))} that is invalid; "
             "give numbers with left < right and top < bottom"
         )
     return numbers
 
 
 def _owner_names(cells: pd.Series, source: Path, images: ImageSet) -> list[str]:
-    """The part of each row: by name, by the path as it is, or by the path from the table."""
+    """The image of each row: by name, by the path as it is, or by the path from the table."""
     names = set(images.names)
     by_path = {
         _place(path): name

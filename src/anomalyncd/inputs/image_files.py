@@ -1,4 +1,4 @@
-"""Pictures of every common kind, as HxWx3 arrays of 8 bits."""
+"""Images of every common kind, as HxWx3 arrays of 8 bits."""
 
 from pathlib import Path
 from typing import Any
@@ -19,26 +19,26 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def to_rgb(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArray[np.uint8]:
-    """Turns a picture of any common kind into RGB of 8 bits, always in the same way.
+    """Turns an image of any common kind into RGB of 8 bits, always in the same way.
 
-    - Transparency is composited on black, which is what lies under most cut-out images.
+    - Transparency is composited on black, the background of most cut-out images.
     - 16 bits: values up to 4095 are those of a 12-bit camera and are divided by 4095, larger ones
-      by 65535. Nothing else depends on the content, so a set keeps its differences in brightness.
+      by 65535. Nothing else depends on the content, so differences in brightness between the
+      images of a set are preserved.
     - Wider integers: as 8 bits up to 255, otherwise as 16 bits.
     - Floats must lie in 0..1.
 
     Args:
         image: HxW, HxWx1, HxWx3 or HxWx4 array; 1xHxW, 3xHxW or 4xHxW array or tensor; or a Pillow
             image, whose EXIF orientation is applied.
-        name: What to call the picture in a message.
+        name: What a message calls the image.
 
     Returns:
         HxWx3 uint8, red first; may share memory with `image`.
 
     Raises:
-        InputError: Wrong type, shape or range, empty, NaN or infinite.
-
-    Source: our own.
+        InputError: The type, shape or range is wrong, or it is empty or holds NaN or infinite
+            values.
     """
     label = f"image '{name}'"
     pixels = _channels_last(_as_array(image, label), isinstance(image, torch.Tensor), label)
@@ -52,7 +52,7 @@ def to_rgb(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArr
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Reads a picture as it is to be seen, EXIF orientation applied (first page of several).
+    """Reads an image with its EXIF orientation applied; of several pages the first.
 
     Args:
         path: A file in any format that Pillow reads.
@@ -61,9 +61,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         HxWx3 uint8, red first; see `to_rgb` for 16 bits, floats and transparency.
 
     Raises:
-        InputError: The file is missing, damaged, truncated or holds values that mean no picture.
-
-    Source: our own.
+        InputError: The file is missing or damaged, or holds values that cannot be an image.
     """
     return to_rgb(decode(path, "image"), str(path))
 
@@ -123,7 +121,7 @@ def _float_to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:
     if not np.isfinite(pixels).all():
         raise InputError(f"{label} holds NaN or infinite values; give finite ones in 0..1")
     low, high = float(pixels.min()), float(pixels.max())
-    # Resizing in floating point may end a rounding error outside.
+    # Resizing in floating point may exceed the range by a rounding error.
     if low < -1e-3 or high > 1 + 1e-3:
         raise InputError(
             f"{label} holds values {low:.4g}..{high:.4g}; scale floats to 0..1 or convert to uint8"

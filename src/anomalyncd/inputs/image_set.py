@@ -1,4 +1,4 @@
-"""The photographed images: an ordered collection of named pictures, read when asked for."""
+"""The image set: an ordered collection of named images, read when asked for."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -13,22 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import (
-    IMAGE_SUFFIXES,
-    read_image,
-    to_rgb,
-)
-from anomalyncd.inputs.manifest import (
-    MASK,
-    Manifest,
-    Split,
-)
+from anomalyncd.inputs.findings import MOST_NAMED, Findings, count_values
+from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, read_image, to_rgb
+from anomalyncd.inputs.manifest import MASK, Manifest, Split
+from anomalyncd.io.decoding import decode
 from anomalyncd.io.files import (
     and_more,
     files_by_name,
     name_of,
     normal_form,
-    read_each,
     require_folder,
     shared_folder,
 )
@@ -45,7 +38,7 @@ _TRUTH = "ground_truth"
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Photographs of one product, in a fixed order, each with a name of its own.
+    """Images of one product in a fixed order, each with a unique name.
 
     Examples:
         >>> images = ImageSet.from_list([np.zeros((4, 6), np.uint8)], names=["plate/1"])
@@ -60,7 +53,7 @@ class ImageSet:
     root: Path | None = None
     """The folder to which the names are relative; None for a list."""
     columns: pd.DataFrame | None = None
-    """What a manifest says of each image, (N, ...) text; None where there is no manifest."""
+    """Further columns of the manifest, one row for each image, text; None without a manifest."""
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.sources):
@@ -69,25 +62,25 @@ class ImageSet:
             )
         if len(set(self.names)) != len(self.names):
             doubled = next(n for i, n in enumerate(self.names) if n in self.names[:i])
-            raise InputError(f"two images are named '{doubled}'; give each a name of its own")
+            raise InputError(f"two images are named '{doubled}'; give each a different name")
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "ImageSet":
         """Collects the images of a plain folder, or of `test/` in an MVTec AD layout.
 
         Args:
-            folder: Searched at any depth; hidden files and `ground_truth/` are left aside. Where it
-                has a sub-folder `test/`, only the images in there are images, named relative to it.
+            folder: Searched at any depth; hidden files and `ground_truth/` are ignored. If it has
+                a sub-folder `test/`, only the images in there are taken, named relative to it.
 
         Returns:
-            The images, sorted by name; no image has been opened.
+            The images, sorted by name; none of them has been opened.
 
         Raises:
-            InputError: No such folder, no images, two images of one name, images of a format that
-                cannot be read, or a folder that holds several products.
+            InputError: The folder does not exist, holds no images, several products or two images
+                of one name, or holds images of a format that cannot be read.
         """
-        given = require_folder(folder)
-        root = given / "test" if (given / "test").is_dir() else given
+        parent = require_folder(folder)
+        root = parent / "test" if (parent / "test").is_dir() else parent
         files = {
             name: path
             for name, path in files_by_name(root, IMAGE_SUFFIXES, "image").items()
@@ -109,10 +102,10 @@ class ImageSet:
 
         Args:
             path: `.csv`, `.jsonl` or `.parquet`, see `Manifest.read`.
-            split: Where there is a column `split`, the rows to take; see `Manifest.of_split`.
+            split: The rows to take, see `Manifest.of_split`.
 
         Returns:
-            The images, in the order of the table, with its further columns; no image has been
+            The images in the order of the table, with its further columns; none of them has been
             opened.
 
         Raises:
@@ -124,18 +117,20 @@ class ImageSet:
 
     @classmethod
     def from_list(cls, images: Iterable[Picture], names: Sequence[str] | None = None) -> "ImageSet":
-        """Collects images given as paths, arrays, tensors or Pillow images, also mixed.
+        """Collects images from paths, arrays, tensors or Pillow images, which may be mixed.
 
         Args:
-            images: Paths, or pictures as `to_rgb` takes them; a 4-D array or tensor is a list.
-            names: One for each; by default paths are named relative to the folder they share, and
-                pictures by their position, "000", "001".
+            images: Paths, or images as `to_rgb` takes them; a 4-D array or tensor counts as a
+                list.
+            names: One for each; by default paths are named relative to the folder that they share,
+                and images in memory by their position, "000", "001".
 
         Returns:
-            The images, in the order given.
+            The images, in the order of the list.
 
         Raises:
-            InputError: Nothing given, an unusable picture, a path that is no file, or bad names.
+            InputError: The list is empty, an image cannot be used, a path is no file, or the names
+                cannot be used.
         """
         if isinstance(images, np.ndarray | torch.Tensor) and images.ndim in (2, 3):
             raise InputError(f"images have shape {tuple(images.shape)}; give a list, or NxHxWx3")
@@ -153,7 +148,7 @@ class ImageSet:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """For each image the absolute path of its file, or its name where it came from memory."""
+        """For each image the absolute path of its file, or its name if it was given in memory."""
         pairs = zip(self.names, self.sources, strict=True)
         return tuple(
             os.path.abspath(source) if isinstance(source, Path) else name  # noqa: PTH100
@@ -161,7 +156,7 @@ class ImageSet:
         )
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """Returns one picture, HxWx3 uint8, red first; reads its file if it has one."""
+        """Returns one image, HxWx3 uint8, red first; reads its file if it has one."""
         source = self.sources[index]
         return read_image(source) if isinstance(source, Path) else source
 
@@ -178,10 +173,10 @@ class ImageSet:
 def as_image_set(
     value: "ImageSet | str | Path | Iterable[Picture]", split: Split = "test"
 ) -> ImageSet:
-    """Returns parts from a folder, a manifest or a list of images; images as they are.
+    """Returns an image set from a folder, a manifest or a list; an image set is returned as it is.
 
     Args:
-        value: What was given.
+        value: The folder, manifest, list or image set.
         split: Which rows of a manifest to take, see `ImageSet.from_manifest`.
 
     Raises:
@@ -196,29 +191,60 @@ def as_image_set(
     if isinstance(value, Iterable) and not isinstance(value, Image.Image):
         return ImageSet.from_list(value)
     raise InputError(
-        f"images are given as {type(value).__name__}; "
-        "give a folder or a list of images, or a manifest"
+        f"images are given as {type(value).__name__}; give a folder, a manifest or a list of images"
     )
 
 
-def check_images(images: ImageSet) -> NDArray[np.int64]:
+def check_images(
+    images: ImageSet, findings: Findings | None = None, what: str = "images"
+) -> NDArray[np.int64]:
     """Decodes every image once, so that an unusable file is found before long work.
 
     Args:
-        images: The images; a few images are held at a time.
+        images: The images; a few are in memory at a time.
+        findings: Where faults and facts go; by default the first fault is raised.
+        what: What the images are, for the facts.
 
     Returns:
-        Sizes (N, 2) in pixels: height, width.
+        Height and width of each image, (N, 2), px; 0 x 0 where it cannot be read.
 
     Raises:
         InputError: An image cannot be read; names the first and counts the others.
     """
-    sizes = read_each(lambda i: images.image(i).shape[:2], len(images), "Checking images")
+    findings = findings or Findings()
+
+    def read(index: int) -> tuple[tuple[int, ...], str]:
+        source = images.sources[index]
+        if not isinstance(source, Path):
+            return source.shape[:2], _describe_pixels(source)
+        pixels = decode(source, "image")
+        return to_rgb(pixels, str(source)).shape[:2], _describe_pixels(pixels)
+
+    outcomes = findings.read_each(read, len(images), "Checking images")
+    readable = [outcome for outcome in outcomes if outcome is not None]
+    findings.add_fact(what, f"{len(images)}, of which {len(readable)} can be read")
+    findings.add_fact(f"{what}: width x height", _describe_sizes([size for size, _ in readable]))
+    findings.add_fact(f"{what}: pixels", count_values(kind for _, kind in readable))
+    sizes = [(0, 0) if outcome is None else outcome[0] for outcome in outcomes]
     return np.array(sizes, dtype=np.int64).reshape(-1, 2)
 
 
+def _describe_sizes(sizes: list[tuple[int, ...]]) -> str:
+    """Sizes and how many images have them, or their range if there are many."""
+    if len(set(sizes)) <= MOST_NAMED:
+        return count_values(f"{width}x{height}" for height, width in sizes)
+    heights, widths = zip(*sizes, strict=True)
+    return f"{min(widths)} to {max(widths)} x {min(heights)} to {max(heights)}"
+
+
+def _describe_pixels(pixels: NDArray[np.generic]) -> str:
+    n_channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    colour = {1: "grey", 3: "colour", 4: "colour and transparency"}[n_channels]
+    return f"{colour}, {'1' if pixels.dtype == np.bool_ else pixels.dtype.itemsize * 8} bit"
+
+
 def _refuse_unreadable(root: Path, readable: Iterable[str]) -> None:
-    # Cameras save a raw file beside each JPEG; that one is not missed.
+    # Cameras save a raw file beside each JPEG; the JPEG is enough.
     known = set(readable)
     others = files_by_name(root, _UNREADABLE_SUFFIXES, "image")
     lost = [path for name, path in others.items() if name not in known]
@@ -238,7 +264,7 @@ def _source(item: _Item, name: str) -> Path | NDArray[np.uint8]:
 
 
 def _default_names(items: Sequence[_Item]) -> tuple[str, ...]:
-    # No "..", since results are written to files of these names; links keep their own names.
+    # No "..", since results are written to files of these names; links are not followed.
     paths = {i: Path(os.path.abspath(p)) for i, p in enumerate(items) if isinstance(p, Path)}  # noqa: PTH100
     shared = shared_folder(paths.values()) if paths else Path()
     width = max(3, len(str(len(items) - 1)))

@@ -1,45 +1,40 @@
-"""Everything that a discovery is given, checked before anything long starts."""
+"""All inputs of a discovery or a prediction, opened and checked before anything long starts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.anomaly_maps import (
-    AnomalyMaps,
-    MapsLike,
-    as_maps,
-    check_maps,
-)
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps, MapsLike, as_maps, check_maps
 from anomalyncd.inputs.base_set import BaseSet, as_base_set
-from anomalyncd.inputs.image_set import (
-    ImageSet,
-    Picture,
-    as_image_set,
-    check_images,
-)
-from anomalyncd.inputs.manifest import MAP
-from anomalyncd.inputs.masks import Masks, read_mask
-from anomalyncd.io.files import read_each, refuse_unwritable_names
+from anomalyncd.inputs.findings import Findings, count_values
+from anomalyncd.inputs.image_set import ImageSet, Picture, as_image_set, check_images
+from anomalyncd.inputs.manifest import LABEL, MAP, MASK, SPLIT, Manifest
+from anomalyncd.inputs.masks import Masks, check_masks, read_mask
+from anomalyncd.inputs.sources import InputSources
+from anomalyncd.io.files import refuse_unwritable_names
 from anomalyncd.io.tables import is_table
 
 ImagesLike: TypeAlias = ImageSet | str | Path | Iterable[Picture]
 MasksLike: TypeAlias = Masks | str | Path
 BaseLike: TypeAlias = BaseSet | str | Path
 
+Opened = TypeVar("Opened")
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """ImageSet and what is known of them; every file has been read once."""
+    """Images and what is known of them; every file has been read once."""
 
     images: ImageSet
-    """What is to be sorted."""
+    """The images to be classified."""
     sizes: NDArray[np.int64]
-    """Height and width of each image, (N, 2), px."""
+    """Height and width of each image, (N, 2), px; 0 x 0 where `check_data` could not read it."""
     maps: AnomalyMaps | None = None
     """Their anomaly maps."""
     masks: Masks | None = None
@@ -49,61 +44,53 @@ class Inputs:
     normals: ImageSet | None = None
     """Normal images, named "normals/NAME"."""
     normal_maps: AnomalyMaps | None = None
-    """Maps of the normal images."""
+    """Anomaly maps of the normal images."""
     ignored: Masks | None = None
-    """Places on the images where nothing counts; given maps and masks know of them already."""
+    """Where nothing counts as a defect; the maps and masks here leave these places out already."""
     ignored_on_normals: Masks | None = None
-    """The same on the normal images, where it holds for all images."""
+    """The same on the normal images, if the places are the same on all images."""
     foreground: Masks | None = None
     """Where the product is on each image."""
 
 
-def check_inputs(
-    images: ImagesLike,
-    maps: MapsLike | None = None,
-    masks: MasksLike | None = None,
-    base: BaseLike | None = None,
-    normals: ImagesLike | None = None,
-    normal_maps: MapsLike | None = None,
-    boxes: str | Path | None = None,
-    ignore: MasksLike | None = None,
-    foreground: MasksLike | None = None,
-) -> Inputs:
-    """Opens and checks all inputs; see `AnomalyNCD.fit` for what each of them is.
+def check_inputs(images: ImagesLike, **further: Any) -> Inputs:
+    """Opens and checks all inputs; the first fault is raised.
+
+    Args:
+        images: The images.
+        further: The other fields of `InputSources`.
 
     Raises:
-        InputError: Something cannot be used, or does not go with the rest.
+        InputError: An input cannot be used, or does not go with the others.
     """
-    opened = as_image_set(images)
-    plain = None if normals is None else as_image_set(normals, "train")
-    refuse_combination(opened, plain, maps, masks, boxes, normal_maps)
-    marked = masks is not None or boxes is not None
-    scored = not marked and (maps is not None or _names_maps(opened))
-    inputs = Inputs(opened, check_images(opened))
-    if ignore is not None:
-        inputs = replace(inputs, ignored=_checked_places(ignore, opened))
-    if foreground is not None:
-        inputs = replace(inputs, foreground=_checked_places(foreground, opened))
-    if marked:
-        inputs = replace(inputs, masks=_checked_masks(masks, boxes, inputs))
-    if scored:
-        inputs = replace(inputs, maps=_checked_maps(maps, opened, inputs.sizes, inputs.ignored))
-    if base is not None:
-        labelled = as_base_set(base)
-        check_maps(labelled.masks, labelled.images, check_images(labelled.images))
-        inputs = replace(inputs, base=labelled)
-    return inputs if plain is None else _with_normals(inputs, plain, normal_maps)
+    inputs = _open(InputSources(images, **further), Findings())
+    assert inputs is not None  # A fault would have been raised.
+    return inputs
+
+
+def check_data(sources: InputSources) -> tuple[Inputs | None, Findings]:
+    """Opens and checks all inputs as `check_inputs` does, and goes on after a fault.
+
+    Args:
+        sources: The inputs.
+
+    Returns:
+        What could be opened, None if the images could not; and what was understood and everything
+        that is wrong.
+    """
+    findings = Findings(collect=True)
+    return _open(sources, findings), findings
 
 
 def check_normals(normals: ImagesLike) -> ImageSet:
-    """Opens and checks normal images that come alone; see `Inputs.normals` for their names.
+    """Opens and checks normal images alone; see `Inputs.normals` for their names.
 
     Raises:
         InputError: See `as_image_set` and `check_images`.
     """
-    plain = as_image_set(normals, "train")
-    check_images(plain)
-    return _named_as_normals(plain)
+    opened = as_image_set(normals, "train")
+    check_images(opened)
+    return _named_as_normals(opened)
 
 
 def open_masks(masks: MasksLike, images: ImageSet) -> Masks:
@@ -118,10 +105,10 @@ def open_masks(masks: MasksLike, images: ImageSet) -> Masks:
 
 
 def open_places(places: MasksLike, images: ImageSet) -> Masks:
-    """Returns places on the images: a mask for all images, a folder of masks, or boxes.
+    """Returns places on the images: one mask for all images, a folder of masks, or boxes.
 
     Args:
-        places: A mask picture, a folder as for masks, a table as for boxes, or `Masks`.
+        places: An image file with a mask, a folder as for masks, a table as for boxes, or `Masks`.
         images: The images.
 
     Raises:
@@ -138,87 +125,127 @@ def open_places(places: MasksLike, images: ImageSet) -> Masks:
     return Masks(images, (path,) * len(images))
 
 
+def _open(sources: InputSources, findings: Findings) -> Inputs | None:
+    """The one path by which inputs are opened and checked; None if the images cannot be opened."""
+    images = findings.attempt(lambda: as_image_set(sources.images))
+    normals = _attempt(findings, sources.normals, partial(as_image_set, split="train"))
+    findings.attempt(lambda: _refuse_combination(sources, images, normals))
+    inputs = None if images is None else _open_images(sources, images, findings)
+    base = _attempt(findings, sources.base, as_base_set)
+    if base is not None:
+        _check_base(base, findings)
+        inputs = None if inputs is None else replace(inputs, base=base)
+    if normals is not None:
+        inputs = _open_normals(sources, normals, inputs, findings)
+    return inputs
+
+
+def _attempt(findings: Findings, source: object, open_it: Callable[[Any], Opened]) -> Opened | None:
+    """What a call makes of a source; None if there is no source, or if a fault was collected."""
+    return None if source is None else findings.attempt(lambda: open_it(source))
+
+
+def _refuse_combination(
+    sources: InputSources, images: ImageSet | None, normals: ImageSet | None
+) -> None:
+    """Raises if inputs do not go together, before a file is read."""
+    sources.refuse_combination()
+    for opened in (images, normals):
+        refuse_unwritable_names(() if opened is None else opened.names)
+    if images is None:
+        return
+    scored = _has_maps(sources, images)
+    if sources.normal_maps is not None and not scored:
+        raise InputError(
+            "`normal_maps` need maps of the images; give `normals`, `maps` and `normal_maps`"
+        )
+    if scored and normals is not None and sources.normal_maps is None and not _names_maps(normals):
+        raise InputError(
+            "`normals` next to given maps need maps of their own; give `normal_maps` as well"
+        )
+
+
 def _names_maps(images: ImageSet) -> bool:
     """Whether the images come from a manifest that names their maps."""
     return images.columns is not None and MAP in images.columns
 
 
-def refuse_combination(
+def _has_maps(sources: InputSources, images: ImageSet) -> bool:
+    """Whether anomaly maps of the images are given, or named by their manifest and not replaced."""
+    marked = sources.masks is not None or sources.boxes is not None
+    return sources.maps is not None or (_names_maps(images) and not marked)
+
+
+def _open_images(sources: InputSources, images: ImageSet, findings: Findings) -> Inputs:
+    """The images with their maps or masks, and the places to ignore and of the product."""
+    sizes = check_images(images, findings)
+    if findings.collect:
+        _describe_columns(sources.images, images, findings)
+    ignored = _attempt(findings, sources.ignore, partial(open_places, images=images))
+    foreground = _attempt(findings, sources.foreground, partial(open_places, images=images))
+    for places, what in ((ignored, "ignored"), (foreground, "foreground")):
+        if places is not None:
+            check_masks(places, sizes, findings, what, any_aspect=True)
+    inputs = Inputs(images, sizes, ignored=ignored, foreground=foreground)
+    masks = _attempt(findings, sources.masks, partial(open_masks, images=images))
+    boxes = _attempt(findings, sources.boxes, partial(Masks.from_boxes, images=images))
+    for marks, what in ((masks, "masks"), (boxes, "boxes")):
+        if marks is not None:
+            check_masks(marks, sizes, findings, what)
+            inputs = replace(inputs, masks=replace(marks, ignored=ignored))
+    if _has_maps(sources, images):
+        maps = _open_maps(sources.maps, images, sizes, findings, "maps")
+        inputs = replace(inputs, maps=_without(ignored, maps))
+    return inputs
+
+
+def _open_maps(
+    source: MapsLike | None,
     images: ImageSet,
-    plain: ImageSet | None,
-    maps: MapsLike | None,
-    masks: MasksLike | None,
-    boxes: str | Path | None,
-    normal_maps: MapsLike | None,
-) -> None:
-    """Raises where things are given that do not go together, before a file is read.
-
-    Args:
-        images: The images.
-        plain: Normal images.
-        maps: These and the others as for `check_inputs`.
-        masks: Marked defects.
-        boxes: Marked defects as boxes.
-        normal_maps: Maps of the normal images.
-
-    Raises:
-        InputError: Names what does not go together.
-    """
-    if sum(one is not None for one in (maps, masks, boxes)) > 1:
-        raise InputError("several of maps, masks and boxes are given; give one of them")
-    for some in (images, plain):
-        refuse_unwritable_names(() if some is None else some.names)
-    scored = masks is None and boxes is None and (maps is not None or _names_maps(images))
-    if normal_maps is not None and (plain is None or not scored):
-        raise InputError(
-            "maps of normal images need the normal images and the images' maps; give all three "
-            "(on the command line --normals, --maps and --normal-maps)"
-        )
-    if scored and plain is not None and normal_maps is None and not _names_maps(plain):
-        raise InputError(
-            "normal images next to maps are of no use without maps of their own; give these, too "
-            "(on the command line --normal-maps)"
-        )
+    sizes: NDArray[np.int64],
+    findings: Findings,
+    what: str,
+) -> AnomalyMaps | None:
+    """The maps that are given, or those that a manifest names."""
+    maps = findings.attempt(
+        lambda: AnomalyMaps.from_manifest(images) if source is None else as_maps(source, images)
+    )
+    if maps is not None:
+        check_maps(maps, sizes, findings, what)
+    return maps
 
 
-def _checked_places(places: MasksLike, images: ImageSet) -> Masks:
-    opened = open_places(places, images)
-    files = sorted({source for source in opened.sources if isinstance(source, Path)})
-    read_each(lambda i: read_mask(files[i]).any(), len(files), "Checking masks")
-    return opened
+def _without(ignored: Masks | None, maps: AnomalyMaps | None) -> AnomalyMaps | None:
+    return None if maps is None else replace(maps, ignored=ignored)
 
 
-def _checked_masks(masks: MasksLike | None, boxes: str | Path | None, inputs: Inputs) -> Masks:
-    if masks is not None:
-        opened = open_masks(masks, inputs.images)
-    else:
-        assert boxes is not None
-        opened = Masks.from_boxes(boxes, inputs.images)
-    check_maps(opened, inputs.images, inputs.sizes)
-    return replace(opened, ignored=inputs.ignored)
+def _check_base(base: BaseSet, findings: Findings) -> None:
+    labels = [base.class_names[label] for label in base.labels]
+    findings.add_fact("base classes", count_values(labels))
+    sizes = check_images(base.images, findings, "base set")
+    check_masks(base.masks, sizes, findings, "base masks")
 
 
-def _checked_maps(
-    maps: MapsLike | None, images: ImageSet, sizes: NDArray[np.int64], ignored: Masks | None
-) -> AnomalyMaps:
-    """The maps given, or those that a manifest names."""
-    opened = AnomalyMaps.from_manifest(images) if maps is None else as_maps(maps, images)
-    check_maps(opened, images, sizes)
-    return replace(opened, ignored=ignored)
+def _open_normals(
+    sources: InputSources, normals: ImageSet, inputs: Inputs | None, findings: Findings
+) -> Inputs | None:
+    """The inputs with the normal images and their maps."""
+    sizes = check_images(normals, findings, "normal images")
+    maps, scored = None, inputs is not None and inputs.maps is not None
+    if sources.normal_maps is not None or (scored and _names_maps(normals)):
+        what = "normal images: maps"
+        maps = _open_maps(sources.normal_maps, normals, sizes, findings, what)
+    if inputs is None:
+        return None
+    named = _named_as_normals(normals)
+    ignored = None if inputs.ignored is None else _on_all(inputs.ignored, named)
+    return replace(
+        inputs, normals=named, normal_maps=_without(ignored, maps), ignored_on_normals=ignored
+    )
 
 
-def _with_normals(inputs: Inputs, plain: ImageSet, normal_maps: MapsLike | None) -> Inputs:
-    sizes = check_images(plain)
-    prefixed = _named_as_normals(plain)
-    ignored = inputs.ignored and _on_all(inputs.ignored, prefixed)
-    inputs = replace(inputs, normals=prefixed, ignored_on_normals=ignored)
-    if inputs.maps is None:
-        return inputs
-    return replace(inputs, normal_maps=_checked_maps(normal_maps, plain, sizes, ignored))
-
-
-def _named_as_normals(plain: ImageSet) -> ImageSet:
-    return ImageSet(tuple(f"normals/{name}" for name in plain.names), plain.sources)
+def _named_as_normals(normals: ImageSet) -> ImageSet:
+    return ImageSet(tuple(f"normals/{name}" for name in normals.names), normals.sources)
 
 
 def _on_all(ignored: Masks, others: ImageSet) -> Masks | None:
@@ -227,3 +254,21 @@ def _on_all(ignored: Masks, others: ImageSet) -> Masks | None:
     if any(source is not shared for source in ignored.sources):
         return None
     return Masks(others, (shared,) * len(others))
+
+
+def _describe_columns(source: ImagesLike, images: ImageSet, findings: Findings) -> None:
+    """Adds the folders of the images, or what the columns of their manifest hold, to the facts."""
+    if images.columns is None:
+        folders = [name.split("/")[0] for name in images.names if "/" in name]
+        findings.add_fact("folders", count_values(folders) if folders else "none")
+        return
+    if isinstance(source, str | Path) and is_table(source):
+        table = Manifest.read(source).table
+        if SPLIT in table:
+            findings.add_fact("splits", count_values(table[SPLIT]))
+        if MASK in table:
+            filled = f"{int((table[MASK] != '').sum())} of {len(table)} rows"
+            findings.add_fact("column mask", f"{filled}; used if the manifest is given as masks")
+    for column in images.columns.columns.drop([MAP, SPLIT], errors="ignore"):
+        name = "labels" if column == LABEL else f"column {column}"
+        findings.add_fact(name, count_values(images.columns[column]))

@@ -10,7 +10,7 @@ import torch
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.inputs.map_files import to_map, write_map
+from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.io.files import refuse_file, refuse_unwritable_names
 
 _LARGEST = float(np.finfo(np.float16).max)

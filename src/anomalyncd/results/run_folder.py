@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as OBJECTS
-from anomalyncd.inputs.map_files import load_numbers
+from anomalyncd.inputs.anomaly_maps import load_numbers
 from anomalyncd.inputs.masks import read_mask
 from anomalyncd.io.columns import is_result_column
 from anomalyncd.io.json_files import read_json
