@@ -18,7 +18,7 @@ def test_reference_lists_every_public_name() -> None:
     pages = "".join(path.read_text(encoding="utf-8") for path in (DOCS / "reference").glob("*.md"))
     foreground = re.findall(r"^::: (\S+)$", pages, re.MULTILINE)
     # What a page says of a whole module is no name that is imported from the package.
-    listed = {path.rsplit(".", 1)[1] for path in foreground if ".rivals." not in path}
+    listed = {path.rsplit(".", 1)[1] for path in foreground if ".baselines." not in path}
     assert listed == set(anomalyncd.__all__) - {"__version__"}
 
 
@@ -72,5 +72,5 @@ def test_numbers_in_the_concepts_are_the_defaults() -> None:
     assert (chosen.encoder.guidance, chosen.encoder.readout) == ("soft", 10)
     assert (chosen.encoder.extra_cls, chosen.encoder.region_means) == ((8,), (5,))
     assert (chosen.training.epochs, chosen.training.epochs_with_base) == (0, 20)
-    assert chosen.views.n_views == 4
-    assert chosen.views.memory_limit_gb == 4
+    assert chosen.crops.n_views == 4
+    assert chosen.crops.memory_limit_gb == 4
