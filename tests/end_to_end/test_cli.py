@@ -261,7 +261,7 @@ def test_demo_scores_itself_next_to_the_baseline(
     make = made_parts.make_synthetic_images
     monkeypatch.setattr(
         made_parts,
-        "make_parts",
+        "make_synthetic_images",
         lambda folder, product: make(folder, 1, 2, 1, 0, (96, 128), product=product),
     )
     monkeypatch.setattr(

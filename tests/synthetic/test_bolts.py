@@ -12,7 +12,7 @@ from anomalyncd.synthetic.bolts import (
     THREAD,
     lay_bolt,
     solid,
-    to_picture,
+    to_image,
 )
 from anomalyncd.synthetic.generate import make_synthetic_images, synthetic_image
 from anomalyncd.synthetic.products import PRODUCTS
@@ -27,7 +27,7 @@ def bolt(kinds, seed, size=None):
 
 
 @pytest.fixture(scope="module")
-def sound():
+def normals():
     return {seed: bolt((), seed)[0] for seed in SEEDS}
 
 
@@ -36,14 +36,14 @@ def test_there_are_at_least_five_kinds():
 
 
 @pytest.mark.parametrize("kind", BOLTS.kinds)
-def test_small_mask_covers_what_changed_and_little_else(kind, sound):
-    for seed, normal in sound.items():
+def test_small_mask_covers_what_changed_and_little_else(kind, normals):
+    for seed, normal in normals.items():
         image, mask = bolt((kind,), seed)
         assert image.shape == (*BOLTS.size, 3)
         assert image.dtype == np.uint8
         assert mask.shape == BOLTS.size
         change = np.abs(image.astype(int) - normal).max(axis=2)
-        # both pictures carry the same noise: 5 grey levels are the threshold, 1 is rounding
+        # Both images have the same noise: 5 grey levels are the threshold, 1 is rounding.
         assert change[~mask].max() <= 6
         assert np.mean(change[mask] >= 5) > 0.5
         assert np.quantile(change[mask], 0.9) > 10
@@ -68,18 +68,18 @@ def test_defects_of_a_kind_differ_in_place_and_size(kind):
         ("shank_dent", HEAD, THREAD),
     ],
 )
-def test_a_kind_sits_where_its_name_says(kind, first, last):
+def test_a_kind_is_where_its_name_puts_it(kind, first, last):
     for seed in range(4):
         scene = BOLTS.draw_scene(seed, SMALL)
         made = lay_bolt(scene)
-        turned = to_picture(made, scene)
+        turned = to_image(made, scene)
         y, x = np.nonzero(bolt((kind,), seed, SMALL)[1])
         middle = np.linalg.solve(turned[:, :2], [x.mean(), y.mean()] - turned[:, 2])
         along = np.interp(middle[0], np.arange(made.size[1]), made.along)
         assert first <= along <= last
 
 
-def test_same_seed_same_picture_and_other_seed_another():
+def test_the_seed_decides_the_image():
     first, mask = bolt(("rust",), 7, SMALL)
     again, mask_again = bolt(("rust",), 7, SMALL)
     other, _ = bolt(("rust",), 8, SMALL)
@@ -94,10 +94,10 @@ def test_any_rotation_occurs():
     assert counts.min() > 15
 
 
-def test_the_table_tells_the_rotation(tmp_path):
+def test_the_table_contains_the_rotation(tmp_path):
     counts = {"n_per_kind": 1, "n_normal": 2, "n_combined": 1, "n_train": 1}
     made = make_synthetic_images(tmp_path / "bolts", size=SMALL, product="bolts", **counts)
-    with (made / "parts.csv").open(encoding="utf-8", newline="") as table:
+    with (made / "images.csv").open(encoding="utf-8", newline="") as table:
         rows = {row["path"]: row for row in csv.DictReader(table)}
     folders = {path.split("/")[1] for path in rows}
     assert folders == {"good", "combined", *BOLTS.kinds}
@@ -111,25 +111,25 @@ def test_every_kind_fits_on_one_bolt():
 
 
 @pytest.mark.parametrize("size", [(96, 96), (200, 150), (101, 303)])
-def test_the_whole_bolt_lies_inside_the_picture(size):
+def test_the_whole_bolt_is_inside_the_image(size):
     for seed in range(10):
         scene = BOLTS.draw_scene(seed, size)
         made = lay_bolt(scene)
         y, x = np.nonzero(solid(made)[1])
-        places = to_picture(made, scene) @ np.vstack([x, y, np.ones(x.size)])
+        places = to_image(made, scene) @ np.vstack([x, y, np.ones(x.size)])
         assert places.min() > 0
         assert places[0].max() < size[1] - 1
         assert places[1].max() < size[0] - 1
 
 
-def test_light_stays_when_the_bolt_turns():
+def test_the_light_does_not_turn_with_the_bolt():
     scene = replace(BOLTS.draw_scene(3, SMALL), light=90.0, shift=(0.0, 0.0))
     made, paper = lay_bolt(scene), lay_paper(scene)
     for rotation in (0.0, 180.0):
         turned = replace(scene, rotation=rotation)
-        picture = photograph_bolt(made, paper, turned)
+        rendering = photograph_bolt(made, paper, turned)
         _, cover = solid(made)
-        there = cv2.warpAffine(cover, to_picture(made, turned), SMALL[::-1]) > 0.99
+        there = cv2.warpAffine(cover, to_image(made, turned), SMALL[::-1]) > 0.99
         upper, lower = there.copy(), there.copy()
         upper[SMALL[0] // 2 - 1 :] = lower[: SMALL[0] // 2 + 1] = False
-        assert picture[upper].mean() > picture[lower].mean() + 3
+        assert rendering[upper].mean() > rendering[lower].mean() + 3

@@ -60,7 +60,10 @@ def demo(
     folder, run, kinds = out / "images", out / "run", PRODUCTS[product].kinds
     n_classes = len(kinds) + 1
     if not (folder / "images.csv").is_file():
-        make_synthetic_images(folder, product=product)
+        try:
+            make_synthetic_images(folder, product=product)
+        except FileExistsError as error:
+            raise InputError(str(error)) from error
     if not (folder / "test" / kinds[0]).is_dir():
         raise InputError(f"'{folder}' holds another product than {product}; name another --out")
     estimator = AnomalyNCD(n_classes, preset=config, random_state=seed)

@@ -1,4 +1,4 @@
-"""Six kinds of small defects for made bolts; each takes a bolt and gives back the damaged one."""
+"""Six kinds of small defects of synthetic bolts; each takes a bolt and returns the damaged one."""
 
 import math
 from collections.abc import Callable
@@ -18,23 +18,18 @@ from anomalyncd.synthetic.bolts import (
     TIP,
     Bolt,
 )
-from anomalyncd.synthetic.shapes import (
-    Field,
-    curve,
-    draw,
-    oval,
-    smooth_noise,
-)
+from anomalyncd.synthetic.shapes import Field, curve, draw, oval, smooth_noise
 from anomalyncd.synthetic.surfaces import corrode, engrave
 
 BoltDefect = Callable[[Bolt, list[float], np.random.Generator], Bolt]
-"""Damages a bolt; the list tells where along its thread other defects sit, and is added to."""
+"""Damages a bolt; the list holds the places along its thread that are taken, and grows."""
 
-_APART = 24.0
+_MIN_DISTANCE = 24.0
+"""Between two defects of the thread, in design px."""
 
 
 def head_scratch(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt:
-    """One to three grooves across the head, bright where they laid bare the steel."""
+    """One to three grooves across the head, bright where the steel shows."""
     spot = bolt.spot(rng.uniform(0.35, 0.65) * HEAD, rng.uniform(-0.6, 0.6))
     heading = rng.uniform(0.9, 2.2) if rng.random() < 0.7 else rng.uniform(0, math.pi)
     return _scratched(bolt, spot, heading, rng.uniform(9, 17), rng)
@@ -59,7 +54,7 @@ def shank_dent(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt
 
 
 def crushed_thread(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt:
-    """Crests of two to four turns pressed flat on one side, bright and rough."""
+    """The crests of two to four turns pressed flat on one side, bright and rough."""
     along = _free_place(taken, rng)
     angle, half = rng.uniform(-1.1, 1.1), 0.5 * PITCH * rng.uniform(2.0, 3.6)
     spread = rng.uniform(0.40, 0.62)
@@ -69,7 +64,7 @@ def crushed_thread(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> 
     limit = SHANK - DEPTH * (rng.uniform(0.70, 0.92) + 0.08 * dents)
     limit = np.minimum(bolt.form, np.float32(bolt.unit) * limit)
     form = bolt.form + window.astype(np.float32) * (limit - bolt.form)
-    pressed = _seen_from_above(bolt, bolt.form - form > 0.3 * DEPTH * bolt.unit)
+    pressed = _project(bolt, bolt.form - form > 0.3 * DEPTH * bolt.unit)
     fresh = smooth_noise(rng, bolt.size, 0.8 * bolt.unit)
     return replace(
         bolt,
@@ -80,7 +75,7 @@ def crushed_thread(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> 
 
 
 def bent_thread(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt:
-    """One or two turns of the ridge leaning over at the bolt's side, as after a fall."""
+    """One or two turns of the thread bent over at the side of the bolt, as after a fall."""
     along = _free_place(taken, rng)
     angle = rng.choice([-1, 1]) * rng.uniform(0.7, 1.35)
     width, spread = 0.5 * PITCH * rng.uniform(1.1, 1.6), rng.uniform(0.35, 0.5)
@@ -101,7 +96,7 @@ def broken_tip(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt
     end = END - rng.uniform(7, 15)
     jagged = 0.7 * smooth_noise(rng, (1, len(ANGLES)), 14) + rng.normal(0, 2.0) * np.sin(ANGLES)
     beyond = bolt.along[:, None] - (end + jagged)
-    # over a short way the fracture slopes from the axis up to the surface
+    # Over a short distance the fracture slopes from the axis up to the surface.
     form = bolt.form * np.clip(1 - beyond / 1.8, 0, 1) * (beyond < 1.3)
     fracture = np.clip((bolt.along - end + 1.2) / 0.8, 0, 1)[None]
     rough = smooth_noise(rng, bolt.size, 0.7 * bolt.unit)
@@ -116,11 +111,10 @@ def broken_tip(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt
 def rust(bolt: Bolt, taken: list[float], rng: np.random.Generator) -> Bolt:
     """One to three red-brown specks close together, anywhere on the bolt."""
     along, angle = rng.uniform(4, TIP), rng.uniform(-0.9, 0.9)
-    everywhere = np.ones(bolt.size, bool)
     for _ in range(rng.integers(1, 4)):
         spot = bolt.spot(along, angle)
         radius = rng.uniform(3.6, 6.0) * bolt.unit
-        bolt = corrode(bolt, everywhere, spot, radius, 0.6 * bolt.unit, rng)
+        bolt = corrode(bolt, spot, radius, 0.6 * bolt.unit, rng)
         along, angle = along + rng.normal(0, 5), np.clip(angle + rng.normal(0, 0.3), -1, 1)
     return bolt
 
@@ -143,17 +137,17 @@ def _scratched(
 
 
 def _free_place(taken: list[float], rng: np.random.Generator) -> float:
-    """A place along the thread, clear of other defects if there is room."""
+    """A place along the thread, at a distance from other defects if there is room."""
     for _ in range(20):
         along = float(rng.uniform(THREAD + 2 * PITCH, TIP))
-        if all(abs(along - other) > _APART for other in taken):
+        if all(abs(along - other) > _MIN_DISTANCE for other in taken):
             break
     taken.append(along)
     return along
 
 
-def _seen_from_above(bolt: Bolt, where: npt.NDArray[np.bool_]) -> Field:
-    """Carries what is told of the form, columns x angles, to the bolt's frame, H x W."""
+def _project(bolt: Bolt, where: npt.NDArray[np.bool_]) -> Field:
+    """Carries marks on the form, columns x angles, to the pixels of the bolt, H x W."""
     y = np.arange(bolt.size[0], dtype=np.float32) - np.float32((bolt.size[0] - 1) / 2)
     angle = np.arcsin(np.clip(y / np.float32(SHANK * bolt.unit), -1, 1))
     nearest = np.rint((angle / math.pi + 0.5) * (len(ANGLES) - 1)).astype(int)

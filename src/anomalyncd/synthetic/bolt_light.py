@@ -1,4 +1,4 @@
-"""Light on made bolts: lamps mirrored in round metal, and the paper on which the bolt lies."""
+"""Light on synthetic bolts: lamps mirrored in round metal, and the paper below the bolt."""
 
 import math
 
@@ -6,27 +6,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.synthetic.bolts import (
-    END,
-    FACES,
-    Bolt,
-    solid,
-    to_picture,
-)
-from anomalyncd.synthetic.light import develop, fall_off
-from anomalyncd.synthetic.scenes import Scene
+from anomalyncd.synthetic.bolts import END, FACES, Bolt, solid, to_image
+from anomalyncd.synthetic.scenes import Rendering, Scene, develop, lamp_light
 from anomalyncd.synthetic.shapes import Field, smooth_noise
+from anomalyncd.synthetic.surfaces import slopes
 
-_PAPER = 2
+_PAPER = 2  # second word of the seed
 _TABLE = 129
 _COARSE = 4
 _TIP_DOWN = 0.07
 _FILL_LAMPS = ((140.0, 55.0, 0.35), (-105.0, 42.0, 0.28))
-"""Direction off the main lamp, elevation (both degrees) and strength of the other lamps."""
+"""Angle from the main lamp, elevation (both degrees) and strength of the other lamps."""
 
 
 def lay_paper(scene: Scene) -> Field:
-    """Makes the reflectance of the paper, with grain and harmless dust."""
+    """Makes the reflectance of the paper, with grain and harmless dust, H x W."""
     rng = np.random.default_rng([scene.seed, _PAPER])
     unit, size = scene.unit, scene.size
     paper = rng.uniform(0.50, 0.56) * (1 + 0.012 * smooth_noise(rng, size, 70 * unit))
@@ -42,21 +36,12 @@ def lay_paper(scene: Scene) -> Field:
     return dusty
 
 
-def photograph_bolt(bolt: Bolt, paper: Field, scene: Scene) -> npt.NDArray[np.float32]:
-    """Renders a bolt on paper as the camera sees it, before the sensor adds its noise.
-
-    Args:
-        bolt: What lies under the camera.
-        paper: Reflectance of what it lies on.
-        scene: Gives the bolt's place, the light and the lens.
-
-    Returns:
-        The picture, H x W x 3 (red, green, blue) in grey levels 0..255, gamma 2.2.
-    """
+def photograph_bolt(bolt: Bolt, paper: Field, scene: Scene) -> Rendering:
+    """Renders a bolt on paper as the camera sees it."""
     above, cover = solid(bolt)
     metal = _metal(bolt, above, scene) * cover[..., None]
-    turned = to_picture(bolt, scene)
-    lamp = fall_off(scene) * np.float32(scene.exposure)
+    turned = to_image(bolt, scene)
+    lamp = lamp_light(scene)
     ground = paper * _shade(cover, turned, bolt, scene) * lamp
     window, turned = _window(bolt, turned, scene)
     fine = cv2.GaussianBlur(cv2.merge([*cv2.split(metal), cover]), (5, 5), 0.8)
@@ -71,7 +56,7 @@ def photograph_bolt(bolt: Bolt, paper: Field, scene: Scene) -> npt.NDArray[np.fl
 def _window(
     bolt: Bolt, turned: npt.NDArray[np.float64], scene: Scene
 ) -> tuple[tuple[slice, slice], npt.NDArray[np.float64]]:
-    """The part of the picture that the bolt's frame covers, and the map into it."""
+    """Rows and columns of the image that the bolt can cover, and the affine map into them."""
     height, width = bolt.size
     corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ turned.T
     left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
@@ -82,29 +67,29 @@ def _window(
 
 
 def _metal(bolt: Bolt, above: Field, scene: Scene) -> npt.NDArray[np.float32]:
-    """What the metal sends towards the camera, H x W x 3 in the bolt's frame."""
-    height = above + bolt.height
-    slope_x = cv2.filter2D(height, -1, np.array([[-0.5, 0, 0.5]])) - np.float32(_TIP_DOWN)
-    slope_y = cv2.filter2D(height, -1, np.array([[-0.5], [0], [0.5]]))
+    """Light from the metal to the camera, H x W x 3 in px of the bolt."""
+    slope_x, slope_y = slopes(above + bolt.height)
+    slope_x = slope_x - np.float32(_TIP_DOWN)
     steep = (_TABLE // 2) / np.sqrt(1 + slope_x**2 + slope_y**2)
     half = np.float32(_TABLE // 2)
-    seen = cv2.remap(
+    light = cv2.remap(
         _light_by_normal(scene), half - slope_x * steep, half - slope_y * steep, cv2.INTER_LINEAR
     )
     window = round(3.4 * bolt.unit)
     lit = 1 - _shadow(above, bolt, scene)
     around = cv2.blur(cv2.blur(above, (window, window)), (window, window))
     cavity = np.clip(1 - (around - above) / np.float32(2.6 * bolt.unit), 0.3, 1.1)
-    diffuse = seen[..., 0] * lit + seen[..., 1] * cavity
-    mirrored = (seen[..., 2] * lit + seen[..., 3] * cavity) * bolt.gloss
+    diffuse = light[..., 0] * lit + light[..., 1] * cavity
+    mirrored = (light[..., 2] * lit + light[..., 3] * cavity) * bolt.gloss
     sent: npt.NDArray[np.float32] = cv2.merge([of * diffuse + mirrored for of in bolt.colour])
     return sent
 
 
 def _light_by_normal(scene: Scene) -> npt.NDArray[np.float32]:
-    """Light by the normal (x, y) in the bolt's frame, -1..1 each over the table.
+    """A table of the light by the surface normal's x and y, each from -1 to 1.
 
-    Four planes: scattered and mirrored light, each of the main lamp and of all else.
+    Its four planes: light scattered from the main lamp and from everything else, then light
+    mirrored from the main lamp and from everything else.
     """
     side = np.linspace(-1, 1, _TABLE, dtype=np.float32)
     x, y = np.meshgrid(side, side)
@@ -118,7 +103,7 @@ def _light_by_normal(scene: Scene) -> npt.NDArray[np.float32]:
 
 
 def _lamps(scene: Scene) -> list[tuple[tuple[float, float, float], float]]:
-    """Direction of each lamp in the bolt's frame, and its strength; the main one first."""
+    """Direction of each lamp relative to the bolt, and its strength; the main lamp first."""
     lamps = [(scene.light, scene.elevation, 1.0)]
     lamps += [(scene.light + off, high, strength) for off, high, strength in _FILL_LAMPS]
     placed = []
@@ -136,6 +121,7 @@ def _lamp_light(
     lamp: tuple[float, float, float],
     strength: float,
 ) -> tuple[Field, Field]:
+    """Light scattered and mirrored from one lamp."""
     facing, glance = (
         sum(a * b for a, b in zip(way, lamp, strict=True)) for way in (normal, mirror)
     )
@@ -146,14 +132,14 @@ def _lamp_light(
 
 
 def _room(upwards: Field) -> Field:
-    """What metal mirrors besides lamps: dim ceiling above, bright paper below."""
+    """What metal mirrors besides lamps: the dim ceiling above and the bright paper below."""
     paper = np.clip(0.5 - 2.2 * upwards, 0, 1)
     room: Field = 0.07 + 0.10 * np.maximum(upwards, 0) + 0.26 * paper
     return room
 
 
 def _shadow(above: Field, bolt: Bolt, scene: Scene) -> Field:
-    """Where head and crests keep the main lamp from the metal, 0..1."""
+    """Where head and crests shade the metal from the main lamp, 0 to 1."""
     (x, y, z), _ = _lamps(scene)[0]
     shadow = np.zeros_like(above)
     for reach in (0.8, 1.6, 3.2, 6.0):
@@ -166,12 +152,12 @@ def _shadow(above: Field, bolt: Bolt, scene: Scene) -> Field:
 
 
 def _shade(cover: Field, turned: npt.NDArray[np.float64], bolt: Bolt, scene: Scene) -> Field:
-    """Light that is left on the paper: a cast shadow and the dimness close to the bolt."""
+    """The share of light that reaches the paper: less in the shadow and close to the bolt."""
     x, y, z = scene.towards_lamp
     away = -np.array([x, y]) / z
     near_head, near_tip = FACES * scene.unit, 0.25 * FACES * scene.unit
     cast = turned.copy()
-    # the axis comes down from head to tip, and its shadow closer with it
+    # The axis descends from head to tip, so the shadow comes closer towards the tip.
     cast[:, 0] += away * (near_tip - near_head) / (END * bolt.unit)
     cast[:, 2] += away * near_head
     small = tuple(math.ceil(side / _COARSE) for side in scene.size[::-1])
@@ -183,5 +169,5 @@ def _shade(cover: Field, turned: npt.NDArray[np.float64], bolt: Bolt, scene: Sce
         fallen = cv2.warpAffine(coarse, scaled, small, flags=cv2.INTER_LINEAR)
         fallen = cv2.GaussianBlur(fallen, (0, 0), blur * scene.unit / _COARSE)
         light *= 1 - np.float32(strength) * fallen
-    left: Field = cv2.resize(light, scene.size[::-1], interpolation=cv2.INTER_LINEAR)
-    return left
+    remaining: Field = cv2.resize(light, scene.size[::-1], interpolation=cv2.INTER_LINEAR)
+    return remaining

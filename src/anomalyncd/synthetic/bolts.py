@@ -8,37 +8,31 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalyncd.synthetic.scenes import Scene
-from anomalyncd.synthetic.shapes import (
-    Field,
-    Point,
-    smooth_noise,
-)
-from anomalyncd.synthetic.surfaces import Skin, planes
+from anomalyncd.synthetic.shapes import Field, Point, smooth_noise
+from anomalyncd.synthetic.surfaces import Surface, planes
 
 HEAD, THREAD, TIP, END = 15.0, 60.0, 178.0, 208.0
-"""Where the head ends, the thread begins, the taper begins and the bolt ends, in design px."""
+"""End of the head, start of the thread, start of the taper and end of the bolt, in design px."""
 PITCH = 8.8
-"""From crest to crest of the thread in design px."""
+"""Distance from crest to crest of the thread in design px."""
 SHANK, DEPTH = 11.0, 2.6
 """Radius of the shank and depth of the thread in design px."""
 FACES = 18.0
 """Distance of the head's six faces from the axis in design px."""
 ANGLES: Field = np.linspace(-math.pi / 2, math.pi / 2, 97, dtype=np.float32)
-"""Angles around the axis at which the form is known; 0 faces the camera."""
+"""Angles around the axis at which the form is sampled; 0 faces the camera."""
 
-_FINE = 2
+_OVERSAMPLING = 2
 _MARGIN = 4.0
-_TURNING = 1
+_TURNING = 1  # second word of the seed
 
 
 @dataclass(frozen=True)
-class Bolt(Skin):
-    """A bolt in a frame of its own, the head at the left; all lengths in px of that frame."""
+class Bolt(Surface):
+    """A bolt in its own coordinates, with the head at the left; all lengths in px of these."""
 
     form: Field
     """Distance of the surface from the axis, columns x `ANGLES`."""
-    unit: float
-    """Px of this frame for one px of the design size."""
 
     @property
     def along(self) -> Field:
@@ -47,7 +41,7 @@ class Bolt(Skin):
         return columns - np.float32(_MARGIN)
 
     def spot(self, along: float, angle: float) -> Point:
-        """Finds a point (x, y) of the surface from its place along and around the axis."""
+        """Returns the point (x, y) of the surface at a place along and around the axis."""
         x = (along + _MARGIN) * self.unit
         column = self.form[min(round(x), len(self.form) - 1)]
         y = float(np.interp(angle, ANGLES, column)) * math.sin(angle)
@@ -55,16 +49,9 @@ class Bolt(Skin):
 
 
 def lay_bolt(scene: Scene) -> Bolt:
-    """Makes the sound bolt of a scene.
-
-    Args:
-        scene: Gives seed and size of the picture.
-
-    Returns:
-        The bolt, in its own frame, at twice the resolution of the picture.
-    """
+    """Makes the normal bolt of a scene, at twice the resolution of the image."""
     rng = np.random.default_rng([scene.seed, _TURNING])
-    unit = _FINE * scene.unit * rng.uniform(1.08, 1.14)
+    unit = _OVERSAMPLING * scene.unit * rng.uniform(1.08, 1.14)
     size = round(2 * (1.2 * FACES + _MARGIN) * unit), round((END + 2 * _MARGIN) * unit)
     along = (np.arange(size[1], dtype=np.float32) / np.float32(unit) - _MARGIN)[:, None]
     phase, roll = float(rng.uniform()), math.radians(rng.normal(0, 3))
@@ -75,21 +62,18 @@ def lay_bolt(scene: Scene) -> Bolt:
 
 
 def solid(bolt: Bolt) -> tuple[Field, Field]:
-    """Sees the form from above.
-
-    Args:
-        bolt: The bolt.
+    """Projects the form onto the plane of the image.
 
     Returns:
-        Height above the axis in px, 0 beside the bolt, and the share of each pixel that the bolt
-        covers, both H x W.
+        The height above the axis in px, 0 outside the bolt, and the share of each pixel that the
+        bolt covers, both H x W.
     """
     height, width = bolt.size
     y = np.arange(height) - (height - 1) / 2
     form = bolt.form.astype(np.float64)
     aside = form * np.sin(ANGLES)
     middle = len(ANGLES) // 2
-    # what lies below an overhanging crest is not seen
+    # Overhanging crests hide what is below them.
     aside[:, middle:] = np.maximum.accumulate(aside[:, middle:], axis=1)
     aside[:, middle::-1] = np.minimum.accumulate(aside[:, middle::-1], axis=1)
     radius = np.zeros((width, height), np.float32)
@@ -103,13 +87,13 @@ def solid(bolt: Bolt) -> tuple[Field, Field]:
     return np.ascontiguousarray(above), cover.astype(np.float32)
 
 
-def to_picture(bolt: Bolt, scene: Scene) -> npt.NDArray[np.float64]:
-    """Gives the affine map, 2 x 3, from px (x, y) of the bolt's frame to px of the picture."""
+def to_image(bolt: Bolt, scene: Scene) -> npt.NDArray[np.float64]:
+    """Returns the affine map, 2 x 3, from px (x, y) of the bolt to px of the image."""
     angle = math.radians(scene.rotation)
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     middle = np.array([bolt.size[1] - 1, bolt.size[0] - 1]) / 2
     place = np.array([scene.size[1] - 1, scene.size[0] - 1]) / 2 + np.array(scene.shift)
-    return np.column_stack([turn / _FINE, place - turn @ middle / _FINE])
+    return np.column_stack([turn / _OVERSAMPLING, place - turn @ middle / _OVERSAMPLING])
 
 
 def _head(along: Field, roll: float) -> Field:

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from anomalyncd.synthetic.scenes import Scene
 from anomalyncd.synthetic.shapes import Field, smooth_noise
-from anomalyncd.synthetic.surfaces import Skin
+from anomalyncd.synthetic.surfaces import Surface, planes
 
-_MILLING, _DIRT = 1, 2
+_MILLING, _DIRT = 1, 2  # second words of the seeds
 
 
 @dataclass(frozen=True)
-class Surface(Skin):
-    """What the camera looks at, before light; distances and heights in px."""
+class Plate(Surface):
+    """A plate in the frame of the image; all lengths in px."""
 
     grooves: tuple[Field, Field]
     """Unit vectors (x, y) along the milling marks."""
@@ -27,16 +27,18 @@ class Surface(Skin):
     belt: Field
     """Reflectance of the conveyor."""
 
+    @property
+    def metal(self) -> npt.NDArray[np.bool_]:
+        """The pixels inside the rim and outside the holes."""
+        return self.face(0)
 
-def lay_plate(scene: Scene) -> Surface:
-    """Makes the surface of the sound plate of a scene.
+    def face(self, margin: float) -> npt.NDArray[np.bool_]:
+        """The pixels of metal that are at least `margin` px from rim and holes."""
+        return np.maximum(self.rim, -self.holes) < -margin
 
-    Args:
-        scene: Where the plate lies; its seed also draws milling, lot number and dust.
 
-    Returns:
-        The surface, in the frame of the picture.
-    """
+def lay_plate(scene: Scene) -> Plate:
+    """Makes the normal plate of a scene; the seed also draws milling, lot number and dust."""
     rng = np.random.default_rng([scene.seed, _MILLING])
     across, along, to_plate = _plate_coordinates(scene)
     half_width, half_height = 0.405 * scene.size[1], 0.385 * scene.size[0]
@@ -49,10 +51,11 @@ def lay_plate(scene: Scene) -> Surface:
     countersink = -0.5 * np.maximum(0, 4.5 * unit - holes)
     height = marks + chamfer + countersink + _marking(to_plate, half_height, scene, rng)
     colour, belt = _reflectance(scene, rng)
-    return Surface(
+    return Plate(
         height=height.astype(np.float32),
         colour=colour,
         gloss=np.full(scene.size, rng.uniform(0.12, 0.26), np.float32),
+        unit=unit,
         grooves=grooves,
         rim=rim,
         holes=holes.astype(np.float32),
@@ -61,6 +64,7 @@ def lay_plate(scene: Scene) -> Surface:
 
 
 def _plate_coordinates(scene: Scene) -> tuple[Field, Field, npt.NDArray[np.float64]]:
+    """Each pixel's position along the plate's two axes, and the affine map, 2 x 3, to them."""
     height, width = scene.size
     cosine, sine = math.cos(math.radians(scene.rotation)), math.sin(math.radians(scene.rotation))
     turn = np.array([[cosine, -sine], [sine, cosine]])
@@ -72,6 +76,7 @@ def _plate_coordinates(scene: Scene) -> tuple[Field, Field, npt.NDArray[np.float
 
 
 def _rounded_rectangle(x: Field, y: Field, half: tuple[float, float], radius: float) -> Field:
+    """Signed distance to a rectangle with round corners, negative inside."""
     beyond_x, beyond_y = np.abs(x) - (half[0] - radius), np.abs(y) - (half[1] - radius)
     outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
     inside = np.minimum(np.maximum(beyond_x, beyond_y), 0)
@@ -99,7 +104,7 @@ def _milling(
     depth = rng.uniform(0.06, 0.11) * unit
     marks = np.interp(travel, positions, profile).astype(np.float32) * np.float32(depth)
     marks *= 1 + np.float32(0.25) * smooth_noise(rng, scene.size, 22 * unit)
-    # the marks' tangent in the plate's frame is (-sine, cosine); turned into the picture's frame
+    # The tangent of the marks is (-sine, cosine) on the plate; here it is turned into the image.
     angle = math.radians(scene.rotation)
     tangent_x = math.sin(angle) * cosine - math.cos(angle) * sine
     tangent_y = math.cos(angle) * cosine + math.sin(angle) * sine
@@ -109,7 +114,7 @@ def _milling(
 def _marking(
     to_plate: npt.NDArray[np.float64], half_height: float, scene: Scene, rng: np.random.Generator
 ) -> Field:
-    """Stamped type and lot number; the lot differs from part to part."""
+    """Stamped type and lot number; the lot differs from plate to plate."""
     sharpness = 2.0
     text = f"AD-40  {rng.integers(1000, 10000)}"
     scale, thickness = 0.62 * sharpness * scene.unit, max(1, round(2.0 * sharpness * scene.unit))
@@ -118,7 +123,7 @@ def _marking(
     pad = 4 * thickness
     plaque = np.zeros((height + 2 * pad, width + 2 * pad), np.uint8)
     cv2.putText(plaque, text, (pad, height + pad), font, scale, 255, thickness, cv2.LINE_AA)
-    # from pixels of the picture to pixels of the plaque, whose middle lies below the plate's
+    # From pixels of the image to those of the plaque, whose middle is below that of the plate.
     to_plaque = to_plate * sharpness
     to_plaque[:, 2] += (plaque.shape[1] / 2, plaque.shape[0] / 2 - 0.58 * half_height * sharpness)
     stamped: npt.NDArray[np.uint8] = cv2.warpAffine(
@@ -143,6 +148,5 @@ def _reflectance(scene: Scene, rng: np.random.Generator) -> tuple[npt.NDArray[np
         radius = round(dirt.uniform(0.4, 1.1) * 16 * unit)
         cv2.circle(specks, (int(x), int(y)), radius, dirt.uniform(-0.25, 0.35), -1, cv2.LINE_8, 4)
     specks = cv2.GaussianBlur(specks, (0, 0), 0.6 * unit)
-    tint = np.array([0.99, 1.0, 1.015], np.float32)[:, None, None]
-    colour = tint * (steel * (1 + specks)).astype(np.float32)
+    colour = planes([0.99, 1.0, 1.015]) * (steel * (1 + specks)).astype(np.float32)
     return colour, (belt * (1 + 2 * np.abs(specks))).astype(np.float32)

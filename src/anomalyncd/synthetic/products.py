@@ -1,62 +1,58 @@
-"""The products that can be made: plates, and bolts in any rotation."""
+"""The synthetic products: plates, and bolts in any rotation."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from anomalyncd.synthetic.bolt_defects import BOLT_DEFECTS
 from anomalyncd.synthetic.bolt_light import lay_paper, photograph_bolt
 from anomalyncd.synthetic.bolts import lay_bolt
-from anomalyncd.synthetic.light import photograph
-from anomalyncd.synthetic.plate_defects import DEFECTS, pick_spot
+from anomalyncd.synthetic.plate_defects import PLATE_DEFECTS, pick_spot
+from anomalyncd.synthetic.plate_light import photograph_plate
 from anomalyncd.synthetic.plates import lay_plate
-from anomalyncd.synthetic.scenes import Scene, draw_scene
+from anomalyncd.synthetic.scenes import Rendering, Scene, draw_scene
 from anomalyncd.synthetic.shapes import Point
 
 ProductName = Literal["plates", "bolts"]
-"""What can be made."""
-Picture = npt.NDArray[np.float32]
-"""H x W x 3 (red, green, blue) in grey levels 0..255, before the sensor's noise."""
 
-_DAMAGE = 4
+_DAMAGE = 4  # second word of the seeds
 _FINER_LENS = 0.6
 
 
 @dataclass(frozen=True)
 class Product:
-    """How one product is made."""
+    """How images of one product are made."""
 
     kinds: tuple[str, ...]
-    """Names of its defect kinds; each is a folder of the made parts."""
+    """Names of its kinds of defects."""
     size: tuple[int, int]
-    """Height and width in px of its pictures, unless told otherwise."""
+    """Default height and width of its images in px."""
     draw_scene: Callable[[int, tuple[int, int]], Scene]
-    """Draws from a seed how a part of a size lies, is lit and is photographed."""
-    photograph: Callable[[Scene, tuple[str, ...]], tuple[Picture, Picture]]
-    """Pictures of the sound part of a scene, and of the same part with defects of some kinds."""
+    """Draws a scene from a seed and the size of the image."""
+    photograph: Callable[[Scene, tuple[str, ...]], tuple[Rendering, Rendering]]
+    """Renders the normal product of a scene, and the same product with defects of some kinds."""
 
 
-def _photograph_plate(scene: Scene, kinds: tuple[str, ...]) -> tuple[Picture, Picture]:
-    surface = lay_plate(scene)
-    sound = photograph(surface, scene)
+def _photograph_plate(scene: Scene, kinds: tuple[str, ...]) -> tuple[Rendering, Rendering]:
+    plate = lay_plate(scene)
+    normal = photograph_plate(plate, scene)
     spots: list[Point] = []
     for kind in kinds:
-        rng = _damage(scene, kind, DEFECTS)
-        spots.append(pick_spot(surface, kind, spots, scene.unit, rng))
-        surface = DEFECTS[kind](surface, spots[-1], scene.unit, rng)
-    return sound, photograph(surface, scene) if kinds else sound
+        rng = _damage_rng(scene, kind, PLATE_DEFECTS)
+        spots.append(pick_spot(plate, kind, spots, rng))
+        plate = PLATE_DEFECTS[kind](plate, spots[-1], rng)
+    return normal, photograph_plate(plate, scene) if kinds else normal
 
 
-def _photograph_bolt(scene: Scene, kinds: tuple[str, ...]) -> tuple[Picture, Picture]:
+def _photograph_bolt(scene: Scene, kinds: tuple[str, ...]) -> tuple[Rendering, Rendering]:
     bolt, paper = lay_bolt(scene), lay_paper(scene)
-    sound = photograph_bolt(bolt, paper, scene)
+    normal = photograph_bolt(bolt, paper, scene)
     taken: list[float] = []
     for kind in kinds:
-        bolt = BOLT_DEFECTS[kind](bolt, taken, _damage(scene, kind, BOLT_DEFECTS))
-    return sound, photograph_bolt(bolt, paper, scene) if kinds else sound
+        bolt = BOLT_DEFECTS[kind](bolt, taken, _damage_rng(scene, kind, BOLT_DEFECTS))
+    return normal, photograph_bolt(bolt, paper, scene) if kinds else normal
 
 
 def _draw_bolt_scene(seed: int, size: tuple[int, int]) -> Scene:
@@ -64,12 +60,12 @@ def _draw_bolt_scene(seed: int, size: tuple[int, int]) -> Scene:
     return replace(scene, blur=_FINER_LENS * scene.blur)
 
 
-def _damage(scene: Scene, kind: str, kinds: Iterable[str]) -> np.random.Generator:
+def _damage_rng(scene: Scene, kind: str, kinds: Iterable[str]) -> np.random.Generator:
     return np.random.default_rng([scene.seed, _DAMAGE, list(kinds).index(kind)])
 
 
 PRODUCTS: dict[ProductName, Product] = {
-    "plates": Product(tuple(DEFECTS), (288, 384), draw_scene, _photograph_plate),
+    "plates": Product(tuple(PLATE_DEFECTS), (288, 384), draw_scene, _photograph_plate),
     "bolts": Product(tuple(BOLT_DEFECTS), (512, 512), _draw_bolt_scene, _photograph_bolt),
 }
-"""What can be made, by its name."""
+"""The products by their names."""

@@ -1,4 +1,4 @@
-"""Shapes that made parts consist of: curves, jagged lines, ovals, blobs, smooth noise."""
+"""Shapes of which synthetic products consist: curves, jagged lines, ovals, blobs, smooth noise."""
 
 import math
 
@@ -6,32 +6,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-_FINE = 3
+_OVERSAMPLING = 3
 _SUBPIXEL_BITS = 4
 
 Field = npt.NDArray[np.float32]
-"""One number a pixel, H x W float32."""
+"""One number for each pixel, H x W float32."""
 Point = tuple[float, float]
-"""Position (x, y) in px, from the centre of the picture's first pixel."""
+"""Position (x, y) in px, measured from the centre of the first pixel."""
 Course = npt.NDArray[np.float64]
 """Points of a line in their order, N x 2 (x, y) in px."""
 
 
 def curve(middle: Point, heading: float, length: float, bend: float) -> Course:
-    """Makes an arc.
+    """Returns an arc, as points about 2 px apart.
 
     Args:
         middle: Its middle.
-        heading: Direction there in radians.
+        heading: Direction at the middle, in radians.
         length: Length in px.
-        bend: Angle in radians by which the direction turns over the length.
-
-    Returns:
-        Points about 2 px apart.
+        bend: Angle in radians by which the direction turns over the whole length.
     """
     n_points = max(8, round(length / 2))
-    share = np.linspace(-0.5, 0.5, n_points)
-    headings = heading + bend * share
+    headings = heading + bend * np.linspace(-0.5, 0.5, n_points)
     steps = np.column_stack([np.cos(headings), np.sin(headings)]) * length / n_points
     course = np.cumsum(steps, axis=0)
     placed: Course = course - course[n_points // 2] + np.array(middle)
@@ -41,17 +37,14 @@ def curve(middle: Point, heading: float, length: float, bend: float) -> Course:
 def jagged(
     start: Point, heading: float, length: float, step: float, rng: np.random.Generator
 ) -> Course:
-    """Makes a line that keeps its course but changes direction at every step.
+    """Returns the corners of a line that changes its direction at every step.
 
     Args:
         start: Its first point.
         heading: Mean direction in radians.
         length: Length in px.
-        step: Mean distance between turns in px.
-        rng: Source of the numbers.
-
-    Returns:
-        The points where it turns.
+        step: Mean distance between corners in px.
+        rng: Source of the random numbers.
     """
     n_steps = max(4, round(length / step))
     drift = np.cumsum(rng.normal(0, 0.18, n_steps))
@@ -63,21 +56,22 @@ def jagged(
 
 
 def draw(course: Course, width: float, strength: Course, size: tuple[int, int]) -> Field:
-    """Draws a line of varying strength, smooth at its edges even below a pixel's width.
+    """Draws a line of varying strength, with smooth edges even below one pixel's width.
 
     Args:
         course: Its points.
         width: Width in px.
-        strength: One number 0..1 for each point.
-        size: Height and width of the picture in px.
+        strength: One number from 0 to 1 for each point.
+        size: Height and width of the image in px.
 
     Returns:
-        How much of each pixel the line fills, times its strength, 0..1.
+        The share of each pixel that the line fills, times its strength, 0 to 1.
     """
-    fine = np.zeros((size[0] * _FINE, size[1] * _FINE), np.uint8)
-    thickness = max(1, round(width * _FINE))
-    points = np.rint(((course + 0.5) * _FINE - 0.5) * 2**_SUBPIXEL_BITS).astype(int).tolist()
-    # weakest first: overlapping ends of neighbouring pieces keep the stronger one
+    fine = np.zeros((size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING), np.uint8)
+    thickness = max(1, round(width * _OVERSAMPLING))
+    scaled = ((course + 0.5) * _OVERSAMPLING - 0.5) * 2**_SUBPIXEL_BITS
+    points = np.rint(scaled).astype(int).tolist()
+    # The weakest piece comes first: where neighbouring pieces overlap, the stronger one remains.
     for index in np.argsort(strength[1:], kind="stable"):
         value = float(strength[index + 1]) * 255
         ends = points[index], points[index + 1]
@@ -90,17 +84,14 @@ def draw(course: Course, width: float, strength: Course, size: tuple[int, int]) 
 def oval(
     size: tuple[int, int], centre: Point, radius: float, flatness: float, angle: float
 ) -> Field:
-    """Measures each pixel's distance from an oval's centre, in radii.
+    """Measures how far each pixel is from an oval's centre: 0 in the centre, 1 on the oval.
 
     Args:
-        size: Height and width of the picture in px.
+        size: Height and width of the image in px.
         centre: The oval's centre.
         radius: Its longer half axis in px.
-        flatness: Its shorter half axis over the longer one.
+        flatness: Its shorter half axis divided by the longer one.
         angle: Direction of the longer axis in radians.
-
-    Returns:
-        0 in the centre, 1 on the oval.
     """
     y = np.arange(size[0], dtype=np.float32)[:, None] - centre[1]
     x = np.arange(size[1], dtype=np.float32)[None] - centre[0]
@@ -110,23 +101,12 @@ def oval(
 
 
 def blob(size: tuple[int, int], centre: Point, radius: float, rng: np.random.Generator) -> Field:
-    """Makes a patch with an irregular outline.
-
-    Args:
-        size: Height and width of the picture in px.
-        centre: The patch's centre.
-        radius: Its mean radius in px.
-        rng: Source of the numbers.
-
-    Returns:
-        1 inside, 0 outside, in between on the pixels of the outline.
-    """
+    """Fills an irregular outline of a mean radius in px: 1 inside, 0 outside, smooth between."""
     around = np.linspace(0, 2 * math.pi, 96, endpoint=False)
     reach = np.ones(96)
     for wave in range(2, 9):
-        reach += rng.normal(0, 0.5 / wave**1.6) * np.cos(
-            wave * around + rng.uniform(0, 2 * math.pi)
-        )
+        amplitude = rng.normal(0, 0.5 / wave**1.6)
+        reach += amplitude * np.cos(wave * around + rng.uniform(0, 2 * math.pi))
     reach = radius * np.clip(reach, 0.3, 1.8)
     outline = np.array(centre) + reach[:, None] * np.column_stack([np.cos(around), np.sin(around)])
     points = np.rint(outline * 2**_SUBPIXEL_BITS).astype(np.int32)
@@ -137,16 +117,7 @@ def blob(size: tuple[int, int], centre: Point, radius: float, rng: np.random.Gen
 
 
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) -> Field:
-    """Draws smooth noise of about unit variance.
-
-    Args:
-        rng: Source of the numbers.
-        size: Height and width in px.
-        scale: Distance in px over which the noise changes.
-
-    Returns:
-        The noise, H x W.
-    """
+    """Draws noise of about unit variance that changes over a distance of `scale` px, H x W."""
     coarse = (int(np.ceil(size[0] / scale)) + 3, int(np.ceil(size[1] / scale)) + 3)
     grid = rng.standard_normal(coarse, dtype=np.float32)
     noise: Field = cv2.resize(grid, (size[1], size[0]), interpolation=cv2.INTER_CUBIC)
