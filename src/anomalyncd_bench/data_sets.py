@@ -18,7 +18,7 @@ from anomalyncd.inputs.inputs import (
     check_inputs,
     open_masks,
 )
-from anomalyncd.inputs.layouts.prepare import prepare, write_manifest
+from anomalyncd.inputs.layouts import prepare, write_manifest
 from anomalyncd.inputs.manifest import (
     LABEL,
     MASK,

@@ -10,7 +10,7 @@ import yaml
 
 from anomalyncd.backbone.weights import DEFAULT_BACKBONE
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.layouts.prepare import LAYOUTS
+from anomalyncd.inputs.layouts import LAYOUTS
 
 
 class Entry:

@@ -12,11 +12,7 @@ from PIL import Image
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.layouts.prepare import (
-    LAYOUTS,
-    prepare,
-    write_manifest,
-)
+from anomalyncd.inputs.layouts import LAYOUTS, prepare, write_manifest
 
 
 def _save(root: Path, *names: str) -> None:
@@ -199,7 +195,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 def test_what_cannot_be_prepared(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"'coco' is not known; use one of {', '.join(LAYOUTS)}"):
         prepare("coco", tmp_path)
-    with pytest.raises(InputError, match="'visa' brings its own split; leave out"):
+    with pytest.raises(InputError, match="'visa' has a split already; leave `split_list` out"):
         prepare("visa", tmp_path, split_list="train.txt")
     with pytest.raises(InputError, match="does not exist"):
         prepare("visa", tmp_path / "nowhere")
