@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from anomalyncd.config import TrainingConfig
+from anomalyncd.discovery import losses
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.training import (
     Samples,
     _batch,
     _batches,
+    _optimiser,
     _set_learning_rate,
+    batch_loss,
     train,
 )
 from anomalyncd.embedding.encoder import RegionEncoder
@@ -187,3 +190,37 @@ def test_no_epoch_keeps_the_start(encoder: RegionEncoder, tmp_path: Path) -> Non
     loss = train(model, novel, None, 0, replace(SETTINGS, epochs=0), seed=0)
     assert torch.equal(model.prototypes.prototypes.detach(), before)
     assert loss.tolist() == [0.0] * SETTINGS.n_heads
+
+
+def test_decay_is_that_of_matrices_alone(encoder: RegionEncoder) -> None:
+    model = _model(encoder, 4)
+    groups = _optimiser(model, replace(SETTINGS, weight_decay=0.1)).param_groups
+    decayed = [p for group in groups if group["weight_decay"] for p in group["params"]]
+    others = [p for group in groups if not group["weight_decay"] for p in group["params"]]
+    assert decayed
+    assert all(parameter.ndim > 1 for parameter in decayed)
+    assert others
+    assert all(parameter.ndim <= 1 for parameter in others)
+    assert len(decayed) + len(others) == len(model.trainable())
+
+
+def test_shares_of_labelled_and_unlabelled_losses_sum_to_one(
+    encoder: RegionEncoder, tmp_path: Path
+) -> None:
+    model = _model(encoder, 5)
+    novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 6))
+    base = _samples(encoder, tmp_path, torch.tensor([0, 1, 0, 1]))
+    first = _batch(novel, torch.arange(6), _generator(), CPU)
+    second = _batch(base, torch.arange(4), _generator(), CPU)
+    features, known = model.describe(first.features), model.describe(second.features)
+    projected = [model.projection(features), model.projection(known)]
+    labelled = losses.base_cross_entropy(model.prototypes(known), second.targets)
+    labelled = labelled + losses.supervised_contrast(projected[1], second.targets)
+    views = [half for one in projected for half in one.chunk(2)]
+    joined = torch.cat([views[0], views[2], views[1], views[3]])
+    for share in (0.3, 0.8):
+        config = replace(SETTINGS, base_share=share)
+        loss, per_head = batch_loss(model, first, second, 2, 0, config)
+        unlabelled = per_head.mean() + losses.info_nce(joined)
+        expected = share * labelled + (1 - share) * unlabelled
+        torch.testing.assert_close(loss, expected)
