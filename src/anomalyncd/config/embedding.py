@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from anomalyncd.config.validation import Count, NonNegative, Positive, Share, validated
+from anomalyncd.config.validation import Count, Positive, Share, validated
 
 
 @validated("encoder")
@@ -53,5 +53,6 @@ class CropConfig:
     them."""
     colour: Share = 1.0
     """Strength of the colour augmentation, from 0 (none) to 1 (as published)."""
-    memory_limit_gb: NonNegative = 4.0
-    """A token store that is larger than this many gigabytes lies in a memory-mapped file."""
+    memory_limit_gb: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 4.0
+    """A token store that is larger than this many gigabytes lies in a memory-mapped file; infinity
+    always allows memory."""
