@@ -353,7 +353,7 @@ def test_unusable_options(
 
 
 def test_maps_and_masks_exclude_each_other(build: Build, images_folder: Path) -> None:
-    with pytest.raises(InputError, match="several of maps, masks and boxes"):
+    with pytest.raises(InputError, match="several of `maps`, `masks` and `boxes`"):
         build().fit(images_folder, maps=images_folder, masks=images_folder)
     with pytest.raises(InputError, match="without maps of their own"):
         build().fit(images_folder, maps=images_folder, normals=images_folder)
@@ -377,4 +377,4 @@ def test_run_does_without_a_cache_that_cannot_be_written(
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file" / "cache"))
     model = build().fit(images_folder)
     assert np.array_equal(model.predictions_.probabilities, expected.predictions_.probabilities)
-    assert any("nothing more is kept" in message for message in caplog.messages)
+    assert any("nothing more is cached" in message for message in caplog.messages)

@@ -1,4 +1,4 @@
-"""The one exception that a user's input can raise."""
+"""The exception for inputs that cannot be used."""
 
 
 class InputError(ValueError):

@@ -15,7 +15,7 @@ from anomalyncd.io.cache import (
     cache_entries,
     cache_limit,
     clear_cache,
-    forget_oldest,
+    delete_oldest,
 )
 
 KILOBYTE = {"a": torch.arange(256, dtype=torch.float32)}
@@ -44,7 +44,7 @@ def test_files_used_longest_ago_go_first(tmp_path: Path) -> None:
     for age, name in enumerate("abc"):
         (tmp_path / name).write_bytes(b"0123456789")
         os.utime(tmp_path / name, (1000 - age, 1000 - age))
-    forget_oldest(tmp_path, 15, keep=tmp_path / "c")
+    delete_oldest(tmp_path, 15, keep=tmp_path / "c")
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_written_is_said_once_and_ends_nothing(
             store.save(key, KILOBYTE)
             assert store.load(key) is None
     assert len(caplog.messages) == 1
-    assert "nothing more is kept in" in caplog.messages[0]
+    assert "nothing more is cached in" in caplog.messages[0]
     assert not (cache / "x").is_dir() or not list((cache / "x").iterdir())
 
 
@@ -136,3 +136,17 @@ def test_what_is_read_only_is_still_used(cache: Path, monkeypatch: pytest.Monkey
     TensorStore("x").save("key", KILOBYTE)
     _refuse_writing(cache / "x", monkeypatch)
     assert TensorStore("x").load("key") is not None
+
+
+def test_a_cached_file_that_another_run_reads_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).write_bytes(b"x" * 9)
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    delete_oldest(tmp_path, 9, tmp_path / "new")
+    assert len(list(tmp_path.iterdir())) == 2

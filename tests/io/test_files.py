@@ -10,6 +10,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.io.files import (
     files_by_name,
     read_each,
+    refuse_unwritable_names,
     write_atomically,
 )
 
@@ -106,3 +107,20 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, fault: type[BaseExce
         raise fault
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["map.npy"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["con", "a/NUL", "lpt1.old/3", "a:b", "a\\b", "..\\up", "C:/x", "what?", "lot./1", "lot /1"],
+)
+def test_names_that_windows_refuses(name: str) -> None:
+    with pytest.raises(InputError, match="rename it"):
+        refuse_unwritable_names([name], "win32")
+    refuse_unwritable_names([name], "linux")
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_names_that_differ_only_in_case(system: str) -> None:
+    with pytest.raises(InputError, match="'A/x' and 'a/X' differ only in case"):
+        refuse_unwritable_names(["A/x", "b", "a/X"], system)
+    refuse_unwritable_names(["A/x", "a/y", "console", "a.b/c.d", "Würfel 1"], system)

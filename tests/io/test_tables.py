@@ -1,4 +1,4 @@
-"""Tables in every form in which people keep them; nothing in them is lost."""
+"""Tables of every format are read without loss."""
 
 import csv
 import io
@@ -81,16 +81,16 @@ def test_parquet_without_pyarrow_says_what_to_do(
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("t.csv", "", "holds no rows"),
-        ("t.csv", "image,lot\n", "holds no rows"),
-        ("t.csv", "image,lot\na.png\n", "1 cells in line 2, its head has 2"),
-        ("t.csv", "image,lot\na.png,1,2\n", "put cells that hold ',' in quotes"),
+        ("t.csv", "", "has no rows"),
+        ("t.csv", "image,lot\n", "has no rows"),
+        ("t.csv", "image,lot\na.png\n", "1 cells in line 2, but its header has 2"),
+        ("t.csv", "image,lot\na.png,1,2\n", "put cells that contain ',' in quotes"),
         ("t.csv", 'image,lot\n"a.png,1\n', "damaged in line 2"),
         ("t.csv", "image,lot,lot\na.png,1,2\n", "two columns named 'lot'"),
         ("t.csv", "image,\na.png,2\n", "column without a name"),
         ("t.jsonl", '{"image": "a.png"}\n{', "damaged in line 2"),
         ("t.jsonl", "[1]", "no object in line 1"),
-        ("t.jsonl", "\n", "holds no rows"),
+        ("t.jsonl", "\n", "has no rows"),
     ],
 )
 def test_faults_are_named(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What is kept between runs: backbones, and tokens that were read with them."""
+"""The cache that runs share: weights of backbones, and the tokens computed with them."""
 
 import errno
 import os
@@ -22,22 +22,24 @@ CACHE_VARIABLE = "ANOMALYNCD_CACHE"
 LIMIT_VARIABLE = "ANOMALYNCD_CACHE_GB"
 WEIGHTS, BASE, TOKENS = "weights", "base", "tokens"
 """Folders within the cache."""
-_WHAT = {WEIGHTS: "backbones", BASE: "base sets that were read", TOKENS: "images that were read"}
+_CONTENTS = {WEIGHTS: "backbones", BASE: "tokens of base sets", TOKENS: "tokens of images"}
 _LIMIT_GB = 8.0
-_LEFT_FREE = 1e9
-"""Bytes of the disk that are left to others, results above all."""
+_RESERVED_BYTES = 1e9
+"""Free space on the disk that the cache leaves, above all for results."""
 
 
 def cache_folder() -> Path:
-    """Where all of it lies: `ANOMALYNCD_CACHE` or the user's cache folder."""
+    """Returns the folder of the cache: `ANOMALYNCD_CACHE` or the user's cache folder."""
     return Path(os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("anomalyncd"))
 
 
 def cache_limit() -> float:
-    """Bytes that base sets and images may take, each: `ANOMALYNCD_CACHE_GB`; 0 keeps neither.
+    """Returns how many bytes the tokens of base sets and those of images may each take.
+
+    The environment variable `ANOMALYNCD_CACHE_GB` sets it; with 0 no tokens are cached.
 
     Raises:
-        InputError: The variable is no such number.
+        InputError: The variable is not a number, or is negative.
     """
     value = os.environ.get(LIMIT_VARIABLE) or _LIMIT_GB
     with suppress(ValueError):
@@ -45,7 +47,7 @@ def cache_limit() -> float:
         if limit >= 0:
             return limit
     raise InputError(
-        f"{LIMIT_VARIABLE}={value!r} cannot be used; give a number of gigabytes, 0 to keep nothing"
+        f"{LIMIT_VARIABLE}={value!r} cannot be used; give a number of gigabytes, 0 for no cache"
     )
 
 
@@ -55,15 +57,15 @@ class CacheEntry:
 
     folder: Path
     what: str
-    """In words."""
+    """What the folder contains, in words."""
     n_files: int
     n_bytes: int
 
 
 def cache_entries() -> list[CacheEntry]:
-    """What the cache folder holds of ours, one entry a folder."""
+    """Lists the folders of the cache; other folders beside them are ignored."""
     entries = []
-    for name, what in _WHAT.items():
+    for name, what in _CONTENTS.items():
         folder = cache_folder() / name
         sizes = [state.st_size for _, state in _files(folder)]
         entries.append(CacheEntry(folder, what, len(sizes), sum(sizes)))
@@ -71,24 +73,25 @@ def cache_entries() -> list[CacheEntry]:
 
 
 def clear_cache() -> int:
-    """Deletes the cache and returns how many bytes that freed; all of it can be made again."""
+    """Deletes the cache, which later runs make again, and returns the number of bytes freed."""
     before = sum(entry.n_bytes for entry in cache_entries())
     for entry in cache_entries():
-        # Windows keeps what another run reads.
+        # Windows does not delete files that another run reads.
         shutil.rmtree(entry.folder, ignore_errors=True)
     return before - sum(entry.n_bytes for entry in cache_entries())
 
 
 class TensorStore:
-    """Tensors by key, each set of them in a file of its own, those used longest ago deleted first.
+    """Sets of tensors by key, one file each; the least recently used files are deleted first.
 
-    No run ends because of it: what cannot be read is missing, what cannot be written is not kept.
+    The store never ends a run: an entry that cannot be read is missing, and one that cannot be
+    written is not stored.
 
     Args:
-        name: Of the folder within the cache.
+        name: Name of the folder within the cache.
 
     Raises:
-        InputError: See `cache_limit`.
+        InputError: The limit of the cache is invalid, see `cache_limit`.
     """
 
     def __init__(self, name: str) -> None:
@@ -98,7 +101,7 @@ class TensorStore:
         self._writable = self.limit > 0
 
     def load(self, key: str) -> dict[str, Tensor] | None:
-        """What was saved under a key, mapped from its file; None if it is missing or damaged."""
+        """Returns the tensors of a key, mapped from their file, or None if missing or damaged."""
         path = self._path(key)
         if not self.limit:
             return None
@@ -111,20 +114,20 @@ class TensorStore:
         return tensors
 
     def save(self, key: str, tensors: dict[str, Tensor]) -> None:
-        """Keeps tensors, contiguous ones that share no memory, if there is room for them."""
-        n_bytes = sum(one.nbytes for one in tensors.values())
+        """Stores contiguous tensors that share no memory, if there is room for them."""
+        n_bytes = sum(tensor.nbytes for tensor in tensors.values())
         if not self._writable or n_bytes > self.limit:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if shutil.disk_usage(self.folder).free < n_bytes + _LEFT_FREE:
+            if shutil.disk_usage(self.folder).free < n_bytes + _RESERVED_BYTES:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             _write(self._path(key), tensors)
             self._make_room(n_bytes, self._path(key))
         except (OSError, SafetensorError) as error:
             self._writable = False
             LOG.warning(
-                "nothing more is kept in '%s' (%s); see its permissions and the space on the disk",
+                "nothing more is cached in '%s' (%s); check permissions and disk space",
                 self.folder,
                 error,
             )
@@ -133,39 +136,39 @@ class TensorStore:
         return self.folder / f"{key}.safetensors"
 
     def _make_room(self, n_new: int, newest: Path) -> None:
-        """Lists the folder at the first call, and again only once it has grown too large."""
+        """Lists the folder on the first call, and again only when it has grown too large."""
         if self._n_bytes is None:
             self._n_bytes = sum(state.st_size for _, state in _files(self.folder))
         else:
             self._n_bytes += n_new
         if self._n_bytes > self.limit:
-            forget_oldest(self.folder, 0.9 * self.limit, newest)
+            delete_oldest(self.folder, 0.9 * self.limit, newest)
             self._n_bytes = None
 
 
-def forget_oldest(folder: Path, most_bytes: float, keep: Path) -> None:
-    """Deletes the files used longest ago until the rest is small enough.
+def delete_oldest(folder: Path, max_bytes: float, keep: Path) -> None:
+    """Deletes the least recently used files of a folder until the rest is small enough.
 
     Args:
-        folder: Holds the files.
-        most_bytes: What may stay.
-        keep: A file that stays in any case.
+        folder: The folder.
+        max_bytes: How many bytes may remain.
+        keep: A file that is never deleted.
     """
     files = sorted(_files(folder), key=lambda file: file[1].st_mtime)
     total = sum(state.st_size for _, state in files)
     for path, state in files:
-        if total <= most_bytes:
+        if total <= max_bytes:
             return
         if path != keep:
             total -= state.st_size
-            # Windows keeps a file that another run reads.
+            # Windows does not delete a file that another run reads.
             with suppress(PermissionError):
                 path.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     for path in folder.rglob("*"):
-        with suppress(OSError):  # Another run may delete it meanwhile.
+        with suppress(OSError):  # Another run may delete the file at the same time.
             state = path.stat()
             if S_ISREG(state.st_mode):
                 yield path, state
@@ -174,7 +177,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     with write_atomically(path) as temporary:
         temporary.touch()
-        usual = temporary.stat().st_mode
+        default_mode = temporary.stat().st_mode
         save_file(tensors, temporary)
-        # Files of safetensors may be read by their owner alone, and a cache may be shared.
-        temporary.chmod(usual)
+        # safetensors makes files that only their owner can read, but a cache may be shared.
+        temporary.chmod(default_mode)

@@ -1,4 +1,4 @@
-"""Image files to arrays, in the depth in which they were saved."""
+"""Decodes image files to arrays in the bit depth in which they were saved."""
 
 import io
 from pathlib import Path
@@ -15,33 +15,30 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def decode(path: Path, what: str) -> NDArray[Any]:
-    """Decodes an image file completely, EXIF orientation applied.
+    """Decodes an image file and applies its EXIF orientation.
 
     Args:
-        path: The file; of several pages the first is taken.
+        path: The file; if it has several pages, the first one is read.
         what: What the file is, for messages: "image", "map", "mask".
 
     Returns:
-        HxW (bool, uint8, uint16, int32 or floats), or HxWx3 or HxWx4 (mostly uint8), red first.
+        The pixels, H x W (bool, uint8, uint16, int32 or float), or H x W x 3 or H x W x 4 (mostly
+        uint8) with red first.
 
     Raises:
         InputError: The file is missing, empty, damaged, truncated or of an unknown format.
-
-    Source: our own.
     """
     try:
-        # Read whole: Pillow maps uncompressed TIFF files by name, and garbles those with an
-        # orientation; and so no handle stays open.
-        data = path.read_bytes()
-        pixels = _decode_bytes(data)
-    # On damaged files Pillow raises a dozen types, SyntaxError and struct.error among them.
+        # From bytes, because Pillow maps uncompressed TIFF files by name and decodes those with an
+        # orientation wrongly. No file handle stays open either.
+        return _decode_bytes(path.read_bytes())
+    # For damaged files Pillow raises a dozen types, among them SyntaxError and struct.error.
     except Exception as error:
         raise unreadable(path, what, error) from error
-    return pixels
 
 
 def unreadable(path: Path, what: str, error: Exception) -> InputError:
-    """Returns the error for a file that cannot be read, naming the cause and the remedy."""
+    """Returns the error for a file that cannot be read, with the cause and the remedy."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"{what} '{path}' does not exist; check the path")
     if isinstance(error, Image.DecompressionBombError):
@@ -56,9 +53,9 @@ def unreadable(path: Path, what: str, error: Exception) -> InputError:
 
 
 def pixels_of(image: Image.Image) -> NDArray[Any]:
-    """Returns the pixels of a Pillow image: grey in its own depth, all else as RGB or RGBA.
+    """Returns the pixels of a Pillow image: grey in its bit depth, all other modes as RGB or RGBA.
 
-    They are a copy: what Pillow shares is read-only, of which torch warns.
+    They are a copy, because torch warns of the read-only arrays that Pillow shares.
     """
     if image.has_transparency_data:
         return np.array(image.convert("RGBA"))
@@ -72,13 +69,13 @@ def _decode_bytes(data: bytes) -> NDArray[Any]:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
-        # OpenCV knows some TIFF that Pillow does not, above all floats of 64 bits.
+        # OpenCV reads some TIFF files that Pillow does not, above all 64-bit floats.
         pixels = _decode_deep(data) if data.startswith(_TIFF_STARTS) else None
         if pixels is None:
             raise
         return pixels
     with image:
-        # Pillow has no colour of 16 bits and keeps the upper byte only.
+        # Pillow has no 16-bit colour and would drop the lower byte.
         deep = image.mode in ("RGB", "RGBA") and any(";16" in str(t.args) for t in image.tile)
         upright = image.getexif().get(0x0112, 1) == 1
         oriented = ImageOps.exif_transpose(image)

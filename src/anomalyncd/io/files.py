@@ -1,4 +1,4 @@
-"""Files on disk: listed by name, read by several threads, written whole or not at all."""
+"""Files on disk: listed by name, read in threads, and written completely or not at all."""
 
 import os
 import sys
@@ -16,12 +16,11 @@ from anomalyncd.runtime.progress import track
 
 Result = TypeVar("Result")
 
-# Each reader holds one decoded picture, so this bounds the memory whatever the machine.
-N_READERS = 8
+_N_THREADS = 8  # Each holds one decoded image, so this limits the memory on any machine.
 
 
 def require_folder(folder: str | Path) -> Path:
-    """Returns `folder` as a path, `~` expanded.
+    """Returns the path of an existing folder, with `~` expanded.
 
     Raises:
         InputError: It does not exist or is a file.
@@ -35,10 +34,10 @@ def require_folder(folder: str | Path) -> Path:
 
 
 def refuse_file(folder: Path) -> None:
-    """Raises if a folder to write into, or one that it would lie in, is a file.
+    """Checks that neither a folder to write into nor a folder above it is a file.
 
     Raises:
-        InputError: Names the file.
+        InputError: One of them is a file.
     """
     for path in (folder, *folder.parents):
         if path.is_file():
@@ -48,54 +47,55 @@ def refuse_file(folder: Path) -> None:
 def name_of(relative: Path, suffixes: frozenset[str]) -> str:
     """Returns the name of a file: its relative POSIX path without the last suffix, in Unicode NFC.
 
-    Only a suffix among `suffixes` is taken off, so dots within a name survive. File systems differ
-    in how they spell an accented letter; NFC makes names from any of them comparable.
+    Only a suffix among `suffixes` is removed, so that other dots remain. File systems encode
+    accented letters in different ways; NFC makes the names from all of them comparable.
 
     Raises:
-        InputError: The path holds bytes that are no text, or a line break or the like.
+        InputError: The path is not in UTF-8 or contains a control character.
     """
-    known = relative.suffix.lower() in suffixes
-    plain = relative.as_posix()
-    if any(unicodedata.category(one) in ("Cc", "Cs") for one in plain):
+    name = relative.as_posix()
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         raise InputError(
-            f"file name {plain!a} holds a control character or is not in UTF-8; rename it"
+            f"file name {name!a} contains a control character or is not in UTF-8; rename it"
         )
-    return normal_form(plain[: -len(relative.suffix)] if known else plain)
+    known = relative.suffix.lower() in suffixes
+    return normal_form(name[: -len(relative.suffix)] if known else name)
 
 
 def normal_form(name: str) -> str:
-    """Returns the one spelling of a name, Unicode NFC."""
+    """Returns a name in Unicode NFC."""
     return unicodedata.normalize("NFC", name)
 
 
 def files_by_name(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
     """Finds the files below a folder by their relative names.
 
-    Hidden files and folders are left aside. Links are followed, loops of links are not.
+    Hidden files and folders are ignored. Links are followed, but loops of links are not.
 
     Args:
-        folder: Where to look, at any depth.
-        suffixes: Suffixes wanted, in lower case, with the dot.
+        folder: The folder to search, at any depth.
+        suffixes: Suffixes of the files to find, in lower case, with the dot.
         what: What the files are, for messages: "image", "map", "mask".
 
     Returns:
-        Name (relative POSIX path without suffix, "broken_large/000") to path, sorted by name.
+        The paths by name (the relative POSIX path without suffix, for instance
+        "broken_large/000"), sorted by name.
 
     Raises:
-        InputError: Two files share one name, or a folder cannot be listed.
+        InputError: Two files have the same name, or a folder cannot be listed.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in _walk(folder, ()):
         if path.suffix.lower() not in suffixes:
             continue
         name = name_of(path.relative_to(folder), suffixes)
-        if name in found:
+        if name in paths:
             raise InputError(
                 f"{what} '{name}' exists twice under '{folder}': "
-                f"'{found[name].name}' and '{path.name}'; keep one"
+                f"'{paths[name].name}' and '{path.name}'; keep one"
             )
-        found[name] = path
-    return dict(sorted(found.items()))
+        paths[name] = path
+    return dict(sorted(paths.items()))
 
 
 def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
@@ -103,7 +103,8 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
     if real in ancestors:
         return
     try:
-        # Its entries know what they are, which spares a call a file on a network disk.
+        # The entries know whether they are folders, which saves a call for each file on a
+        # network disk.
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
@@ -118,25 +119,25 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def shared_folder(paths: Iterable[Path]) -> Path:
-    """Returns the deepest folder that holds all files.
+    """Returns the deepest folder that contains all files.
 
     Args:
-        paths: Absolute, without "..".
+        paths: Absolute paths without "..".
 
     Raises:
-        InputError: They lie on several drives.
+        InputError: The files are on several drives.
     """
     try:
         return Path(os.path.commonpath([path.parent for path in paths]))
     except ValueError as error:
-        raise InputError("the images lie on several drives; put them on one") from error
+        raise InputError("the images are on several drives; put them on one") from error
 
 
 def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Result]:
-    """Calls `read` for 0 .. count - 1 in threads and reports every unusable file at once.
+    """Calls `read` with 0 to count - 1 in threads, and counts all items that cannot be used.
 
     Args:
-        read: Reads or checks the item of one index; what it returns should be small.
+        read: Reads or checks the item of one index; its result should be small.
         count: Number of items.
         what: A few words for the progress bar.
 
@@ -144,7 +145,7 @@ def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Resu
         The results, in order.
 
     Raises:
-        InputError: The first error of `read`, with the number of further ones.
+        InputError: The first error of `read`, with the number of further errors.
     """
     results: list[Result] = []
     errors: list[InputError] = []
@@ -161,11 +162,7 @@ def read_each(read: Callable[[int], Result], count: int, what: str) -> list[Resu
 def attempt_each(
     read: Callable[[int], Result], count: int, what: str
 ) -> Iterator[Result | InputError]:
-    """Calls `read` for 0 .. count - 1 in threads; see `read_each`.
-
-    Yields:
-        For each item, in order, its result or what is wrong with it.
-    """
+    """Calls `read` as `read_each` does, and yields the result or the error of each item."""
 
     def attempt(index: int) -> Result | InputError:
         try:
@@ -173,7 +170,7 @@ def attempt_each(
         except InputError as error:
             return error
 
-    executor = ThreadPoolExecutor(max_workers=N_READERS)
+    executor = ThreadPoolExecutor(max_workers=_N_THREADS)
     try:
         yield from track(executor.map(attempt, range(count)), what, total=count)
     finally:
@@ -181,24 +178,24 @@ def attempt_each(
 
 
 def and_more(count: int) -> str:
-    """Returns " (and N more)" for the rest of `count` faults of one kind, "" for a single one."""
+    """Returns " (and N more)" if there are several faults of one kind, and "" if there is one."""
     return f" (and {count - 1} more)" if count > 1 else ""
 
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path` and renames it onto `path` once it is written.
+    """Yields a temporary path and renames that file to `path` once it is written.
 
-    Missing folders are made. Whatever goes wrong, `path` holds its old content or the new one.
+    Missing folders are made. After any failure, `path` still has its old content.
 
     Args:
         path: The file to write.
 
     Yields:
-        A path in the same folder with the same suffix; nothing exists there yet.
+        A path in the same folder with the same suffix, where no file exists yet.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden, so that a run that was killed leaves nothing that is taken for an image or a map.
+    # Hidden files are never listed, so a killed run leaves nothing that looks like an image.
     temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
     try:
         yield temporary
@@ -210,13 +207,15 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """Gives an empty folder and renames it to `folder` once it is filled.
+    """Yields an empty folder and renames it to `folder` once it is filled.
+
+    After any failure, `folder` still has its old content.
 
     Args:
-        folder: Missing parents are made; a folder that is there is replaced.
+        folder: The folder to write; an existing folder is replaced, missing parents are made.
 
     Yields:
-        A folder beside `folder`; whatever goes wrong, `folder` holds its old content or the new.
+        A temporary folder on the same drive.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
@@ -242,33 +241,33 @@ _FORBIDDEN = frozenset('<>:"|?*\\')
 
 
 def refuse_unwritable_names(names: Iterable[str], system: str = sys.platform) -> None:
-    """Raises if masks and maps of some images cannot be written, or would overwrite each other.
+    """Checks that the results of images can be written under the names of the images.
 
-    On Linux every name can be; Windows and macOS hold "A/1" and "a/1" for the same file, and
-    Windows refuses some names. Names come from other systems by network disks and from lists.
+    On Linux they always can. Windows and macOS treat "A/1" and "a/1" as the same file, and Windows
+    refuses some names; such names come from lists and from the network disks of other systems.
 
     Args:
-        names: Of the images.
-        system: As `sys.platform` says it.
+        names: Names of the images.
+        system: One of the values of `sys.platform`.
 
     Raises:
-        InputError: Names the first such image.
+        InputError: A name cannot be used, or two names are the same file.
     """
     if system not in ("win32", "darwin"):
         return
-    seen: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for name in names:
-        if system == "win32" and not _can_be_on_windows(name):
+        if system == "win32" and not _is_allowed_on_windows(name):
             raise InputError(f"image '{name}' has a name that Windows does not allow; rename it")
-        other = seen.setdefault(name.casefold(), name)
+        other = spellings.setdefault(name.casefold(), name)
         if other != name:
             raise InputError(
-                f"the names of images '{other}' and '{name}' differ in case alone, so their results "
-                "would be one file; rename one of them"
+                f"the names of images '{other}' and '{name}' differ only in case, so their results "
+                "would be the same file; rename one of them"
             )
 
 
-def _can_be_on_windows(name: str) -> bool:
+def _is_allowed_on_windows(name: str) -> bool:
     *folders, last = name.split("/")
     return not (
         any(_FORBIDDEN & set(step) or _is_reserved(step) for step in (*folders, last))

@@ -1,4 +1,4 @@
-"""JSON files: written whole or not at all, strict, with every float in them."""
+"""Strict JSON files, which can hold infinite floats and are never left half written."""
 
 import json
 import math
@@ -10,22 +10,22 @@ import numpy as np
 from anomalyncd.errors import InputError
 from anomalyncd.io.files import write_atomically
 
-# JSON knows no such number; a bare word could be the name of a image.
+# Infinity and NaN are not numbers in JSON, and a plain text could be the name of an image.
 _FLOAT = "float"
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes dictionaries, lists, tuples, numbers, paths and text.
 
-    Floats that JSON does not know become `{"float": "inf"}` and the like.
+    A float that JSON does not have becomes an object, for instance `{"float": "inf"}`.
     """
-    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_encodable(content), indent=2, ensure_ascii=False, allow_nan=False)
     with write_atomically(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8", newline="\n")
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Reads what `write_json` wrote; lists come back as tuples.
+    """Reads a file of `write_json`; its lists become tuples.
 
     Args:
         path: The file.
@@ -47,11 +47,11 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
-def _plain(value: Any) -> Any:
+def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_encodable(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

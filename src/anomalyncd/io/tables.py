@@ -1,4 +1,4 @@
-"""Tables that people keep in files, CSV, JSON lines or Parquet: every cell comes back as text."""
+"""Reads tables in CSV, JSON lines or Parquet; every cell becomes text."""
 
 import csv
 import io
@@ -14,34 +14,33 @@ import pandas as pd
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
 
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
-"""Suffixes of the files that count as tables, in lower case."""
-
+_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _SEPARATORS = ",;\t"
 
 
 def is_table(value: object) -> bool:
-    """Whether something that was given is the path of a table, by its suffix."""
+    """Whether an argument is the path of a table, judged by its suffix."""
     if not isinstance(value, str | Path):
         return False
     path = Path(value).expanduser()
-    return path.suffix.lower() in TABLE_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in _SUFFIXES and not path.is_dir()
 
 
 def read_table(path: Path, what: str) -> pd.DataFrame:
-    """Reads a table and loses nothing: "001" and "NA" stay what they are, a blank cell is "".
+    """Reads a table without interpreting its cells: "001" and "NA" remain, a blank cell is "".
 
     Args:
-        path: `.csv` or `.tsv` in UTF-8, cells parted by comma, semicolon or tab; `.jsonl` or
-            `.ndjson`, an object a line; or `.parquet`, which needs pyarrow.
+        path: A `.csv` or `.tsv` file in UTF-8 with cells separated by comma, semicolon or tab; a
+            `.jsonl` or `.ndjson` file with one object in each line; or a `.parquet` file, which
+            needs pyarrow.
         what: What the table is, for messages: "manifest", "table of boxes".
 
     Returns:
-        One row each, at least one; columns in their order, all of text.
+        The table with at least one row; the columns are in their order, and all of them text.
 
     Raises:
-        InputError: The file is missing, damaged, in another encoding, or holds no rows, rows of
-            several lengths, or two columns of one name.
+        InputError: The file is missing, damaged or not in UTF-8, has no rows or rows of different
+            lengths, or has two columns with the same name.
     """
     label = f"{what} '{path}'"
     try:
@@ -55,15 +54,15 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     else:
         table = _from_csv(_decoded(content, label), label)
     if table.empty:
-        raise InputError(f"{label} holds no rows; give one a line, below the names of the columns")
+        raise InputError(f"{label} has no rows; add them below the names of the columns")
     return table
 
 
-def _refuse_no_text(cells: Iterable[str], label: str) -> None:
-    # Half of a pair of code units, which JSON can write and UTF-8 cannot.
+def _refuse_invalid_text(cells: Iterable[str], label: str) -> None:
+    # Half of a surrogate pair can be written in JSON, but not in UTF-8.
     bad = next((cell for cell in cells if re.search("[\ud800-\udfff\0]", cell)), None)
     if bad is not None:
-        raise InputError(f"{label} holds {bad!a}, which is no text; write it anew")
+        raise InputError(f"{label} contains {bad!a}, which is not text; write it again")
 
 
 def _decoded(content: bytes, label: str) -> str:
@@ -74,7 +73,7 @@ def _decoded(content: bytes, label: str) -> str:
 
 
 def _from_csv(text: str, label: str) -> pd.DataFrame:
-    # Excel parts cells by semicolons wherever the comma stands in numbers.
+    # Excel separates cells by semicolons where the comma is the decimal separator.
     header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
     separator = max(_SEPARATORS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -83,8 +82,8 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
         for row in reader:
             if rows and len(row) not in (0, len(rows[0])):
                 raise InputError(
-                    f"{label} has {len(row)} cells in line {reader.line_num}, its head has "
-                    f"{len(rows[0])}; put cells that hold '{separator}' in quotes"
+                    f"{label} has {len(row)} cells in line {reader.line_num}, but its header has "
+                    f"{len(rows[0])}; put cells that contain '{separator}' in quotes"
                 )
             if any(row):
                 rows.append([_with_line_feeds(cell) for cell in row])
@@ -92,21 +91,21 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
         raise InputError(
             f"{label} is damaged in line {reader.line_num} ({error}); save it again"
         ) from error
-    _refuse_no_text(chain.from_iterable(rows), label)
+    _refuse_invalid_text(chain.from_iterable(rows), label)
     columns = [name.strip() for name in rows[0]] if rows else []
     table = pd.DataFrame(rows[1:], columns=columns, dtype=str)
-    _refuse_doubled(columns, label)
+    _refuse_duplicates(columns, label)
     return _without_empty_column(table, label)
 
 
-def _refuse_doubled(columns: list[str], label: str) -> None:
-    doubled = sorted({name for name in columns if name and columns.count(name) > 1})
-    if doubled:
-        raise InputError(f"{label} has two columns named '{doubled[0]}'; rename one of them")
+def _refuse_duplicates(columns: list[str], label: str) -> None:
+    duplicates = sorted({name for name in columns if name and columns.count(name) > 1})
+    if duplicates:
+        raise InputError(f"{label} has two columns named '{duplicates[0]}'; rename one of them")
 
 
 def _without_empty_column(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    """Drops columns without a name, which spreadsheets leave behind, if nothing is in them."""
+    """Drops the empty columns without a name that spreadsheets leave behind."""
     nameless = table.columns == ""
     if (table.loc[:, nameless] != "").to_numpy().any():
         raise InputError(f"{label} has a column without a name; name it in the first line")
@@ -115,19 +114,19 @@ def _without_empty_column(table: pd.DataFrame, label: str) -> pd.DataFrame:
 
 def _json_rows(text: str, label: str) -> list[dict[str, Any]]:
     rows = []
-    # Not `splitlines`, which also parts at characters that JSON may hold.
+    # `splitlines` would also split at characters that JSON may contain.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            # Numbers stay as they are written; NaN is no JSON, but many write it.
+            # Numbers stay as they are written. NaN is not JSON, but many programs write it.
             row = json.loads(line, parse_int=str, parse_float=str, parse_constant=lambda _: None)
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{label} is damaged in line {number} ({error}); save it again"
             ) from error
         if not isinstance(row, dict):
-            raise InputError(f"{label} holds no object in line {number}; give one a line")
+            raise InputError(f"{label} has no object in line {number}; write one in each line")
         rows.append(row)
     return rows
 
@@ -143,21 +142,21 @@ def _parquet_rows(content: bytes, label: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
     except (ArrowException, OSError) as error:
         raise InputError(f"{label} is damaged ({error}); save it again") from error
-    # pandas keeps the index of a data frame as a column of this name.
+    # pandas stores the index of a data frame in a column with such a name.
     return [{k: v for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
 
 
 def _from_objects(rows: Iterable[dict[str, Any]], label: str) -> pd.DataFrame:
     texts = [{name: _text(value) for name, value in row.items()} for row in rows]
     columns = list(dict.fromkeys(name for row in texts for name in row))
-    _refuse_no_text([*columns, *chain.from_iterable(row.values() for row in texts)], label)
+    _refuse_invalid_text([*columns, *chain.from_iterable(row.values() for row in texts)], label)
     return pd.DataFrame(
         [[row.get(c, "") for c in columns] for row in texts], columns=columns, dtype=str
     )
 
 
 def _text(value: Any) -> str:
-    if value is None or value != value:  # NaN alone differs from itself
+    if value is None or value != value:  # Only NaN differs from itself.
         return ""
     if isinstance(value, bool | dict | list):
         return json.dumps(value, ensure_ascii=False, default=str)
@@ -165,5 +164,5 @@ def _text(value: Any) -> str:
 
 
 def _with_line_feeds(cell: str) -> str:
-    # A carriage return alone would end the row in the tables of a run.
+    # A single carriage return would end the row in the tables of a run.
     return cell.replace("\r\n", "\n").replace("\r", "\n")

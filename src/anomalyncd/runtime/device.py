@@ -1,4 +1,4 @@
-"""Device, precision and seed."""
+"""Device, precision and seed of a run."""
 
 import time
 from functools import cache
@@ -9,11 +9,15 @@ from lightning_fabric import Fabric
 from anomalyncd.errors import InputError
 
 PRECISIONS = ("auto", "bf16", "fp32")
-"""In which the frozen blocks run; what is trained is always float32."""
+"""Names of the precisions of the frozen blocks; the trained block is always float32."""
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device of a name such as "auto", "cpu", "gpu" or "mps", by lightning-fabric."""
+    """Returns the device for a name of lightning-fabric, such as "auto", "cpu", "gpu" or "mps".
+
+    Raises:
+        InputError: There is no such device.
+    """
     try:
         resolved: torch.device = Fabric(accelerator=device, devices=1).device
     except Exception as error:
@@ -22,17 +26,17 @@ def resolve_device(device: str) -> torch.device:
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The precision of the frozen blocks by its name.
+    """Returns the type of the frozen blocks for the name of a precision.
 
     Args:
-        precision: One of `PRECISIONS`; `auto` is bfloat16 where the device is faster in it.
-        device: Where the blocks run.
+        precision: One of `PRECISIONS`; "auto" is bfloat16 where the device is faster with it.
+        device: The device of the blocks.
 
     Raises:
         InputError: There is no such precision.
     """
     if precision not in PRECISIONS:
-        raise InputError(f"precision {precision!r} is not known; use {' or '.join(PRECISIONS)}")
+        raise InputError(f"precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
     if precision == "fp32" or (precision == "auto" and not _faster_in_bfloat16(device)):
         return torch.float32
     return torch.bfloat16
@@ -40,38 +44,37 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 @cache
 def _faster_in_bfloat16(device: torch.device) -> bool:
-    """Whether products of matrices are clearly faster in bfloat16 than in float32.
+    """Measures for about 0.2 s whether matrix products are clearly faster in bfloat16.
 
-    It is measured, for 0.2 s or a little more: processors without instructions for bfloat16 imitate
-    it, up to fifty times slower, and which do is not to be learnt from torch on every system. A
-    device that refuses it is not faster in it.
+    Processors without instructions for bfloat16 emulate it, up to fifty times slower, and torch
+    does not tell on every system which ones do. A device may also refuse bfloat16.
     """
 
     def seconds(dtype: torch.dtype) -> float:
         tokens, weight = (torch.ones(rows, 384, device=device, dtype=dtype) for rows in (128, 384))
         start = time.perf_counter()
-        float((tokens @ weight)[0, 0])  # waits for the device
+        float((tokens @ weight)[0, 0])  # Reading the value waits for the device.
         return time.perf_counter() - start
 
-    # By turns and over many, so that other work on the machine does not hit one of them alone.
+    # The types alternate, so that other work on the machine affects both of them.
     types = (torch.bfloat16, torch.float32)
-    timed: list[list[float]] = []
+    rounds: list[list[float]] = []
     end = time.perf_counter() + 0.2
     try:
-        while len(timed) < 4 or time.perf_counter() < end:
-            timed.append([seconds(dtype) for dtype in types])
-        # The first round prepares.
-        bfloat16, float32 = (min(each) for each in zip(*timed[1:], strict=True))
+        while len(rounds) < 4 or time.perf_counter() < end:
+            rounds.append([seconds(dtype) for dtype in types])
+        # The first round is a warm-up.
+        bfloat16, float32 = (min(times) for times in zip(*rounds[1:], strict=True))
         return bool(1.5 * bfloat16 < float32)
     except (RuntimeError, TypeError):
         return False
 
 
 def check_seed(seed: int) -> None:
-    """Raises unless numpy, torch and scikit-learn can all be seeded with a number.
+    """Checks that numpy, torch and scikit-learn accept a seed.
 
     Raises:
-        InputError: It is negative or too large.
+        InputError: The seed is negative or too large.
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed {seed} cannot be used; give a whole number from 0 to {2**32 - 1}")

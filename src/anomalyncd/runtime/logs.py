@@ -1,4 +1,4 @@
-"""What happened in a run, as lines in a file; on a terminal they are printed too."""
+"""The log of a run: lines in a file, which are also printed on a terminal."""
 
 import logging
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from anomalyncd.errors import InputError
 LOG = logging.getLogger("anomalyncd")
 
 
-class _OnTerminal(logging.Handler):
-    """Prints above progress bars."""
+class _TerminalHandler(logging.Handler):
+    """Prints each line, above a progress bar if there is one."""
 
     def emit(self, record: logging.LogRecord) -> None:
         console = Console(stderr=True, highlight=False, markup=False)
         console.print(record.getMessage(), style="dim", soft_wrap=True)
 
 
-class _InFolder(logging.FileHandler):
-    """Makes the folder with the first line."""
+class _FileHandler(logging.FileHandler):
+    """Makes the folder of the file when the first line is written."""
 
     def _open(self) -> TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
@@ -31,30 +31,30 @@ class _InFolder(logging.FileHandler):
 
 @contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Appends what is logged meanwhile to a file, and prints it where there is a terminal.
+    """Appends the lines that are logged within to a file, and prints them on a terminal.
 
     Args:
-        path: Made with the first line, and its folder too; closed afterwards, as Windows needs to
-            rename it.
+        path: The file; it is made with the first line, and closed afterwards because Windows does
+            not rename open files.
     """
-    file = _InFolder(path, encoding="utf-8", delay=True, errors="backslashreplace")
+    file = _FileHandler(path, encoding="utf-8", delay=True, errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handlers: list[logging.Handler] = [file]
     if Console(stderr=True).is_terminal:
-        handlers.append(_OnTerminal())
-    before = LOG.level
+        handlers.append(_TerminalHandler())
+    previous_level = LOG.level
     LOG.setLevel(logging.INFO)
     for handler in handlers:
         LOG.addHandler(handler)
     try:
         yield
     except InputError:
-        raise  # whoever called is told on the spot
+        raise  # It is the caller's answer and no event of the run.
     except BaseException as error:
         LOG.error("stopped: %s %s", type(error).__name__, error)
         raise
     finally:
-        LOG.setLevel(before)
+        LOG.setLevel(previous_level)
         for handler in handlers:
             LOG.removeHandler(handler)
             handler.close()

@@ -1,4 +1,4 @@
-"""Time and memory of the stages of a run."""
+"""Time and peak memory of the stages of a run."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ from pathlib import Path
 from anomalyncd.runtime.logs import LOG
 
 _MEASURABLE = 0.01
-"""Seconds; a stage that has nothing to do takes less, and is left out."""
+"""In seconds; a stage that has nothing to do takes less and is not recorded."""
 
 
 class Stages:
@@ -21,7 +21,7 @@ class Stages:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Measures what happens within; peak memory is that of the process up to its end."""
+        """Measures the time within, and the peak memory of the process up to the end of it."""
         start = time.perf_counter()
         yield
         seconds = round(time.perf_counter() - start, 2)
@@ -32,15 +32,15 @@ class Stages:
 
 
 def forget_peak_memory() -> None:
-    """Lets `peak_memory_mb` begin anew, where the system can: on Linux."""
+    """Resets `peak_memory_mb` to the memory in use now; only Linux can."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_memory_mb() -> float:
-    """Most memory that the process has held at once, in MB."""
+    """Returns the peak memory of the process in MB, 0 on Windows."""
     if sys.platform == "win32":
-        return 0.0  # Windows does not tell without a further dependency.
+        return 0.0  # It would need a further dependency.
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with what is done and the time left, silent off a terminal."""
+"""Progress bars for long work, which appear only on a terminal."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -17,15 +17,15 @@ Item = TypeVar("Item")
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Yields the items while a bar on standard error says what is done and how long it will take.
+    """Yields the items while a bar on standard error shows the progress and the time left.
 
     Args:
-        items: What to iterate over.
+        items: The items of the work.
         what: A few words for the bar, for instance "Reading images".
-        total: Number of items, where `items` has no length.
+        total: Number of items, if `items` has no length.
 
     Yields:
-        The items, unchanged; no bar is drawn where standard error is not a terminal.
+        The items, unchanged. If standard error is not a terminal, no bar is drawn.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
