@@ -1,4 +1,4 @@
-"""What commands print: tables and lines, plain where the output is no terminal."""
+"""What commands print: tables and lines, without colours where the output is no terminal."""
 
 import re
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
@@ -31,9 +31,9 @@ def complain(line: str) -> None:
 
 
 def _on_one_line(text: str) -> str:
-    # Messages hold names of files, and on Linux these may hold anything.
+    # Messages contain names of files, and on Linux these may contain any character.
     joined = " ".join(text.splitlines())
-    return re.sub("[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda one: ascii(one[0])[1:-1], joined)
+    return re.sub("[\0-\x1f\x7f-\x9f\ud800-\udfff]", lambda match: ascii(match[0])[1:-1], joined)
 
 
 def print_frame(frame: "pd.DataFrame", title: str) -> None:
@@ -47,30 +47,30 @@ def print_frame(frame: "pd.DataFrame", title: str) -> None:
 
 
 def print_facts(facts: "Iterable[tuple[str, str]]") -> None:
-    """Prints pairs of a word and what there is to say of it, a line each."""
+    """Prints pairs of a word and a finding, one on each line."""
     table = Table(show_header=False, box=None)
-    for what, said in facts:
-        table.add_row(Text(what), Text(said))
+    for what, finding in facts:
+        table.add_row(Text(what), Text(finding))
     Console().print(table)
 
 
 def print_classes(classes: "pd.DataFrame") -> None:
     """Prints how many images and regions each class has; see `Predictions.classes`."""
     shown = classes[["class_name", "n_images", "n_regions", "mean_area"]].copy()
-    # Nothing is in an empty class, so its mean is not a number.
+    # The mean of a class without regions is not a number.
     shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
     shown.columns = ["class", "images", "regions", "mean area in px"]
     print_frame(shown, "Classes")
 
 
-def print_class_number(counted: "ClassNumber") -> None:
-    """Prints what each criterion says, then the number of classes."""
+def print_class_number(number: "ClassNumber") -> None:
+    """Prints the estimate of each criterion, then the number of classes."""
     import pandas as pd
 
-    if counted.votes:
-        votes = pd.DataFrame(counted.votes.items(), columns=["criterion", "classes"])
+    if number.votes:
+        votes = pd.DataFrame(number.votes.items(), columns=["criterion", "classes"])
         print_frame(votes, "Number of classes")
-    say(str(counted))
+    say(str(number))
 
 
 def print_scores(evaluations: "dict[str, Evaluation]") -> None:
@@ -78,13 +78,14 @@ def print_scores(evaluations: "dict[str, Evaluation]") -> None:
     table = Table(title="Scores", title_justify="left")
     for column in ("", "NMI", "ARI", "F1", "images"):
         table.add_column(column, justify="right" if column else "left")
-    for name, one in evaluations.items():
-        values = (one.scores.nmi, one.scores.ari, one.scores.f1)
-        table.add_row(Text(name), *(f"{value:.3f}" for value in values), str(one.n_images))
+    for name, evaluation in evaluations.items():
+        scores = evaluation.scores
+        values = (f"{score:.3f}" for score in (scores.nmi, scores.ari, scores.f1))
+        table.add_row(Text(name), *values, str(evaluation.n_images))
     Console().print(table)
 
 
-_OF_MAPS = {
+_MAP_SCORES = {
     "image_auroc": "image AUROC",
     "pixel_auroc": "pixel AUROC",
     "aupro": "AUPRO, false positive rate up to 0.3",
@@ -104,13 +105,17 @@ def print_detection(detection: "MapEvaluation | None") -> None:
     table = Table(title="Maps and regions", title_justify="left")
     table.add_column("")
     table.add_column("score", justify="right")
-    values = {name: one for group in detection.to_dict().values() for name, one in group.items()}
-    for name, meaning in _OF_MAPS.items():
+    groups = detection.to_dict().values()
+    values = {name: value for group in groups for name, value in group.items()}
+    for name, meaning in _MAP_SCORES.items():
         if values.get(name) is not None:
             table.add_row(meaning, f"{values[name]:.3f}")
     Console().print(table)
-    if detection.n_unplaced:
-        say(f"no pixel or region counts of {detection.n_unplaced} images with defects not marked")
+    if detection.n_unmarked:
+        say(
+            f"pixels and regions of {detection.n_unmarked} images are left out, since their "
+            "defects are not marked"
+        )
 
 
 _MOST_CHANGES = 30
@@ -125,38 +130,43 @@ def print_changes(comparison: "Comparison", first: str, second: str) -> None:
     changed = comparison.changed
     if len(changed):
         shown = changed.head(_MOST_CHANGES).set_axis(["image", first, second], axis=1)
-        more = len(changed) - len(shown)
-        print_frame(
-            shown, "ImageSet that changed" + (f" ({more} more are not shown)" if more else "")
-        )
+        hidden = len(changed) - len(shown)
+        more = f" ({hidden} more are not shown)" if hidden else ""
+        print_frame(shown, f"Images that changed their class{more}")
     say(
         f"{len(changed)} of {comparison.n_shared} images changed their class; "
         f"agreement NMI {comparison.agreement.nmi:.3f}, ARI {comparison.agreement.ari:.3f}"
     )
     for names, where in ((comparison.only_first, first), (comparison.only_second, second)):
         if names:
-            say(f"{len(names)} images are in {where} alone")
+            say(f"{len(names)} images are only in {where}")
 
 
 _N_BARS, _BAR = 12, 36
 
 
-def print_inspection(inspection: "MapInspection") -> None:
-    """Prints what MEBin makes of anomaly maps, and what looks off about them."""
+def print_inspection(inspection: "MapInspection", name_options: "Callable[[str], str]") -> None:
+    """Prints the regions that MEBin finds in anomaly maps, and warnings about the maps.
+
+    Args:
+        inspection: The regions.
+        name_options: Replaces the arguments that a warning names by options.
+    """
     from anomalyncd.regions.inspection import facts
     from anomalyncd.regions.map_warnings import map_warnings
 
     print_facts(facts(inspection))
     _print_maxima(inspection)
-    found = map_warnings(inspection)
-    for doubt in found:
-        Console(highlight=False, markup=False).print(f"Look: {doubt}", style="yellow")
-    if not found:
-        say("Nothing looks off.")
+    warnings = map_warnings(inspection)
+    for warning in warnings:
+        line = f"Warning: {name_options(warning)}"
+        Console(highlight=False, markup=False).print(line, style="yellow")
+    if not warnings:
+        say("No warnings.")
 
 
 def _print_maxima(inspection: "MapInspection") -> None:
-    """A histogram of the maxima of the maps, the highest first."""
+    """Prints a histogram of the maxima of the maps, the highest first."""
     import numpy as np
 
     edges = inspection.edges(_N_BARS)

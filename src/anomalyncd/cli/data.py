@@ -5,69 +5,69 @@ from typing import Annotated
 
 import typer
 
-from anomalyncd.cli.console import (
-    complain,
-    print_facts,
-    say,
-)
+from anomalyncd.cli.console import complain, print_facts, say
+from anomalyncd.cli.errors import name_options
+from anomalyncd.cli.options import existing, with_groups
+from anomalyncd.inputs.sources import InputSources
 
 data = typer.Typer(no_args_is_help=True, help="Prepare and check data.")
 
 
 @data.command()
 def prepare(
-    name: Annotated[str, typer.Argument(help="aebad, folders, mtd, mvtec, real-iad or visa.")],
-    source: Annotated[Path, typer.Argument(help="Folder of the data set, as it was unpacked.")],
-    out: Annotated[Path, typer.Option(help="The manifest, a .csv file.")],
+    name: Annotated[
+        str, typer.Argument(help="Layout: aebad, folders, mtd, mvtec, real-iad or visa.")
+    ],
+    source: Annotated[
+        Path, typer.Argument(help="Folder of the data set as it was unpacked.", callback=existing)
+    ],
+    out: Annotated[Path, typer.Option(help="File of the manifest, with the suffix .csv.")],
     category: Annotated[
-        str | None, typer.Option(help="One of the products in the data set.")
+        str | None, typer.Option(help="One of the products, if the data set has several.")
     ] = None,
-    split: Annotated[
-        Path | None, typer.Option(help="mtd: names of the training images, one a line.")
+    split_list: Annotated[
+        Path | None,
+        typer.Option(
+            "--split",
+            help="For mtd: file with the names of the training images, one on each line.",
+            callback=existing,
+        ),
     ] = None,
 ) -> None:
-    """Write the manifest of a data set; no image is copied or moved."""
-    from anomalyncd.inputs.layouts.prepare import prepare as prepare_table
-    from anomalyncd.inputs.layouts.prepare import write_manifest
+    """Write the manifest of a public data set; no image is copied or moved."""
+    from anomalyncd.inputs import layouts
 
-    table = prepare_table(name, source, category, split)
-    write_manifest(table, out)
+    table = layouts.prepare(name, source, category, split_list)
+    layouts.write_manifest(table, out)
     say(f"{len(table)} images of {table['label'].nunique()} classes; see {out}")
 
 
 @data.command()
+@with_groups
 def check(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="As for discover.")],
-    maps: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    masks: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    boxes: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    ignore: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    foreground: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    base: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    normals: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    normal_maps: Annotated[Path | None, typer.Option(help="As for discover.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Write thumbnails to this picture.")] = None,
+    context: typer.Context,
+    sources: InputSources,
+    *,
+    sheet: Annotated[
+        Path | None, typer.Option(help="File for a picture of thumbnails, .jpg or .png.")
+    ] = None,
 ) -> None:
-    """Say what is understood of IMAGES and all that is wrong; exit code 2 if anything is."""
-    from anomalyncd.inputs.check import check_data
+    """Show what is understood of the inputs and everything that is wrong with them.
+
+    The exit code is 2 if anything is wrong.
+    """
+    from anomalyncd.inputs.inputs import check_data
     from anomalyncd.report.contact_sheet import check_sheet, write_sheet
 
     if sheet is not None:
         check_sheet(sheet)
-    marks = {
-        "maps": maps,
-        "masks": masks,
-        "boxes": boxes,
-        "ignore": ignore,
-        "foreground": foreground,
-    }
-    found = check_data(images, base=base, normals=normals, normal_maps=normal_maps, **marks)
-    print_facts(found.facts)
-    if sheet is not None and found.images is not None:
-        write_sheet(found.images, sheet, found.masks)
+    inputs, findings = check_data(sources)
+    print_facts(findings.facts)
+    if sheet is not None and inputs is not None:
+        write_sheet(inputs.images, sheet, inputs.masks)
         say(f"thumbnails: {sheet}")
-    for problem in found.problems:
-        complain(f"error: {problem}")
-    if found.problems:
+    for problem in findings.problems:
+        complain(f"error: {name_options(problem, context)}")
+    if findings.problems:
         raise typer.Exit(2)
     say("nothing is wrong")

@@ -1,7 +1,8 @@
 """How a command ends early: one line on standard error, and an exit code."""
 
 import errno
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -11,34 +12,59 @@ from typer.core import TyperGroup
 from anomalyncd.cli.console import complain
 from anomalyncd.errors import InputError
 
-# Of click, or of the copy of it that typer brings along.
+# Of click, or of the copy of it that typer contains.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class Commands(TyperGroup):
-    """Turns the ways in which a command ends early into one line each; the class of the app."""
+    """The class of the app: turns the ways in which a command ends early into one line each."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        with _one_line():
+        with _one_line(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        with _one_line():
+        with _one_line(ctx):
             return super().invoke(ctx)
 
 
+def name_options(text: str, context: Any) -> str:
+    """Replaces the Python arguments that a message names by the options of the command line.
+
+    The library names arguments in back-ticks: "give `normal_maps`" becomes "give --normal-maps".
+
+    Args:
+        text: The message.
+        context: The context of any command of the app.
+    """
+    options = _options(context.find_root().command)
+    return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
+
+
+def _options(command: Any) -> Mapping[str, str]:
+    """The options of a command and of all commands below it, by the names of their arguments."""
+    options: dict[str, str] = {}
+    for below in getattr(command, "commands", {}).values():
+        options |= _options(below)
+    for parameter in command.params:
+        argument = parameter.param_type_name == "argument"
+        shown = parameter.metavar or parameter.name.upper() if argument else parameter.opts[0]
+        options[parameter.name] = shown
+    return options
+
+
 @contextmanager
-def _one_line() -> Iterator[None]:
+def _one_line(context: Any) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        _refuse(str(error), error)
+        _refuse(name_options(str(error), context), error)
     except _UsageError as error:
-        said = error.format_message()
-        if "\n" in said:  # the help of a command that was given nothing
+        message = error.format_message()
+        if "\n" in message:  # the help of a command that was called without arguments
             raise
         command = error.ctx.command_path if error.ctx else "anomalyncd"
-        _refuse(f"{said.rstrip('.')}; see '{command} --help'", error)
+        _refuse(f"{message.rstrip('.')}; see '{command} --help'", error)
     except OSError as error:
         if error.errno == errno.EPIPE or error.filename is None:
             raise
@@ -52,6 +78,6 @@ def _one_line() -> Iterator[None]:
         raise typer.Exit(130) from interrupt
 
 
-def _refuse(said: str, error: Exception) -> NoReturn:
-    complain(f"error: {said}")
+def _refuse(message: str, error: Exception) -> NoReturn:
+    complain(f"error: {message}")
     raise typer.Exit(2) from error

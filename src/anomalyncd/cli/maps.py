@@ -1,96 +1,100 @@
-"""The command over anomaly maps alone."""
+"""The command that makes anomaly maps, or shows whether maps suit a discovery."""
 
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from anomalyncd.cli.console import print_inspection, say
-from anomalyncd.cli.options import (
-    Backbone,
-    Detail,
-    Device,
-    IgnorePath,
-    ImagesPath,
-    MapsFolder,
-    NormalMapsFolder,
-    NormalsFolder,
-    Seed,
-    WeightsFile,
-    with_detail,
-)
+from anomalyncd.cli.errors import name_options
+from anomalyncd.cli.options import EstimatorOptions, Only, with_groups
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.sources import InputSources
+
+if TYPE_CHECKING:
+    from anomalyncd.config import Config
+    from anomalyncd.inputs.inputs import Inputs
 
 
+@with_groups
 def maps(
-    images: ImagesPath,
-    out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy, and inspect.html.")],
+    context: typer.Context,
+    sources: Annotated[InputSources, Only("images", "maps", "normals", "normal_maps", "ignore")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy, and for inspect.html.")],
     inspect: Annotated[
-        bool, typer.Option("--inspect", help="Show what regions discover would find in the maps.")
+        bool,
+        typer.Option("--inspect", help="Show the regions that discover would find in the maps."),
     ] = False,
-    maps: MapsFolder = None,
-    normals: NormalsFolder = None,
-    normal_maps: NormalMapsFolder = None,
-    ignore: IgnorePath = None,
-    backbone: Backbone = None,
-    weights: WeightsFile = None,
-    preset: Annotated[str, typer.Option(help="default or paper.")] = "default",
-    detail: Detail = None,
     full_size: Annotated[
         bool,
         typer.Option(
             "--full-size",
-            help="Maps as large as the photographs; discover takes those of about 256 x 256 px, "
-            "since regions are found by rules in pixels of the map.",
+            help="Make maps as large as the images; discover needs those of about 256 x 256 "
+            "pixels, the default.",
         ),
     ] = False,
-    seed: Seed = 0,
-    device: Device = "auto",
+    options: Annotated[
+        EstimatorOptions, Only("preset", "detail", "backbone", "weights", "seed", "device")
+    ],
 ) -> None:
-    """Write anomaly maps of IMAGES, which score each other or are scored against normal ones.
+    """Write anomaly maps of IMAGES, scored against each other or against normal images.
 
-    With --inspect, see whether these maps, or --maps of another detector, will do for discover.
+    With --inspect, show whether these maps, or --maps of another detector, suit a discovery.
     """
-    from anomalyncd.backbone.weights import (
-        DEFAULT_BACKBONE,
-        check_backbone,
-    )
-    from anomalyncd.config import PRESETS, resolve_config
+    if not inspect and (sources.maps or sources.normal_maps or sources.ignore):
+        raise InputError("`maps`, `normal_maps` and `ignore` are for `inspect`; give it as well")
+    if inspect and full_size:
+        raise InputError("`inspect` needs the small maps of discover; leave `full_size` out")
     from anomalyncd.inputs.inputs import check_inputs
-    from anomalyncd.io.files import refuse_file
     from anomalyncd.regions.inspection import inspect_maps
     from anomalyncd.report.inspection_page import write_inspection
-    from anomalyncd.runtime.device import check_seed, resolve_device
-    from anomalyncd.workflows import make_maps
 
-    if not inspect and (maps or normal_maps or ignore):
-        raise InputError("--maps, --normal-maps and --ignore are for --inspect; give it as well")
-    if inspect and full_size:
-        raise InputError("--inspect shows what discover finds in small maps; leave --full-size out")
-    config = resolve_config(with_detail(preset, detail, PRESETS, maps), PRESETS)
-    if full_size:
-        config = replace(config, detector=replace(config.detector, map_size=None))
-    check_seed(seed)
-    check_backbone(backbone or DEFAULT_BACKBONE, weights)
-    resolve_device(device)
-    refuse_file(out)
-    inputs = check_inputs(images, maps, normals=normals, normal_maps=normal_maps, ignore=ignore)
+    config = _checked_config(options, sources, out, full_size)
+    inputs = check_inputs(sources.images, **sources.further())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
-            inputs = make_maps(
-                inputs,
-                config,
-                out,
-                backbone=backbone or DEFAULT_BACKBONE,
-                weights=weights,
-                seed=seed,
-                device=device,
-                normals_folder=Path(scratch) if inspect else None,
-            )
+            inputs = _make(inputs, config, out, options, Path(scratch) if inspect else None)
             say(f"{len(inputs.images)} maps; see {out}")
         if inspect:
             inspection = inspect_maps(inputs, config)
-            print_inspection(inspection)
+            print_inspection(inspection, lambda text: name_options(text, context))
             say(f"see {write_inspection(inspection, inputs.images, out)}")
+
+
+def _checked_config(
+    options: EstimatorOptions, sources: InputSources, out: Path, full_size: bool
+) -> "Config":
+    """The config, after all options have been checked, since reading images may take long."""
+    from anomalyncd.backbone.weights import DEFAULT_BACKBONE, check_backbone
+    from anomalyncd.config import PRESETS, resolve_config
+    from anomalyncd.io.files import refuse_file
+    from anomalyncd.runtime.device import resolve_device
+
+    config = resolve_config(options.config(sources.maps), PRESETS)
+    check_backbone(options.backbone or DEFAULT_BACKBONE, options.weights)
+    resolve_device(options.device)
+    refuse_file(out)
+    return (
+        replace(config, detector=replace(config.detector, map_size=None)) if full_size else config
+    )
+
+
+def _make(
+    inputs: "Inputs", config: "Config", out: Path, options: EstimatorOptions, normals: Path | None
+) -> "Inputs":
+    from anomalyncd.backbone.weights import DEFAULT_BACKBONE
+    from anomalyncd.workflows import make_maps
+
+    return make_maps(
+        inputs,
+        config,
+        out,
+        backbone=options.backbone or DEFAULT_BACKBONE,
+        weights=options.weights,
+        seed=options.seed,
+        device=options.device,
+        normals_folder=normals,
+    )

@@ -1,143 +1,244 @@
-"""Arguments and options that several commands share."""
+"""Options that several commands share, each declared once, and how a command takes them."""
 
-from dataclasses import replace
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import typer
 
-from anomalyncd.config import Config, resolve_config
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.sources import InputSources
 
 if TYPE_CHECKING:
+    from anomalyncd.config import Config
     from anomalyncd.estimator import AnomalyNCD
 
-ImagesPath: TypeAlias = Annotated[
+# Nothing slow is imported at the top of any module of the command line, so that help comes at once
+# and a wrong path is refused at once. Slow modules are imported within the commands.
+
+
+def existing(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
+    """Returns a path that was given; the callback of all paths that have to exist.
+
+    Raises:
+        InputError: There is no file or folder at this path.
+    """
+    if path is not None and not path.expanduser().exists():
+        raise InputError(f"'{path}', given as `{parameter.name}`, does not exist; check the path")
+    return path
+
+
+def _holding(file: str) -> Callable[[typer.CallbackParam, Path], Path]:
+    """The callback of a folder that has to hold a file."""
+
+    def check(parameter: typer.CallbackParam, folder: Path) -> Path:
+        existing(parameter, folder)
+        if not (folder.expanduser() / file).is_file():
+            raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
+        return folder
+
+    return check
+
+
+RunFolder: TypeAlias = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of a finished run.", callback=_holding("run.json")),
+]
+TableFolder: TypeAlias = Annotated[
     Path,
     typer.Argument(
-        metavar="IMAGES", help="Folder of photographs, an MVTec AD layout, or a manifest."
+        metavar="RUN",
+        help="Folder of a finished run or of a prediction.",
+        callback=_holding("images.csv"),
     ),
-]
-MapsFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Anomaly maps, named like the images; made where not given.")
-]
-MasksFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Marked defects in place of maps: NAME.png or NAME_mask.png, or a manifest's column."
-    ),
-]
-BoxesFile: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Marked defects as a table: name or image, left, top, right, bottom."),
-]
-IgnorePath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where nothing counts: one mask for all images, a folder of masks, or a table of "
-        "boxes; not kept with the run, so predict needs it again."
-    ),
-]
-ForegroundPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where the product is: one mask for all images, a folder of masks, or a table of boxes."
-    ),
-]
-BasePath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Labelled defects of other products: MVTec AD layout or manifest."),
-]
-NormalsFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Photographs of normal images, or a manifest's rows with split 'train'."),
-]
-NormalMapsFolder: TypeAlias = Annotated[
-    Path | None, typer.Option(help="Anomaly maps of the normal images, next to --maps.")
-]
-Backbone: TypeAlias = Annotated[
-    str | None, typer.Option(help="timm's name of a vision transformer, DINO or DINOv2.")
 ]
 WeightsFile: TypeAlias = Annotated[
-    Path | None, typer.Option(help="The backbone's weights, a safetensors file.")
-]
-Detail: TypeAlias = Annotated[
-    int | None,
+    Path | None,
     typer.Option(
-        help="Side in px at which parts are looked at for maps: 448, 672, ... show small defects; "
-        "time grows with its square, or faster.  [default: 336 to 672, by their size]"
+        help="File of the weights of the backbone, in safetensors format.",
+        show_default="downloaded",
+        callback=existing,
     ),
 ]
-Method: TypeAlias = Annotated[Literal["anomalyncd", "proto"], typer.Option(help="The estimator.")]
-Preset: TypeAlias = Annotated[str, typer.Option(help="default or paper.")]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of everything random.")]
-Device: TypeAlias = Annotated[str, typer.Option(help="auto, cpu, gpu, mps, ...")]
-RunFolder: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")
+Device: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        help="Device to compute on: auto, cpu, gpu, mps or another name that lightning-fabric "
+        "knows."
+    ),
 ]
 SyntheticProduct: TypeAlias = Annotated[
-    Literal["plates", "bolts"], typer.Option(help="What to make.")
+    Literal["plates", "bolts"], typer.Option(help="Product on the synthetic images.")
 ]
 
 
-def with_detail(
-    preset: str, detail: int | None, presets: dict[str, Config], given: Path | None = None
-) -> str | Config:
-    """The preset, with the resolution of the built-in detector that the user asks for.
+@dataclass(frozen=True)
+class EstimatorOptions:
+    """The options of an estimator."""
+
+    method: Annotated[
+        Literal["anomalyncd", "proto"],
+        typer.Option(help="Estimator: AnomalyNCD, or our reconstruction of ProtoAnomalyNCD."),
+    ] = "anomalyncd"
+    preset: Annotated[str, typer.Option(help="Preset of the configuration: default or paper.")] = (
+        "default"
+    )
+    detail: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels to which the built-in detector scales images; larger values such "
+            "as 672 show smaller defects and take more time.",
+            show_default="336 to 672, by their size",
+        ),
+    ] = None
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="Name in timm of a vision transformer trained with DINO or DINOv2.",
+            show_default="DINOv2 ViT-S/14",
+        ),
+    ] = None
+    weights: WeightsFile = None
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of all randomness.")] = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        # A wrong preset or detail is refused at once.
+        self.config()
+
+    def config(self, maps_from: Any = None) -> "str | Config":
+        """Returns the preset, with the resolution of the built-in detector where it is given.
+
+        Args:
+            maps_from: What takes the place of the maps of the built-in detector.
+
+        Returns:
+            The name of the preset where it is used unchanged.
+
+        Raises:
+            InputError: The preset or the detail cannot be used, or the detail changes nothing.
+        """
+        if self.preset == "default" and self.detail is None:
+            return self.preset
+        from anomalyncd.config import PRESETS, PROTO_PRESETS, resolve_config
+
+        config = resolve_config(self.preset, {"proto": PROTO_PRESETS}.get(self.method, PRESETS))
+        if self.detail is None:
+            return self.preset
+        if maps_from is not None:
+            raise InputError(
+                f"`detail` is a setting of the built-in detector, which '{maps_from}' replaces; "
+                "leave it out"
+            )
+        return replace(config, detector=replace(config.detector, resolution=self.detail))
+
+    def estimator(self, n_classes: int | None, sources: InputSources) -> "AnomalyNCD":
+        """Returns the estimator that these options describe.
+
+        Args:
+            n_classes: Number of classes; None estimates it.
+            sources: What it will be fitted to.
+
+        Raises:
+            InputError: An option cannot be used.
+        """
+        from anomalyncd.estimator import ESTIMATORS
+
+        return ESTIMATORS[self.method](
+            "auto" if n_classes is None else n_classes,
+            weights=self.weights,
+            preset=self.config(sources.maps or sources.masks or sources.boxes),
+            random_state=self.seed,
+            device=self.device,
+            **({"backbone": self.backbone} if self.backbone else {}),
+        )
+
+
+@dataclass(frozen=True)
+class Only:
+    """In the annotation of a group of options: the names of those that a command takes."""
+
+    names: tuple[str, ...] = field(default=())
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+def _input_options() -> dict[str, Any]:
+    """The inputs as arguments and options of the command line, by name."""
+    options = {}
+    for one in fields(InputSources):
+        (description,) = InputSources.__annotations__[one.name].__metadata__
+        if one.name == "images":
+            argument = typer.Argument(metavar="IMAGES", help=description, callback=existing)
+            options[one.name] = Annotated[Path, argument]
+        else:
+            option = typer.Option(help=description, callback=existing)
+            options[one.name] = Annotated[Path | None, option]
+    return options
+
+
+_GROUPS: Mapping[type, dict[str, Any]] = {
+    InputSources: _input_options(),
+    EstimatorOptions: get_type_hints(EstimatorOptions, include_extras=True),
+}
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Turns each group of options among the parameters of a command into its single options.
 
     Args:
-        preset: Its name; returned as it is where no detail is asked for.
-        detail: See `DetectorConfig.resolution`.
-        presets: What the names of presets stand for.
-        given: What stands in place of the built-in maps, so that there is nothing to look at.
+        command: Takes `InputSources`, `EstimatorOptions`, or some fields of them, named by `Only`.
 
-    Raises:
-        InputError: The preset or the detail cannot be used, or would change nothing.
+    Returns:
+        The command as typer reads it, with one parameter for each option.
     """
-    if detail is None:
-        return preset
-    if given is not None:
-        raise InputError(f"--detail is for maps that are made here; leave it out, or '{given}'")
-    config = resolve_config(preset, presets)
-    return replace(config, detector=replace(config.detector, resolution=detail))
+    signature = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True)
+    parameters: list[inspect.Parameter] = []
+    groups: dict[str, tuple[type, list[str]]] = {}
+    for parameter in signature.parameters.values():
+        group, names = _group_of(hints[parameter.name])
+        if group is None:
+            parameters.append(
+                parameter.replace(
+                    annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY
+                )
+            )
+        else:
+            groups[parameter.name] = group, names
+            parameters += [_parameter(group, name) for name in names]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        for argument, (group, names) in groups.items():
+            values[argument] = group(**{name: values.pop(name) for name in names})
+            if isinstance(values[argument], InputSources):
+                values[argument].refuse_combination()
+        command(**values)
+
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {}
+    return run
 
 
-def new_estimator(
-    method: str,
-    classes: int | None,
-    *,
-    preset: str,
-    detail: int | None,
-    no_maps_for: Path | None,
-    backbone: str | None,
-    weights: Path | None,
-    seed: int,
-    device: str,
-) -> "AnomalyNCD":
-    """The estimator that the options of a command ask for.
+def _group_of(hint: Any) -> tuple[type | None, list[str]]:
+    """The group of options that a parameter is annotated with, and the names it takes of it."""
+    if hint in _GROUPS:
+        return hint, list(_GROUPS[hint])
+    group, *extras = get_args(hint) or (None,)
+    only = next((extra for extra in extras if isinstance(extra, Only)), None)
+    return (None, []) if only is None else (group, list(only.names))
 
-    Args:
-        method: Its name, see `ESTIMATORS`.
-        classes: Number of classes; None estimates it.
-        preset: Name of its settings.
-        detail: See `with_detail`.
-        no_maps_for: What stands in place of the built-in maps, see `with_detail`.
-        backbone: timm's name; None takes the default.
-        weights: File of its weights.
-        seed: Of everything random.
-        device: Where to.
 
-    Raises:
-        InputError: An option cannot be used.
-    """
-    from anomalyncd.estimator import ESTIMATORS
-
-    config = with_detail(preset, detail, ESTIMATORS[method].presets, no_maps_for)
-    return ESTIMATORS[method](
-        "auto" if classes is None else classes,
-        weights=weights,
-        preset=config,
-        random_state=seed,
-        device=device,
-        **({"backbone": backbone} if backbone else {}),
+def _parameter(group: type, name: str) -> inspect.Parameter:
+    default = next(one.default for one in fields(group) if one.name == name)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if name == "images" else default,
+        annotation=_GROUPS[group][name],
     )

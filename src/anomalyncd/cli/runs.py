@@ -1,24 +1,20 @@
-"""Commands over finished runs and over what is kept between them."""
+"""The commands about finished runs, and about what is cached between runs."""
 
+import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from anomalyncd.cli.console import (
-    print_changes,
-    print_frame,
-    print_scores,
-    say,
-)
-from anomalyncd.cli.options import RunFolder
+from anomalyncd.cli.console import print_changes, print_frame, print_scores, say
+from anomalyncd.cli.options import RunFolder, TableFolder
+from anomalyncd.errors import InputError
 
 _MEGABYTE = 1e6
 
 
 def report(run: RunFolder) -> None:
-    """Write report.html for a RUN again, for instance after an operating point was chosen."""
+    """Write report.html of a RUN again, for instance after an operating point was chosen."""
     from anomalyncd.report.report import write_report
 
     say(f"see {write_report(run)}")
@@ -27,32 +23,34 @@ def report(run: RunFolder) -> None:
 def operate(
     run: RunFolder,
     escape_cost: Annotated[
-        float | None, typer.Option(help="What one defective image costs that passes.")
+        float | None, typer.Option(help="Cost of one defective image that passes.")
     ] = None,
     overkill_cost: Annotated[
-        float, typer.Option(help="What one good image costs that is rejected.")
+        float, typer.Option(help="Cost of one good image that is rejected.")
     ] = 1.0,
     defect_share: Annotated[
         float | None,
-        typer.Option(help="Share of defective images in production.  [default: as in RUN]"),
+        typer.Option(help="Share of defective images in production.", show_default="as in RUN"),
     ] = None,
     max_overkill: Annotated[
         float | None,
-        typer.Option(help="Largest share of good images to reject, in place of costs."),
+        typer.Option(help="Largest share of good images to reject, instead of costs."),
     ] = None,
     normal: Annotated[
         str | None,
-        typer.Option(help="What the labels call a good image.  [default: good, ok, ...]"),
+        typer.Option(help="Label of good images.", show_default="good, normal, ok or mt_free"),
     ] = None,
 ) -> None:
-    """Choose where OK ends and NG begins; `predict` and the report use it from then on."""
-    from anomalyncd.errors import InputError
+    """Choose the operating point of a RUN: the score above which an image is NG.
+
+    The commands predict and report use it from then on.
+    """
+    if (escape_cost is None) == (max_overkill is None):
+        raise InputError("give either `escape_cost` (with `overkill_cost`) or `max_overkill`")
     from anomalyncd.evaluation.operating_point import curve_of_run, write_point
     from anomalyncd.report.report import write_report
     from anomalyncd.results.run_folder import read_run
 
-    if (escape_cost is None) == (max_overkill is None):
-        raise InputError("give either --escape-cost (and --overkill-cost) or --max-overkill")
     curve = curve_of_run(read_run(run), normal)
     if max_overkill is not None:
         point = curve.at_overkill(max_overkill)
@@ -69,31 +67,31 @@ def operate(
 
 
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run.")],
-    second: Annotated[Path, typer.Argument(metavar="RUN", help="Another over the same images.")],
+    first: TableFolder,
+    second: TableFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Show which parts changed their class from one RUN to another, and the scores of both."""
+    """Show which images changed their class between two runs, and the scores of both."""
     from anomalyncd.evaluation.comparison import compare_images
     from anomalyncd.results.run_folder import read_table
 
     comparison = compare_images(read_table(first), read_table(second))
     if as_json:
-        import json
-
         typer.echo(json.dumps(comparison.to_dict()))
         return
     print_changes(comparison, str(first), str(second))
-    scored = zip((first, second), comparison.evaluations, strict=True)
-    known = {str(run): one for run, one in scored if one is not None}
-    if known:
-        print_scores(known)
+    evaluations = dict(zip((str(first), str(second)), comparison.evaluations, strict=True))
+    scored = {run: evaluation for run, evaluation in evaluations.items() if evaluation is not None}
+    if scored:
+        print_scores(scored)
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Delete it; it is made again.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Delete the cache; what is needed is made again.")
+    ] = False,
 ) -> None:
-    """Say what is kept between runs, and how large it is."""
+    """Show what is cached between runs, and how large it is."""
     import pandas as pd
 
     from anomalyncd.io.cache import cache_entries, clear_cache
@@ -101,6 +99,8 @@ def cache(
     if clear:
         say(f"{clear_cache() / _MEGABYTE:.0f} MB deleted")
         return
-    entries = cache_entries()
-    rows = [(e.what, e.n_files, f"{e.n_bytes / _MEGABYTE:.0f}", e.folder) for e in entries]
+    rows = [
+        (entry.what, entry.n_files, f"{entry.n_bytes / _MEGABYTE:.0f}", entry.folder)
+        for entry in cache_entries()
+    ]
     print_frame(pd.DataFrame(rows, columns=["what", "files", "MB", "folder"]), "Cache")

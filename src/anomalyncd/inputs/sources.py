@@ -23,7 +23,7 @@ class InputSources:
 
     images: Annotated[
         "ImagesLike",
-        "Folder of images, folder in the layout of MVTec AD, or manifest.",
+        "Folder of images, folder in the layout of MVTec AD, or manifest of images.",
     ]
     maps: Annotated[
         "MapsLike | None",

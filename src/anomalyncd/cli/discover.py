@@ -1,0 +1,174 @@
+"""The commands of a run: discover, estimate, predict and evaluate."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anomalyncd.cli.console import (
+    complain,
+    print_class_number,
+    print_classes,
+    print_detection,
+    print_frame,
+    print_scores,
+    say,
+)
+from anomalyncd.cli.options import (
+    EstimatorOptions,
+    Only,
+    RunFolder,
+    TableFolder,
+    WeightsFile,
+    existing,
+    with_groups,
+)
+from anomalyncd.inputs.sources import InputSources
+
+
+@with_groups
+def discover(
+    sources: InputSources,
+    *,
+    n_classes: Annotated[
+        int | None,
+        typer.Option(
+            "--classes",
+            min=2,
+            help="Number of classes, including the normal class.",
+            show_default="estimated",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run.", show_default="runs/IMAGES")
+    ] = None,
+    options: EstimatorOptions,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished run in this folder.")
+    ] = False,
+) -> None:
+    """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped."""
+    from anomalyncd.report.report import write_report
+    from anomalyncd.workflows import discover_run
+
+    estimator = options.estimator(n_classes, sources)
+    run = out or Path("runs") / _name_of(sources.images)
+    started = time.perf_counter()
+    discover_run(estimator, sources.images, run, overwrite=overwrite, **sources.further())
+    try:
+        page = write_report(run)
+    except KeyboardInterrupt as interrupt:
+        complain(f"interrupted; the run is finished, 'anomalyncd report {run}' writes its report")
+        raise typer.Exit(130) from interrupt
+    if estimator.foreground_summary_:
+        say(f"foreground: {estimator.foreground_summary_}")
+    print_classes(estimator.predictions_.classes)
+    if estimator.class_number_ is not None:
+        say(str(estimator.class_number_))
+    say(f"{len(estimator.labels_)} images in {time.perf_counter() - started:.0f} s; see {page}")
+
+
+@with_groups
+def estimate(
+    sources: InputSources,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the estimate and its plot, in which discover continues with the same "
+            "options."
+        ),
+    ] = None,
+    options: EstimatorOptions,
+) -> None:
+    """Estimate the number of classes in IMAGES, as discover does without --classes."""
+    from anomalyncd.report.class_number_page import write_class_number
+    from anomalyncd.workflows import estimate_run
+
+    estimator = options.estimator(None, sources)
+    if out is None:
+        number = estimator.estimate_n_classes(sources.images, **sources.further())
+        print_class_number(number)
+        return
+    number = estimate_run(estimator, sources.images, out, **sources.further())
+    page = write_class_number(number, out)
+    print_class_number(number)
+    say(f"see {page}")
+
+
+@with_groups
+def predict(
+    run: RunFolder,
+    sources: Annotated[
+        InputSources, Only("images", "maps", "masks", "boxes", "ignore", "foreground")
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the prediction.", show_default="RUN/predictions/IMAGES"),
+    ] = None,
+    weights: WeightsFile = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Device to compute on, see discover.", show_default="as for the run"),
+    ] = None,
+) -> None:
+    """Classify new IMAGES into the classes of a RUN."""
+    from anomalyncd.evaluation.operating_point import read_point
+    from anomalyncd.workflows import predict_run
+
+    folder = out or run / "predictions" / _name_of(sources.images)
+    point = read_point(run)
+    predictions = predict_run(
+        run,
+        sources.images,
+        folder,
+        threshold=point.threshold if point else None,
+        weights=weights,
+        device=device,
+        **sources.further(),
+    )
+    images = predictions.images
+    print_classes(predictions.classes)
+    meanings = {"unseen": "they resemble nothing in the run", "unsure": "between known classes"}
+    for state, meaning in meanings.items():
+        if count := int(images[state].sum()):
+            say(f"{count} of the images are {state} ({meaning})")
+    if point:
+        rejected = int((images["score"] > point.threshold).sum())
+        say(f"{rejected} images are NG (score above {point.threshold:.4f})")
+    say(f"{len(images)} images; see {folder}")
+
+
+def evaluate(
+    run: TableFolder,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="True masks, by which maps and regions are scored: a folder, or a manifest with "
+            "the column mask.",
+            show_default="ground_truth/ beside test/",
+            callback=existing,
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Score a RUN against the labels of its images, or against the folders that they lie in."""
+    from anomalyncd.evaluation.evaluate import evaluate_run
+
+    evaluation = evaluate_run(run, masks=masks)
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_dict()))
+        return
+    print_frame(evaluation.confusion.reset_index(), "Images of each true class in each class")
+    print_scores({str(run): evaluation})
+    print_detection(evaluation.detection)
+    for name, count in evaluation.left_out.items():
+        say(f"left out: {count} in {name}")
+
+
+def _name_of(images: object) -> str:
+    path = Path(str(images)).expanduser().resolve()
+    return (path.stem if path.is_file() else path.name) or "images"
