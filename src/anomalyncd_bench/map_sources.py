@@ -1,6 +1,6 @@
 """Maps of a set: given, made once and kept, or the true masks in their place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,6 @@ from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.metrics import (
-    MapScores,
-    PixelHistograms,
-    aupro,
-    image_auroc,
-    label_regions,
-    pixel_auroc,
-)
 from anomalyncd.inputs.anomaly_maps import (
     AnomalyMaps,
     as_maps,
@@ -32,7 +24,6 @@ from anomalyncd.io.files import read_each
 from anomalyncd.io.key import content_digest, key
 from anomalyncd.pipeline import MAPS, Pipeline
 from anomalyncd.runtime.measurement import Stages
-from anomalyncd.runtime.progress import track
 from anomalyncd_bench.data_sets import BenchSet
 from anomalyncd_bench.table_file import SourceEntry
 
@@ -136,20 +127,3 @@ def existing_maps(inputs: Inputs, folder: Path) -> Inputs | None:
 def _existing(images: ImageSet, folder: Path) -> AnomalyMaps | None:
     paths = tuple(folder / MAPS / f"{name}.npy" for name in images.names)
     return AnomalyMaps(images.names, paths) if all(path.is_file() for path in paths) else None
-
-
-def score_maps(maps: AnomalyMaps, bench_set: BenchSet) -> Mapping[str, float | None]:
-    """Image and pixel AUROC and AUPRO, see `MapScores`; maps and masks are read one at a time."""
-    truth = bench_set.truth()
-    ends = [(scores.min(), scores.max()) for scores in track(maps, "Reading maps", len(maps))]
-    lowest, peaks = np.array(ends, np.float32).T
-    histograms = PixelHistograms(float(lowest.min()), float(peaks.max()))
-    marked = np.zeros(len(maps), np.bool_)
-    for index in track(range(len(maps)), "Scoring maps"):
-        mask = truth.mask(index)
-        if mask is not None:
-            marked[index] = mask.any()
-            histograms.add(maps[index], label_regions(mask))
-    defective, known = truth.states(marked)
-    by_image = image_auroc(peaks[known], defective[known])
-    return asdict(MapScores(by_image, pixel_auroc(histograms), aupro(histograms)))

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import PRESETS
+from anomalyncd.evaluation.map_evaluation import score_maps
 from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.runtime.measurement import forget_peak_memory, peak_memory_mb
-from anomalyncd_bench.map_sources import built_in_maps, existing_maps, score_maps
+from anomalyncd_bench.map_sources import built_in_maps, existing_maps
 from anomalyncd_bench.methods import Method
 from anomalyncd_bench.planning import Prepared
 from anomalyncd_bench.results import (
@@ -138,7 +139,8 @@ class _OneSet:
                 )
         if known is None:
             assert inputs.maps is not None
-            write_result(self._folder, job, {**score_maps(inputs.maps, self._set), **costs})
+            scores = asdict(score_maps(inputs.maps, self._set.truth()))
+            write_result(self._folder, job, {**scores, **costs})
         return inputs
 
     def _measure(self, cell: Cell, inputs: Inputs, map_seed: int) -> None:

@@ -1,4 +1,4 @@
-"""What changed between two runs over the same images."""
+"""Differences between two runs over the same images."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -7,34 +7,31 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import Evaluation, evaluate_if_labelled
-from anomalyncd.evaluation.metrics import (
-    ClusterScores,
-    Label,
-    cluster_scores,
-    match_classes,
-)
+from anomalyncd.evaluation.metrics import ClusterScores, Label, cluster_scores, match_classes
 from anomalyncd.results.predictions import NORMAL
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two tables of images, side by side; classes of the second are matched with the first's."""
+    """The classes of two runs; those of the second are matched with those of the first."""
 
     agreement: ClusterScores
-    """How well the two agree over the images they share; 1 is perfect."""
+    """How well the two runs agree over the images that they share; 1 is perfect."""
     matched: dict[str, str]
-    """Class of the first to the class of the second that shares most images with it."""
+    """For each class of the first run the matching class of the second."""
     changed: pd.DataFrame
-    """`name`, `first`, `second`: images whose class is not the matching one."""
+    """`name`, `first`, `second`: images whose classes do not match."""
     n_shared: int
+    """Number of images in both runs."""
     only_first: list[str]
-    """Names of images that the second lacks."""
+    """Names of images in the first run only."""
     only_second: list[str]
+    """Names of images in the second run only."""
     evaluations: tuple[Evaluation | None, Evaluation | None]
-    """Scores of each against labels, where there are some."""
+    """Scores of each run against labels, where there are some."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Returns plain values, for JSON."""
         return {
             "agreement": asdict(self.agreement),
             "matched": self.matched,
@@ -42,7 +39,7 @@ class Comparison:
             "n_shared": self.n_shared,
             "only_first": self.only_first,
             "only_second": self.only_second,
-            "scores": [one and one.to_dict()["images"] for one in self.evaluations],
+            "scores": [scores and scores.to_dict()["images"] for scores in self.evaluations],
         }
 
 
@@ -51,16 +48,16 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
 
     Args:
         first: See `Predictions.images`.
-        second: ImageSet are paired by name.
+        second: See `Predictions.images`; images are paired by name.
 
     Raises:
-        InputError: The two share no image.
+        InputError: The two runs share no image.
     """
-    one, other = (table.set_index("name")["class_name"] for table in (first, second))
-    shared = one.index.intersection(other.index, sort=False)
+    of_first, of_second = (table.set_index("name")["class_name"] for table in (first, second))
+    shared = of_first.index.intersection(of_second.index, sort=False)
     if not len(shared):
         raise InputError("the two runs share no image; compare runs over the same images")
-    before, after = one[shared], other[shared]
+    before, after = of_first[shared], of_second[shared]
     translation = _translation(before, after)
     changed = after.map(translation) != before
     table = pd.DataFrame({"name": shared, "first": before.to_numpy(), "second": after.to_numpy()})
@@ -69,14 +66,14 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
         {str(old): str(new) for new, old in translation.items() if (before == old).any()},
         table[changed.to_numpy()].reset_index(drop=True),
         len(shared),
-        sorted(one.index.difference(shared)),
-        sorted(other.index.difference(shared)),
+        sorted(of_first.index.difference(shared)),
+        sorted(of_second.index.difference(shared)),
         (evaluate_if_labelled(first), evaluate_if_labelled(second)),
     )
 
 
 def _translation(before: pd.Series, after: pd.Series) -> dict[Label, Label]:
-    """Classes of the second in terms of the first's; normal stays normal, numbers may change."""
-    kinds = (before != NORMAL) & (after != NORMAL)
-    matched = match_classes(before[kinds], after[kinds]) if kinds.any() else {}
+    """Maps classes of the second run to those of the first; normal stays normal."""
+    defective = (before != NORMAL) & (after != NORMAL)
+    matched = match_classes(before[defective], after[defective]) if defective.any() else {}
     return {NORMAL: NORMAL} | matched

@@ -1,4 +1,4 @@
-"""How well discovered classes agree with the true ones."""
+"""Scores of classes and of anomaly maps, as the papers report them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,15 +54,15 @@ def cluster_scores(labels_true: Labels, labels_pred: Labels) -> ClusterScores:
 
 
 def match_classes(labels_true: Labels, labels_pred: Labels) -> dict[Label, Label]:
-    """Names each predicted class after at most one true class, so that most samples agree.
+    """Matches predicted classes with true classes one to one, so that most samples agree.
 
     Args:
         labels_true: True class of each sample, (N,).
         labels_pred: Predicted class of each sample, (N,).
 
     Returns:
-        Predicted to true class, in the order of the true ones (Hungarian method). Classes that are
-        too many on either side, or share no sample with what is left for them, are not in it.
+        Predicted class to true class, in the order of the true classes (Hungarian method). Surplus
+        classes on either side, and classes that share no sample with their match, are left out.
 
     Raises:
         InputError: No samples, or not as many labels of both kinds.
@@ -71,15 +71,15 @@ def match_classes(labels_true: Labels, labels_pred: Labels) -> dict[Label, Label
 
 
 def confusion(labels_true: Labels, labels_pred: Labels) -> pd.DataFrame:
-    """Counts how samples of each true class were distributed over the predicted ones.
+    """Counts the samples of each true class in each predicted class.
 
     Args:
         labels_true: True class of each sample, (N,).
         labels_pred: Predicted class of each sample, (N,).
 
     Returns:
-        One row a true class, sorted; one column a predicted class: first those matched, in the
-        order of the rows, then the others, sorted.
+        A row for each true class, sorted, and a column for each predicted class: first the matched
+        classes in the order of the rows, then the others, sorted.
 
     Raises:
         InputError: No samples, or not as many labels of both kinds.
@@ -113,17 +113,17 @@ def _match(counts: pd.DataFrame) -> dict[Label, Label]:
 LIMIT = 0.3
 """False positive rate up to which AUPRO is taken (Bergmann et al., MVTec AD, IJCV 2021)."""
 N_BINS = 65536
-"""Bins that the scores of pixels are counted in."""
+"""Number of bins in which the scores of pixels are counted."""
 
 
 @dataclass(frozen=True)
 class MapScores:
-    """Scores of the maps of a run; None where there is nothing to tell apart."""
+    """Scores of anomaly maps; None where images or pixels of one kind are missing."""
 
     image_auroc: float | None
     """Of the maxima of the maps, normal against defective images, 0..1; 0.5 is chance."""
     pixel_auroc: float | None = None
-    """Of all pixels, 0..1; 0.5 is chance."""
+    """Of all pixels, normal against defective, 0..1; 0.5 is chance."""
     aupro: float | None = None
     """Area under the per-region overlap up to a false positive rate of `LIMIT`, 0..1."""
 
@@ -156,29 +156,27 @@ def label_regions(truth: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 class PixelHistograms:
-    """Counts of scores, of sound and of defective pixels; maps are added one at a time.
+    """Histograms of the scores of normal and of defective pixels; maps are added one at a time.
 
-    The scores of all pixels are never held: three arrays of `n_bins` numbers (1.6 MB) grow no
-    further, and a map that is being added takes some 20 bytes a pixel. Scores that fall into one
-    bin count as equal, all else is exact.
+    Memory does not grow with the number of maps: the histograms take 1.6 MB, and a map that is
+    being added about 20 bytes for each pixel. Scores in one bin count as equal; everything else is
+    exact.
+
+    Args:
+        low: Smallest score of all maps.
+        high: Largest score of all maps.
+        n_bins: Bins of equal width between them.
     """
 
     def __init__(self, low: float, high: float, n_bins: int = N_BINS) -> None:
-        """Starts with no pixel.
-
-        Args:
-            low: Smallest score of all maps.
-            high: Largest score of all maps.
-            n_bins: Bins of equal width between them.
-        """
         self._low, self._n_bins = np.float32(low), n_bins
         self._per_unit = np.float32(n_bins / (high - low)) if high > low else np.float32(0)
-        self.sound = np.zeros(n_bins, np.int64)
-        """(n_bins,): pixels without a defect."""
+        self.normal = np.zeros(n_bins, np.int64)
+        """(n_bins,): pixels outside of all defects."""
         self.defective = np.zeros(n_bins, np.int64)
-        """(n_bins,): pixels with one."""
-        self.covered = np.zeros(n_bins, np.float64)
-        """(n_bins,): like `defective`, but the pixels of each region sum up to 1."""
+        """(n_bins,): pixels of defects."""
+        self.by_region = np.zeros(n_bins, np.float64)
+        """(n_bins,): pixels of defects, weighted so that each region has a weight of 1."""
 
     def add(
         self,
@@ -189,7 +187,7 @@ class PixelHistograms:
         """Counts the pixels of one map.
 
         Args:
-            anomaly_map: (h, w); brought to (H, W) bilinearly.
+            anomaly_map: (h, w); resized bilinearly to (H, W).
             regions: (H, W), see `label_regions`.
             ignored: (H, W), pixels that do not count; None counts all.
         """
@@ -200,13 +198,13 @@ class PixelHistograms:
         counts = np.bincount(bins, minlength=self._n_bins)
         inside = np.flatnonzero(owners)
         if len(inside):
-            owner, marked = owners[inside], bins[inside]
-            here = np.bincount(marked, minlength=self._n_bins)
-            weights = 1 / np.bincount(owner)[owner]
-            self.covered += np.bincount(marked, weights, self._n_bins)
-            self.defective += here
-            counts -= here
-        self.sound += counts
+            region, defective_bins = owners[inside], bins[inside]
+            defective = np.bincount(defective_bins, minlength=self._n_bins)
+            weights = 1 / np.bincount(region)[region]
+            self.by_region += np.bincount(defective_bins, weights, self._n_bins)
+            self.defective += defective
+            counts -= defective
+        self.normal += counts
 
     def _bins(self, anomaly_map: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.int64]:
         scores = anomaly_map
@@ -227,15 +225,15 @@ def pixel_auroc(histograms: PixelHistograms) -> float | None:
     Returns:
         0..1; None unless there are pixels of both kinds.
     """
-    return _area(histograms.sound, histograms.defective, 1.0)
+    return _area(histograms.normal, histograms.defective, 1.0)
 
 
 def aupro(histograms: PixelHistograms, limit: float = LIMIT) -> float | None:
-    """Area under the per-region overlap: how much of a defect is found, large or small.
+    """Area under the per-region overlap, in which small and large defects count alike.
 
     The overlap at a threshold is the share of a region's pixels above it, averaged over all
-    8-connected regions of all images; it is drawn over the share of sound pixels above the
-    threshold, up to `limit`, and divided by `limit`.
+    8-connected regions of all images. Its curve over the false positive rate, the share of normal
+    pixels above the threshold, is integrated up to `limit` and divided by `limit`.
 
     Args:
         histograms: Of all maps.
@@ -244,16 +242,18 @@ def aupro(histograms: PixelHistograms, limit: float = LIMIT) -> float | None:
     Returns:
         0..1; None unless there are pixels of both kinds (Bergmann et al., IJCV 2021).
     """
-    return _area(histograms.sound, histograms.covered, limit)
+    return _area(histograms.normal, histograms.by_region, limit)
 
 
 def _area(
     negatives: NDArray[np.int64], positives: NDArray[np.int64] | NDArray[np.float64], limit: float
 ) -> float | None:
-    """Area under the curve of two histograms over their shares above a falling threshold."""
+    """Integrates the curve of the shares of two histograms above a falling threshold."""
     if not negatives.any() or not positives.any():
         return None
-    x, y = (np.append(0, np.cumsum(one[::-1])) / one.sum() for one in (negatives, positives))
+    x, y = (
+        np.append(0, np.cumsum(counts[::-1])) / counts.sum() for counts in (negatives, positives)
+    )
     within = x <= limit
     x, y = np.append(x[within], limit), np.append(y[within], np.interp(limit, x, y))
     return float(np.trapezoid(y, x) / limit)

@@ -1,12 +1,10 @@
-"""Where to draw the line between OK and NG, by the two costs that a plant knows."""
+"""The threshold between OK and NG images, chosen by the costs of escapes and of overkill."""
 
 import math
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
@@ -15,47 +13,48 @@ from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.results.run_folder import Run
 
 POINT = "operating.json"
+"""File name in a run folder."""
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold on the score of a image, and what it leads to; a image is NG above it."""
+    """A threshold on the score of images, and its consequences; an image is NG above it."""
 
     threshold: float
     """On the scale of the column `score`."""
     overkill: float
-    """Share of OK images that are called NG, 0..1."""
+    """Share of OK images that are rejected as NG, 0..1."""
     escapes: float | None
-    """Share of defective images that are called OK, 0..1; None where no defective image is known."""
+    """Share of defective images that pass as OK, 0..1; None where no defective image is known."""
     cost: float | None = None
-    """Expected cost of 1,000 images, in the unit of the costs given."""
+    """Expected cost of 1,000 images, in the unit of the two costs."""
     normal: str | None = None
-    """What the labels call a good image; None for the usual names, see `NORMAL_LABELS`."""
+    """Label of the normal class; None for the usual names, see `NORMAL_LABELS`."""
 
 
 @dataclass(frozen=True, eq=False)
 class OperatingCurve:
-    """Escapes and overkill at every threshold that tells scores apart, rising."""
+    """Escapes and overkill at every threshold between two scores, in ascending order."""
 
     thresholds: NDArray[np.float64]
     """(T,)."""
     overkill: NDArray[np.float64]
-    """(T,): falls from 1 to 0."""
+    """(T,): decreases from 1 to 0."""
     escapes: NDArray[np.float64] | None
-    """(T,): rises from 0 to 1; None where only normal images are known."""
+    """(T,): increases from 0 to 1; None where only normal images are known."""
     defect_share: float
-    """Share of defective images among those known, 0..1."""
+    """Share of defective images among the images whose state is known, 0..1."""
 
     def cheapest(
         self, escape_cost: float, overkill_cost: float, defect_share: float | None = None
     ) -> OperatingPoint:
-        """The point of least expected cost; of equal ones that with fewest escapes.
+        """Finds the point of least expected cost; of equal points the one with fewest escapes.
 
         Args:
-            escape_cost: Of one defective image that passes.
-            overkill_cost: Of one OK image that is rejected.
-            defect_share: Share of defective images in production; by default that of the known
-                images, which test sets mostly hold too many of.
+            escape_cost: Cost of a defective image that passes.
+            overkill_cost: Cost of an OK image that is rejected.
+            defect_share: Share of defective images in production; by default that of the images
+                of the curve, although most test sets contain too many defects.
 
         Raises:
             InputError: No defective image is known, or a number cannot be used.
@@ -64,12 +63,11 @@ class OperatingCurve:
         if self.escapes is None:
             raise InputError(
                 "only normal images are known, so escapes have no known cost; "
-                "give the overkill that is allowed instead (--max-overkill)"
+                "give `max_overkill` in place of the costs"
             )
-        costs_given = (escape_cost, overkill_cost)
-        if not all(math.isfinite(cost) and cost >= 0 for cost in costs_given) or not any(
-            costs_given
-        ):
+        unit_costs = (escape_cost, overkill_cost)
+        usable = all(math.isfinite(cost) and cost >= 0 for cost in unit_costs)
+        if not usable or not any(unit_costs):
             raise InputError(
                 f"costs of {escape_cost:g} (escape) and {overkill_cost:g} (overkill) cannot be "
                 "used; give numbers from 0, one of them above 0"
@@ -80,15 +78,15 @@ class OperatingCurve:
         costs = 1000 * (missed * escape_cost + rejected * overkill_cost)
         return self._point(int(costs.argmin()), float(costs.min()))
 
-    def at_overkill(self, most: float) -> OperatingPoint:
-        """The lowest threshold that rejects at most a given share of OK images.
+    def at_overkill(self, max_overkill: float) -> OperatingPoint:
+        """Finds the lowest threshold that rejects at most a share of the OK images.
 
         Raises:
             InputError: The share is not between 0 and 1.
         """
-        if not 0 <= most <= 1:
-            raise InputError(f"overkill {most} cannot be used; give a share, 0..1")
-        return self._point(int(np.argmax(self.overkill <= most)), None)
+        if not 0 <= max_overkill <= 1:
+            raise InputError(f"overkill {max_overkill} cannot be used; give a share, 0..1")
+        return self._point(int(np.argmax(self.overkill <= max_overkill)), None)
 
     def _point(self, index: int, cost: float | None) -> OperatingPoint:
         escapes = None if self.escapes is None else float(self.escapes[index])
@@ -97,11 +95,11 @@ class OperatingCurve:
 
 
 def operating_curve(ok: NDArray[np.floating], defective: NDArray[np.floating]) -> OperatingCurve:
-    """Sweeps a threshold over the scores of images whose state is known.
+    """Computes escapes and overkill for the scores of images whose state is known.
 
     Args:
         ok: Scores of OK images, (N,), at least one.
-        defective: Scores of defective images, (M,), perhaps none.
+        defective: Scores of defective images, (M,), possibly none.
     """
     levels = np.unique(np.concatenate([ok, defective]).astype(np.float64))
     thresholds = np.concatenate([[levels[0] - 1e-6], (levels[1:] + levels[:-1]) / 2, levels[-1:]])
@@ -114,42 +112,34 @@ def operating_curve(ok: NDArray[np.floating], defective: NDArray[np.floating]) -
 
 
 def curve_of_run(run: Run, normal: str | None = None) -> OperatingCurve:
-    """The curve of a run, from labels of its images or from the normal images it was given.
+    """Computes the curve of a run from labels of its images, or from its normal images.
 
     Args:
         run: A finished run.
-        normal: What the labels call a good image; None for the usual names.
+        normal: Label of the normal class; None for the usual names.
 
     Raises:
-        InputError: Neither tells which parts are OK.
+        InputError: There is no label of the normal class and no normal image.
     """
     names = NORMAL_LABELS if normal is None else (normal.lower(),)
-    known = ok_and_defective(run.images, names)
-    if known is not None:
-        return operating_curve(*known)
+    states, scores = states_from_labels(run.images, names), run.images["score"].to_numpy()
+    if states is not None:
+        return operating_curve(scores[states == 0], scores[states == 1])
     if len(run.normal_scores):
         return operating_curve(run.normal_scores, np.zeros(0))
     raise InputError(
-        f"run '{run.folder}' does not know which parts are OK; discover with --normals, or give "
-        f"labels of which one is called {' or '.join(names)}"
+        f"run '{run.folder}' does not know which images are OK; discover with `normals`, or with "
+        f"labels that call normal images {' or '.join(names)}"
     )
 
 
-def ok_and_defective(
-    images: pd.DataFrame, normal: Collection[str] = NORMAL_LABELS
-) -> tuple[NDArray[np.floating], NDArray[np.floating]] | None:
-    """Scores of the images known to be OK and of those known not to be; None where none is OK."""
-    states, scores = states_from_labels(images, normal), images["score"].to_numpy()
-    return None if states is None else (scores[states == 0], scores[states == 1])
-
-
 def write_point(point: OperatingPoint, folder: Path) -> None:
-    """Keeps a point with a run, for its report and for predictions."""
+    """Saves a point in a run folder, for the report and for predictions."""
     write_json(folder / POINT, asdict(point))
 
 
 def read_point(folder: Path) -> OperatingPoint | None:
-    """The point kept with a run; None where none was chosen.
+    """Reads the point of a run folder; None where none was saved.
 
     Raises:
         InputError: The file is damaged.

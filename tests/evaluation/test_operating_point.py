@@ -1,4 +1,4 @@
-"""The line between OK and NG."""
+"""The threshold between OK and NG."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ OK = np.array([0.1, 0.2, 0.3, 0.6])
 DEFECTIVE = np.array([0.4, 0.5, 0.9])
 
 
-def test_costs_decide_where_the_line_is() -> None:
+def test_costs_decide_the_threshold() -> None:
     curve = operating_curve(OK, DEFECTIVE)
     strict = curve.cheapest(escape_cost=100, overkill_cost=1)
     assert strict.threshold == pytest.approx(0.35)
@@ -36,20 +36,20 @@ def test_share_of_defects_in_production_counts() -> None:
     assert rare.overkill == 0
 
 
-def test_normal_parts_alone_give_overkill() -> None:
+def test_normal_images_alone_give_overkill() -> None:
     curve = operating_curve(OK, np.zeros(0))
     point = curve.at_overkill(0.25)
     assert (point.threshold, point.overkill, point.escapes) == (pytest.approx(0.45), 0.25, None)
-    with pytest.raises(InputError, match="--max-overkill"):
+    with pytest.raises(InputError, match="give `max_overkill`"):
         curve.cheapest(1, 1)
 
 
 @pytest.mark.parametrize(
-    ("numbers", "said"),
+    ("numbers", "message"),
     [((-1, 1, None), "cost"), ((0, 0, None), "above 0"), ((1, 1, 2), "give 0")],
 )
-def test_impossible_numbers_are_refused(numbers: tuple[float, float, float], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_impossible_numbers_are_refused(numbers: tuple[float, float, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         operating_curve(OK, DEFECTIVE).cheapest(*numbers)
     with pytest.raises(InputError, match="give a share"):
         operating_curve(OK, DEFECTIVE).at_overkill(1.5)
@@ -71,7 +71,7 @@ def test_curve_is_what_counting_gives(ok: np.ndarray, defective: np.ndarray) -> 
     assert curve.escapes[-1] == 1
 
 
-def test_point_is_kept(tmp_path: Path) -> None:
+def test_point_is_saved(tmp_path: Path) -> None:
     assert read_point(tmp_path) is None
     point = OperatingPoint(0.5, 0.01, None, None)
     write_point(point, tmp_path)
