@@ -105,13 +105,19 @@ def test_prepare_and_check(images_folder: Path, tmp_path: Path) -> None:
 
 
 def test_check_names_every_fault_and_ends_in_2(tmp_path: Path) -> None:
+    for folder in ("images", "normals"):
+        (tmp_path / folder).mkdir()
     for name in ("a", "b"):
-        (tmp_path / f"{name}.png").write_bytes(b"")
-    result = call("data", "check", tmp_path, "--normals", tmp_path / "nowhere")
+        (tmp_path / "images" / f"{name}.png").write_bytes(b"")
+    normals = ("--normals", tmp_path / "normals", "--normal-maps", tmp_path / "normals")
+    result = call("data", "check", tmp_path / "images", *normals)
     assert result.exit_code == 2
     assert "2, of which 0 can be read" in result.stdout
-    assert result.stderr.count("error: image") == 2
-    assert result.stderr.count("\n") == 3
+    lines = result.stderr.splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("error: no image under")
+    assert lines[1].endswith("give --normals, --maps and --normal-maps")
+    assert sum(line.startswith("error: image") for line in lines) == 2
     result = call("data", "prepare", "coco", tmp_path, "--out", tmp_path / "x.csv")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: layout 'coco' is not known")
