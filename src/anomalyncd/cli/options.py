@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, get_type_hints
 
@@ -157,27 +157,24 @@ class EstimatorOptions:
         )
 
 
-@dataclass(frozen=True)
 class Only:
     """In the annotation of a group of options: the names of those that a command takes."""
 
-    names: tuple[str, ...] = field(default=())
-
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 def _input_options() -> dict[str, Any]:
     """The inputs as arguments and options of the command line, by name."""
-    options = {}
-    for one in fields(InputSources):
-        (description,) = InputSources.__annotations__[one.name].__metadata__
-        if one.name == "images":
+    options: dict[str, Any] = {}
+    for name, annotation in InputSources.__annotations__.items():
+        (description,) = annotation.__metadata__
+        if name == "images":
             argument = typer.Argument(metavar="IMAGES", help=description, callback=existing)
-            options[one.name] = Annotated[Path, argument]
+            options[name] = Annotated[Path, argument]
         else:
             option = typer.Option(help=description, callback=existing)
-            options[one.name] = Annotated[Path | None, option]
+            options[name] = Annotated[Path | None, option]
     return options
 
 
@@ -235,7 +232,7 @@ def _group_of(hint: Any) -> tuple[type | None, list[str]]:
 
 
 def _parameter(group: type, name: str) -> inspect.Parameter:
-    default = next(one.default for one in fields(group) if one.name == name)
+    default = next(field.default for field in fields(group) if field.name == name)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

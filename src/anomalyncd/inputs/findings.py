@@ -55,8 +55,8 @@ class Findings:
         if not self.collect:
             return list(read_each(read, count, what))
         outcomes = list(attempt_each(read, count, what))
-        self.problems += [str(one) for one in outcomes if isinstance(one, InputError)]
-        return [None if isinstance(one, InputError) else one for one in outcomes]
+        self.problems += [str(outcome) for outcome in outcomes if isinstance(outcome, InputError)]
+        return [None if isinstance(outcome, InputError) else outcome for outcome in outcomes]
 
     def add_fact(self, what: str, finding: str) -> None:
         """Adds one thing that was understood."""

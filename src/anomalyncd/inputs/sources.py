@@ -67,20 +67,8 @@ class InputSources:
 
     def further(self) -> dict[str, Any]:
         """Returns the inputs that are given besides the images, by name."""
-        named = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {
-            name: value for name, value in named.items() if name != "images" and value is not None
-        }
-
-    def require_paths(self) -> None:
-        """Raises if a path that is named does not exist.
-
-        Raises:
-            InputError: Names the first such path and its argument.
-        """
-        for name, value in {"images": self.images, **self.further()}.items():
-            if isinstance(value, str | Path):
-                require_path(value, name)
+        named = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
+        return {name: value for name, value in named.items() if value is not None}
 
     def refuse_combination(self) -> None:
         """Raises if inputs are given together that exclude each other, or one without another.
@@ -89,7 +77,7 @@ class InputSources:
             InputError: Names the arguments.
         """
         marks = (self.maps, self.masks, self.boxes)
-        if sum(one is not None for one in marks) > 1:
+        if sum(source is not None for source in marks) > 1:
             raise InputError(
                 "several of `maps`, `masks` and `boxes` are given; give only one of them"
             )
@@ -97,17 +85,3 @@ class InputSources:
             raise InputError(
                 "`normal_maps` need the normal images; give `normals`, `maps` and `normal_maps`"
             )
-
-
-def require_path(path: str | Path, argument: str) -> None:
-    """Raises unless there is a file or a folder at a path.
-
-    Args:
-        path: What was given.
-        argument: The name of the argument.
-
-    Raises:
-        InputError: Names the path and the argument.
-    """
-    if not Path(path).expanduser().exists():
-        raise InputError(f"'{path}', given as `{argument}`, does not exist; check the path")
