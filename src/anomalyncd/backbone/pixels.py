@@ -1,4 +1,4 @@
-"""Pixels as the backbones expect them."""
+"""Images as the backbone expects them, and the resolution at which they enter it."""
 
 import cv2
 import numpy as np
@@ -11,6 +11,9 @@ from anomalyncd.config import DetectorConfig
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
+_LEAST, _LEAST_CUT_OUT, _LARGEST = 336, 504, 672
+_PIXELS_PER_PATCH = 24
+
 
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Resizes an image (H, W, 3): averaged where it shrinks, cubic where it grows."""
@@ -20,12 +23,12 @@ def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
 
 
 def area_sides(size: tuple[int, int], side: int, unit: int) -> tuple[int, int]:
-    """Height and width of the area of a square, in whole units, the aspect ratio kept.
+    """Height and width of a rectangle with the area of a square and a given aspect ratio.
 
     Args:
-        size: Height and width that the ratio is taken from.
-        side: Of the square.
-        unit: What both are multiples of.
+        size: Height and width that have this aspect ratio.
+        side: Side of the square.
+        unit: Height and width are rounded to multiples of it.
     """
     scale = side / (size[0] * size[1]) ** 0.5 / unit
     height, width = (max(1, round(length * scale)) * unit for length in size)
@@ -33,39 +36,37 @@ def area_sides(size: tuple[int, int], side: int, unit: int) -> tuple[int, int]:
 
 
 def to_tensor(images: NDArray[np.uint8]) -> Tensor:
-    """Colours 0..1, (B, 3, H, W), float32, of images (B, H, W, 3)."""
+    """Converts images (B, H, W, 3), uint8, to colours 0..1, (B, 3, H, W), float32."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Centres and scales colours 0..1, (B, 3, H, W), by ImageNet's mean and deviation."""
+    """Normalises colours 0..1, (B, 3, H, W), by the mean and standard deviation of ImageNet."""
     mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (images - mean) / std
 
 
-_WHOLE, _FRAMED, _LARGEST = 336, 504, 672
-_PIXELS_PER_PATCH = 24
-
-
-def chosen_resolution(config: DetectorConfig, area: float, patch_size: int, framed: bool) -> int:
-    """The resolution that is set, or what goes with what is looked at.
+def chosen_resolution(
+    config: DetectorConfig, area: float, patch_size: int, is_cut_out: bool
+) -> int:
+    """Returns the resolution of the config, or one that suits the images where it sets none.
 
     Args:
-        config: Of the detector.
-        area: Of what is looked at, mean over some pictures, in pixels of the photographs.
+        config: Config of the detector.
+        area: Mean area of the regions of interest of some images, px².
         patch_size: Side of a patch of the backbone, px.
-        framed: Whether the product is cut out of the pictures.
+        is_cut_out: Whether the regions of interest are cut out of the images.
 
     Returns:
-        Side of a square, px. Where none is set, a patch covers at most 24 px of the photographs, as
-        far as 672 px allow.
+        Side of a square, px. Where the config sets none, a patch covers at most 24 pixels of the
+        image, as far as 672 pixels allow.
     """
     if config.resolution is not None:
         return config.resolution
-    wanted = int(area**0.5 / _PIXELS_PER_PATCH) * patch_size
-    return min(max(wanted, least_resolution(config, framed)), _LARGEST)
+    side = int(area**0.5 / _PIXELS_PER_PATCH) * patch_size
+    return min(max(side, least_resolution(config, is_cut_out)), _LARGEST)
 
 
-def least_resolution(config: DetectorConfig, framed: bool) -> int:
-    """The resolution that is set, or the one of the smallest pictures; see `chosen_resolution`."""
-    return config.resolution or (_FRAMED if framed else _WHOLE)
+def least_resolution(config: DetectorConfig, is_cut_out: bool) -> int:
+    """Returns the resolution of the config, or the smallest that suits any image."""
+    return config.resolution or (_LEAST_CUT_OUT if is_cut_out else _LEAST)

@@ -1,4 +1,4 @@
-"""A rectangle of an image, upright or turned, that is looked at in place of the whole."""
+"""The region of interest: an upright or rotated rectangle of an image."""
 
 from dataclasses import dataclass, replace
 from math import cos, pi, sin
@@ -10,42 +10,42 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class RegionOfInterest:
-    """A rectangle of an image, in pixels of the image; it may reach beyond its borders."""
+    """A rectangle of an image, in pixels of the image. It may reach beyond its borders."""
 
     centre: tuple[float, float]
-    """x and y, in pixels from the upper left corner of the image."""
+    """x and y, px from the upper left corner of the image."""
     size: tuple[int, int]
-    """Height and width."""
+    """Height and width, px."""
     angle: float = 0.0
-    """By which its x axis is turned from that of the image towards y, in radians."""
+    """Angle from the x axis of the image to that of the rectangle, towards y, in radians."""
     mirrored: bool = False
-    """Whether the image goes on beyond its borders as in a mirror, or as its outermost pixels."""
+    """Whether the image is mirrored beyond its borders; otherwise its outermost pixels repeat."""
 
     def rotated(self, eighths: int) -> "RegionOfInterest":
-        """The same place in another pose, mirrored beyond the borders of the image.
+        """Rotates the rectangle about its centre, with the image mirrored beyond its borders.
 
         Args:
-            eighths: Eighths of a full turn. Quarter turns show the very same pixels: height and
-                width change places.
+            eighths: Eighths of a full turn. After a quarter turn it covers the same pixels, since
+                height and width change places.
         """
         height, width = self.size
-        lying = eighths % 4 == 2
+        is_quarter = eighths % 4 == 2
         return replace(
             self,
-            size=(width, height) if lying else self.size,
+            size=(width, height) if is_quarter else self.size,
             angle=self.angle + eighths * pi / 4,
             mirrored=True,
         )
 
     def to_image(self) -> NDArray[np.float64]:
-        """(2, 3): takes x and y within the frame to those of the image."""
+        """Returns the matrix (2, 3) from x and y in the rectangle to x and y in the image."""
         height, width = self.size
         axes = np.array([[cos(self.angle), -sin(self.angle)], [sin(self.angle), cos(self.angle)]])
         shift = np.array(self.centre) - axes @ np.array([width / 2, height / 2])
         return np.column_stack([axes, shift])
 
     def cut(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of an image (H, W, 3) within the frame; see `mirrored` for what lies beyond."""
+        """Cuts the rectangle out of an image (H, W, 3)."""
         height, width = self.size
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         matrix = between_centres(self.to_image())
@@ -55,12 +55,9 @@ class RegionOfInterest:
 
 
 def between_centres(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Takes indices of pixels to each other, given what takes positions to each other.
+    """Converts an affine map (2, 3) between positions into one between indices of pixels.
 
-    The first pixel has index 0 and reaches from position 0 to 1.
-
-    Args:
-        matrix: (2, 3), affine.
+    The pixel of index 0 reaches from position 0 to position 1.
     """
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ np.array([0.5, 0.5]) - 0.5

@@ -11,20 +11,20 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class VitConfig:
-    """The sizes that tell one vision transformer from another."""
+    """The sizes of a vision transformer."""
 
     patch_size: int
-    """Side of a patch in pixels."""
+    """Side of a patch, px."""
     width: int
     """Length of a token."""
     depth: int
     """Number of blocks."""
     n_heads: int
-    """Attention heads a block."""
+    """Number of attention heads of each block."""
     grid: int
     """Side of the square patch grid that the stored position embedding covers."""
     n_registers: int = 0
-    """Register tokens between the CLS token and the patches."""
+    """Number of register tokens between the CLS token and the patch tokens."""
     layer_scale: bool = False
     """Whether each residual branch is scaled channel by channel (DINOv2)."""
 
@@ -34,7 +34,7 @@ CLS_ROW = slice(0, 1)
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention some rows of which may carry an additive bias."""
+    """Multi-head self-attention with an optional bias on some rows of the attention matrix."""
 
     def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
@@ -49,11 +49,11 @@ class Attention(nn.Module):
         )
 
     def forward(self, tokens: Tensor, bias: Tensor | None = None, rows: slice = CLS_ROW) -> Tensor:
-        """Attends from every token; `bias` (B, T) is added to some rows alone."""
+        """Attends from every token; the bias (B, T) is added to the given rows only."""
         query, key, value = self._split(self.qkv(tokens), 3)
         out = functional.scaled_dot_product_attention(query, key, value)
         if bias is not None:
-            # One masked row is cheaper than handing a (T, T) mask to the fused kernel.
+            # Computing a few rows again is cheaper than a (T, T) mask for the fused kernel.
             start, stop, _ = rows.indices(tokens.shape[1])
             biased = _biased_rows(query[:, :, rows], key, value, bias)
             out = torch.cat([out[:, :, :start], biased, out[:, :, stop:]], dim=2)
@@ -61,37 +61,38 @@ class Attention(nn.Module):
         return joined
 
     def cls_row(self, tokens: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
-        """Attends from the CLS token alone; (B, 1, D), equal to row 0 of `forward(norm(tokens))`.
+        """Attends from the CLS token only; (B, 1, D), equal to row 0 of `forward(norm(tokens))`.
 
-        With a single query, matrices and the affine part of the norm are applied to the query and
-        to the attended mean, so that no key or value is formed and no gradient as large as the
-        tokens flows. What adds the same to every token's affinity is left out: softmax ignores it.
+        With a single query, the matrices and the affine part of the norm can be applied to the
+        query and to the attended mean. No keys or values are computed, and no gradient has the
+        size of all tokens. Terms that add the same to the affinity of every token are left out,
+        since softmax ignores them.
         """
         batch, _, width = tokens.shape
         heads = self.n_heads
-        plain = functional.layer_norm(tokens, (width,), eps=norm.eps)
-        weights = self._cls_weights(plain, norm, bias)
+        normed = functional.layer_norm(tokens, (width,), eps=norm.eps)
+        weights = self._cls_weights(normed, norm, bias)
         w_value = self.qkv.weight.view(3, heads, width // heads, width)[2]
         b_value = self.qkv.bias.view(3, heads, width // heads)[2]
-        mean = (weights @ plain) * norm.weight + norm.bias
+        mean = (weights @ normed) * norm.weight + norm.bias
         value = torch.einsum("bhd,hkd->bhk", mean, w_value) + b_value
         row: Tensor = self.proj(value.reshape(batch, 1, width))
         return row
 
     def cls_weights(self, tokens: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
-        """How much attention the CLS token pays to each token, (B, heads, T); sums to 1."""
-        plain = functional.layer_norm(tokens, tokens.shape[-1:], eps=norm.eps)
-        return self._cls_weights(plain, norm, bias)
+        """Attention weights of the CLS token for each token, (B, heads, T); they sum to 1."""
+        normed = functional.layer_norm(tokens, tokens.shape[-1:], eps=norm.eps)
+        return self._cls_weights(normed, norm, bias)
 
-    def _cls_weights(self, plain: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
-        """Of tokens without the affine part of their norm."""
-        width, heads = plain.shape[-1], self.n_heads
+    def _cls_weights(self, normed: Tensor, norm: nn.LayerNorm, bias: Tensor | None) -> Tensor:
+        """See `cls_weights`, for tokens normalised without the affine part of the norm."""
+        width, heads = normed.shape[-1], self.n_heads
         w_query, w_key, _ = self.qkv.weight.view(3, heads, width // heads, width)
         b_query = self.qkv.bias.view(3, heads, width // heads)[0]
-        cls = plain[:, 0] * norm.weight + norm.bias
+        cls = normed[:, 0] * norm.weight + norm.bias
         query = torch.einsum("bd,hkd->bhk", cls, w_query) + b_query
         probe = torch.einsum("bhk,hkd->bhd", query, w_key * norm.weight)
-        affinity = (probe * (width // heads) ** -0.5) @ plain.transpose(1, 2)
+        affinity = (probe * (width // heads) ** -0.5) @ normed.transpose(1, 2)
         if bias is not None:
             affinity = affinity + bias[:, None].to(affinity.dtype)
         weights: Tensor = affinity.softmax(-1)
@@ -117,7 +118,7 @@ class Mlp(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """A learnt factor for each channel of a residual branch."""
+    """A learned factor for each channel of a residual branch."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -145,19 +146,19 @@ class Block(nn.Module):
         return out
 
     def cls_row(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The CLS token after this block, (B, D), at the cost of one query row."""
+        """Computes the CLS token after this block, (B, D), at the cost of a single query."""
         mixed: Tensor = tokens[:, :1] + self.ls1(self.attn.cls_row(tokens, self.norm1, bias))
         out: Tensor = mixed + self.ls2(self.mlp(self.norm2(mixed)))
         return out[:, 0]
 
     def cls_weights(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
-        """How much attention the CLS token pays to each token, (B, heads, T); sums to 1."""
+        """Attention weights of the CLS token for each token, (B, heads, T); they sum to 1."""
         weights: Tensor = self.attn.cls_weights(tokens, self.norm1, bias)
         return weights
 
 
 class PatchEmbedding(nn.Module):
-    """Cuts an image into patches and projects each to a token."""
+    """Splits an image into patches and projects each to a token."""
 
     def __init__(self, config: VitConfig) -> None:
         super().__init__()
@@ -191,14 +192,15 @@ class VisionTransformer(nn.Module):
         return 1 + self.config.n_registers
 
     def positions(self, height: int, width: int) -> tuple[Tensor, Tensor]:
-        """Position embedding of the CLS token and of a grid of patches, bicubically resampled.
+        """Resamples the position embedding to a grid of patches (bicubic).
 
         Args:
             height: Patch rows.
             width: Patch columns.
 
         Returns:
-            Two tensors, (1, 1, D) (zero where the weights have registers) and (1, H * W, D).
+            Those of the CLS token, (1, 1, D), zero where the weights have registers, and of the
+            patches, (1, H * W, D).
         """
         grid = self.config.grid
         patches = self.pos_embed[:, -grid * grid :]
@@ -215,7 +217,7 @@ class VisionTransformer(nn.Module):
         return cls, resampled.permute(0, 2, 3, 1).flatten(1, 2).to(patches.dtype)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Tokens that enter the first block.
+        """Computes the tokens that enter the first block.
 
         Args:
             images: (B, 3, H, W), normalised, H and W multiples of the patch size.
@@ -232,7 +234,7 @@ class VisionTransformer(nn.Module):
         return torch.cat([prefix.expand(len(images), -1, -1), patches], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """All tokens after the last block and the final LayerNorm, (B, T, D)."""
+        """Computes all tokens after the last block and the final LayerNorm, (B, T, D)."""
         tokens = self.embed(images)
         for block in self.blocks:
             tokens = block(tokens)
@@ -240,19 +242,19 @@ class VisionTransformer(nn.Module):
         return normed
 
     def tokens_after(self, images: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
-        """All tokens as they leave the named blocks, without the final LayerNorm.
+        """Computes all tokens after some blocks, without the final LayerNorm.
 
         Args:
             images: (B, 3, H, W), normalised, H and W multiples of the patch size.
-            layers: Block indices, counted from 0; no block after the last of them is run.
+            layers: Indices of blocks, counted from 0. No block after the last of them is run.
 
         Returns:
-            For each of them (B, T, D), in the precision of the block.
+            For each of these blocks (B, T, D), in the precision of the block.
         """
-        tokens, left = self.embed(images), {}
+        tokens, after = self.embed(images), {}
         for index in range(max(layers) + 1):
             block = cast(Block, self.blocks[index])
             tokens = block(tokens.to(block.norm1.weight.dtype))
             if index in layers:
-                left[index] = tokens
-        return left
+                after[index] = tokens
+        return after

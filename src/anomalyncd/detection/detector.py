@@ -1,4 +1,4 @@
-"""What every built-in detector can do, and which one goes with the inputs."""
+"""The interface of the built-in detectors, their registry, and the fit of the one that suits."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
@@ -18,21 +18,21 @@ class Detector(Protocol):
     """Scores the patches of an image; a component of the fitted model."""
 
     kind: ClassVar[str]
-    """Its name in a model file and in the record of a run."""
+    """Name of the detector in a model file and in the record of a run."""
 
     @property
     def extractor(self) -> PatchExtractor:
-        """Where the patches lie, and how they become vectors."""
+        """How images are turned into patch features."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the images that its vectors come from."""
+        """Names of the images that its patches come from."""
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Computes the anomaly score of each patch.
 
         Args:
-            features: Patch features of the image, see `PatchFeatures.features`.
+            features: Unit vectors of the patches, see `PatchFeatures.features`.
             name: Name of the image, which is never compared with itself.
 
         Returns:
@@ -56,14 +56,14 @@ def fit_detector(
     config: DetectorConfig,
     seed: int,
 ) -> Detector:
-    """Fits a memory bank to the normal images; without any, images score each other.
+    """Fits a memory bank to the normal images, or mutual scoring if there are none.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: The images to be scored.
+        images: The images that will be scored.
         normals: Normal images, or None.
         config: Config of the detector.
-        seed: Seed of everything random.
+        seed: Seed of all random draws.
 
     Raises:
         InputError: There are neither normal images nor two images.

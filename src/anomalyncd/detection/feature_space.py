@@ -1,4 +1,4 @@
-"""Unit vectors of patches, and distances between them."""
+"""The feature space in which patches are compared, and distances in it."""
 
 from dataclasses import dataclass
 
@@ -11,18 +11,18 @@ from anomalyncd.config import DetectorConfig
 from anomalyncd.io.component import Component
 
 NEVER = -3.0
-"""A similarity below any other: that of patches that are not compared."""
+"""Similarity of patches that must not be compared; it is below all others."""
 
 
 def similarities(features: Tensor, others: Tensor) -> Tensor:
-    """Cosines of unit vectors, minus 1: -2..0, 0 where they are equal.
+    """Computes the cosines of unit vectors, minus 1: from -2 to 0, and 0 for equal vectors.
 
-    This is half the negative squared distance. bfloat16 has its finest steps next to 0, where the
-    nearest patches are; cosines near 1 would be rounded to steps of .004.
+    A similarity is half the negative squared distance. It is 0 for the nearest patches, where
+    bfloat16 is finest; cosines near 1 would be rounded to multiples of 0.004.
 
     Args:
         features: Unit vectors of the patches of an image, (D, rows, columns).
-        others: Unit vectors to compare with, (M, D).
+        others: Unit vectors that they are compared with, (M, D).
 
     Returns:
         (M, rows * columns), on the device and in the precision of `features`.
@@ -32,27 +32,27 @@ def similarities(features: Tensor, others: Tensor) -> Tensor:
 
 
 def distances(similarity: Tensor) -> Tensor:
-    """Distances 0..2 of unit vectors, float32, of the shape of their `similarities`; `NEVER` becomes 2."""
+    """Converts similarities to distances from 0 to 2, float32; `NEVER` becomes 2."""
     return (-2 * similarity.float()).clamp(0, 4).sqrt()
 
 
 def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
-    """Normalised tokens, averaged over r x r patches with zeros outside (MuSc, section 3.1).
-
-    The result is float32, in which differences from a mean are taken.
+    """Normalises tokens and averages them over neighbourhoods, with zeros outside the image.
 
     Args:
-        tokens: As they leave the backbone.
-        neighbourhoods: The sides r, in patches.
+        tokens: Tokens of an image.
+        neighbourhoods: Sides of the square neighbourhoods, in patches.
 
     Returns:
-        For each layer and neighbourhood (D, rows, columns).
+        For each layer and neighbourhood (D, rows, columns), float32.
+
+    Source: MuSc, section 3.1.
     """
     maps = []
     for patches in tokens.patches:
-        whole = normalised(patches.float())
+        tokens_of_layer = normalised(patches.float())
         maps += [
-            functional.avg_pool2d(whole, side, stride=1, padding=side // 2)
+            functional.avg_pool2d(tokens_of_layer, side, stride=1, padding=side // 2)
             for side in neighbourhoods
         ]
     return maps
@@ -60,25 +60,26 @@ def pooled(tokens: Tokens, neighbourhoods: tuple[int, ...]) -> list[Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class FeatureSpace(Component):
-    """Turns tokens into unit vectors that differ by more than their common mean.
+    """Turns tokens into unit vectors whose distances are not dominated by the mean token.
 
-    The cosine of two tokens is dominated by their common mean. The mean is therefore subtracted,
-    and a further coordinate of constant length is added, without which tokens near the mean would
-    point in arbitrary directions. Our own; docs/decisions/default-preset.md.
+    The mean token is subtracted, and a further coordinate of constant length is added. Without it,
+    tokens near the mean would point in arbitrary directions.
+
+    Source: our own; see docs/decisions/default-preset.md.
     """
 
     means: tuple[Tensor, ...]
-    """For each layer and neighbourhood the mean token, (D,)."""
+    """Mean token for each layer and neighbourhood, (D,)."""
     constants: tuple[float, ...]
-    """For each layer and neighbourhood the further coordinate."""
+    """Further coordinate for each layer and neighbourhood."""
     neighbourhoods: tuple[int, ...]
     """Sides, in patches, of the squares over which tokens are averaged."""
 
     def features(self, tokens: Tokens) -> list[Tensor]:
-        """Unit vectors of the patches of one image.
+        """Computes the unit vectors of the patches of one image.
 
         Args:
-            tokens: As they leave the backbone.
+            tokens: Tokens of the image.
 
         Returns:
             For each layer and neighbourhood (D + 1, rows, columns), in the precision of the tokens.
@@ -87,8 +88,8 @@ class FeatureSpace(Component):
         precision = tokens.patches[0].dtype
         with torch.inference_mode():
             maps = pooled(tokens, self.neighbourhoods)
-            for one, mean, constant in zip(maps, self.means, self.constants, strict=True):
-                centred = one - mean.to(one.device)[:, None, None]
+            for patches, mean, constant in zip(maps, self.means, self.constants, strict=True):
+                centred = patches - mean.to(patches.device)[:, None, None]
                 common = torch.full_like(centred[:1], constant)
                 unit = functional.normalize(torch.cat([centred, common]), dim=0)
                 features.append(unit.to(precision))
@@ -96,16 +97,16 @@ class FeatureSpace(Component):
 
 
 def fit_feature_space(images: list[Tokens], config: DetectorConfig) -> FeatureSpace:
-    """Fits the mean of the patches and the length of the common coordinate.
+    """Computes the mean token and the further coordinate of each layer and neighbourhood.
 
     Args:
-        images: Tokens of some images, as they leave the backbone.
+        images: Tokens of some images.
         config: Neighbourhoods, and `common`.
     """
     means, constants = [], []
     maps = [pooled(tokens, config.neighbourhoods) for tokens in images]
     for layer in zip(*maps, strict=True):
-        patches = torch.cat([one.flatten(1).T for one in layer]).cpu()
+        patches = torch.cat([patches_of_image.flatten(1).T for patches_of_image in layer]).cpu()
         mean = patches.mean(0)
         spread = (patches - mean).square().sum(1).mean().sqrt()
         means.append(mean)

@@ -1,4 +1,4 @@
-"""Anomaly maps of images, drawn from the scores of patches and written to a folder."""
+"""Anomaly maps, drawn from the scores of patches and written to a folder."""
 
 from pathlib import Path
 
@@ -30,6 +30,13 @@ def write_anomaly_maps(
     Maps that are in the folder already are used, so that an interrupted run goes on where it
     stopped; maps of other images, of another detector or with another config are replaced.
 
+    Args:
+        vit: The backbone, on its device and in its precision.
+        images: The images.
+        detector: The detector.
+        config: As the detector was fitted with.
+        folder: The folder; it is created if it does not exist.
+
     Returns:
         The maps, in the order of the images.
 
@@ -59,8 +66,8 @@ def anomaly_map(
         name: Name of the image, which is never compared with itself.
 
     Returns:
-        Scores 0..2, (h, w), with the aspect ratio of the image and `config.map_size`² pixels, or
-        of the size of the image.
+        Scores 0..2, (h, w), float32, with the aspect ratio of the image and about
+        `config.map_size`² pixels, or with the size of the image.
     """
     scores = detector.patch_scores(features.features, name).numpy()
     smooth = cv2.GaussianBlur(scores, (0, 0), config.smoothing)
@@ -75,11 +82,11 @@ def whole_map(
     Args:
         scores: (rows, columns).
         features: The image and its region of interest.
-        map_size: Side of the square that has the area of the map, px; None for that of the image.
+        map_size: Side of a square with the area of the map, px; None takes the size of the image.
 
     Returns:
-        (h, w), with the aspect ratio of the image. Outside the region of interest it holds the
-        median of the scores.
+        (h, w), float32, with the aspect ratio of the image. Pixels outside the region of interest
+        have the median of the scores.
     """
     size, roi = features.size, features.roi
     height, width = size if map_size is None else area_sides(size, map_size, 1)
@@ -91,8 +98,8 @@ def whole_map(
     per_patch = (scores.shape[1] / roi.size[1], scores.shape[0] / roi.size[0], 1.0)
     matrix = between_centres((np.diag(per_patch) @ to_roi @ to_image)[:2])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    within = cv2.warpAffine(
+    drawn = cv2.warpAffine(
         scores, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     inside = cv2.warpAffine(np.ones_like(scores), matrix, (width, height), flags=flags) > 0
-    return np.where(inside, within, np.float32(np.median(scores))).astype(np.float32)
+    return np.where(inside, drawn, np.float32(np.median(scores))).astype(np.float32)

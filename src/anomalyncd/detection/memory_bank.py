@@ -1,4 +1,4 @@
-"""Anomaly scores from normal images: distance to the nearest normal patch (PatchCore)."""
+"""The memory bank: distances to the nearest patches of normal images (PatchCore)."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -17,44 +17,46 @@ from anomalyncd.io.key import content_digest
 from anomalyncd.runtime.progress import track
 
 N_DIMENSIONS = 64
-"""Of the random projection in which distances are compared; it keeps them to within some 10 %."""
+"""Dimensions of the random projection in which the coreset is chosen; distances change by about
+10 %."""
 
 _BLOCK = 1000
 _N_NEAREST = 5
 _LEAST_DISCOUNTED = 0.1
-"""Plain background repeats itself exactly; its discount is that of this distance."""
-_SAME = 0.05
-"""Distance up to which two patches are taken for one that was read twice; 2 is the largest."""
+"""Least distance that a discount is computed from; that of plain background would be 0."""
+_SAME_PATCH = 0.05
+"""Largest distance, of at most 2, between two readings of the same patch."""
 
 
 @dataclass(frozen=True, eq=False)
 class MemoryBank(Component):
-    """Patches that represent everything normal; a `Detector`."""
+    """Patches of normal images, which new patches are compared with; a `Detector`."""
 
     extractor: PatchExtractor
-    """Where the patches lie, and how they become vectors."""
+    """How images are turned into patch features."""
     vectors: tuple[Tensor, ...]
-    """Unit vectors of the same patches for each layer and neighbourhood, (M, D), bfloat16."""
+    """Unit vectors of the patches for each layer and neighbourhood, (M, D), bfloat16."""
     names: tuple[str, ...]
-    """The image that each patch comes from, so that no image is compared with itself."""
+    """Name of the image that each patch comes from, so that no image is compared with itself."""
     discounts: tuple[Tensor, ...] = ()
-    """What is subtracted from the distance to each patch, for each layer and neighbourhood, (M,),
-    float32; empty without a reference discount."""
+    """Reference discount, which is subtracted from the distance to each patch, for each layer and
+    neighbourhood, (M,), float32; empty without it."""
 
     kind: ClassVar[str] = "memory bank"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
-        """Distance of each patch to the nearest normal patch; see `Detector.patch_scores`.
+        """Computes the distance of each patch to its nearest neighbour in the bank.
 
-        Among the few nearest patches, the one counts whose discounted distance is smallest.
+        With a reference discount it is the smallest discounted distance among the nearest
+        neighbours. See `Detector.patch_scores`.
         """
         rows, columns = features[0].shape[1:]
         device = features[0].device
-        of_itself = torch.tensor([owner == name for owner in self.names]).to(device)
+        of_same_image = torch.tensor([owner == name for owner in self.names]).to(device)
         total = torch.zeros(rows * columns)
         for layer, (patches, bank) in enumerate(zip(features, self.vectors, strict=True)):
             similarity = similarities(patches, bank)
-            similarity[of_itself] = NEVER
+            similarity[of_same_image] = NEVER
             nearest, index = self._nearest(layer, similarity)
             scores = distances(nearest)
             if self.discounts:
@@ -63,26 +65,28 @@ class MemoryBank(Component):
         return (total / len(features)).view(rows, columns)
 
     def _nearest(self, layer: int, similarity: Tensor) -> tuple[Tensor, Tensor]:
-        """Similarity and index of the patch of the bank that scores each of P patches, (P,)."""
+        """Similarity and index of the patch in the bank that scores each of P patches, (P,)."""
         if not self.discounts:
             nearest, index = similarity.max(0)
             return nearest, index
-        close = similarity.topk(min(_N_NEAREST, len(similarity)), dim=0)
-        discounts = self.discounts[layer].to(similarity.device)[close.indices]
-        discounted = distances(close.values) - discounts.masked_fill(close.values == NEVER, 0)
+        neighbours = similarity.topk(min(_N_NEAREST, len(similarity)), dim=0)
+        discounts = self.discounts[layer].to(similarity.device)[neighbours.indices]
+        discounted = distances(neighbours.values) - discounts.masked_fill(
+            neighbours.values == NEVER, 0
+        )
         best = discounted.argmin(0, keepdim=True)
-        return close.values.gather(0, best)[0], close.indices.gather(0, best)[0]
+        return neighbours.values.gather(0, best)[0], neighbours.indices.gather(0, best)[0]
 
 
 def fit_memory_bank(
     vit: VisionTransformer, normals: ImageSet, config: DetectorConfig, seed: int
 ) -> MemoryBank:
-    """Reads normal images and keeps a coreset of their patches.
+    """Reads normal images and selects a coreset of their patches.
 
-    Of many images only some patches are read, the same number of each, so that time and memory
-    stay bounded: `n_candidates * D * 2` bytes a layer and neighbourhood during the fit,
-    `bank_size * D * 2` afterwards, whatever the number of images. An image is read once for each
-    of `n_rotations` rotations.
+    At most `n_candidates` patches are candidates, the same number from each image. Memory is
+    therefore bounded, for each layer and neighbourhood, by `n_candidates * D * 2` bytes during the
+    fit and `bank_size * D * 2` bytes afterwards. An image is read in each of `n_rotations`
+    rotations.
 
     Args:
         vit: The backbone, on its device and in its precision.
@@ -91,8 +95,8 @@ def fit_memory_bank(
         seed: Seed of the candidates and of the coreset.
     """
     rng = np.random.default_rng(seed)
-    some = rng.permutation(len(normals))[: config.n_references]
-    extractor, _ = fit_patch_extractor(vit, normals.select(np.sort(some).tolist()), config)
+    chosen = rng.permutation(len(normals))[: config.n_references]
+    extractor, _ = fit_patch_extractor(vit, normals.select(np.sort(chosen).tolist()), config)
     candidates = _Candidates(vit, MemoryBank(extractor, (), ()), config)
     candidates.read(normals, rng)
     return candidates.bank(seed)
@@ -101,16 +105,16 @@ def fit_memory_bank(
 def extend_memory_bank(
     vit: VisionTransformer, bank: MemoryBank, normals: ImageSet, config: DetectorConfig, seed: int
 ) -> MemoryBank:
-    """Reads more normal images and keeps a coreset of their patches and those of the bank.
+    """Reads more normal images and selects a coreset of their patches and those of the bank.
 
-    The patch extractor stays. An image whose patches the bank holds under the same name is left
-    out; where they are those of another image, the new image gets another name.
+    The patch extractor does not change. An image that the bank contains already is left out. If
+    the bank contains another image of the same name, the new image is renamed.
 
     Args:
-        vit: The backbone that the bank was made with.
-        bank: The bank so far; it is not changed.
+        vit: The backbone that the bank was fitted with.
+        bank: The bank so far; it does not change.
         normals: Normal images; one is enough.
-        config: As the bank was made with.
+        config: As the bank was fitted with.
         seed: Seed of the candidates and of the coreset.
 
     Raises:
@@ -122,7 +126,7 @@ def extend_memory_bank(
 
 
 class _Candidates:
-    """Patches that a new bank is chosen from: those of the old bank, and those of more images."""
+    """Patches that a new bank is selected from: those of the old bank and of more images."""
 
     def __init__(self, vit: VisionTransformer, bank: MemoryBank, config: DetectorConfig) -> None:
         self._old, self._config = bank, config
@@ -131,8 +135,8 @@ class _Candidates:
         self._names = list(bank.names)
 
     def read(self, normals: ImageSet, rng: np.random.Generator) -> None:
-        """Reads images and draws some patches of each."""
-        most = max(1, self._config.n_candidates // len(normals))
+        """Reads images and draws patches of each at random."""
+        max_patches = max(1, self._config.n_candidates // len(normals))
         for index in track(range(len(normals)), "Reading normal images"):
             rotations = self._reader.read_rotated(normals, index)
             by_layer = zip(*(features.vectors() for features in rotations), strict=True)
@@ -140,25 +144,27 @@ class _Candidates:
             name = _name_for(self._old, normals, index, vectors[0])
             if name is None:
                 continue
-            chosen = torch.from_numpy(rng.permutation(len(vectors[0]))[:most])
+            chosen = torch.from_numpy(rng.permutation(len(vectors[0]))[:max_patches])
             self._vectors.append(tuple(layer[chosen] for layer in vectors))
             self._names += [name] * len(chosen)
 
     def bank(self, seed: int) -> MemoryBank:
-        """The coreset of the candidates."""
+        """Returns the bank of the coreset of the candidates."""
         vectors = [torch.cat(layer) for layer in zip(*self._vectors, strict=True)]
-        picked = coreset(torch.cat(vectors, dim=1), self._config.bank_size, seed)
-        kept = tuple(layer[picked] for layer in vectors)
-        names = tuple(self._names[index] for index in picked.tolist())
+        indices = coreset(torch.cat(vectors, dim=1), self._config.bank_size, seed)
+        selected = tuple(layer[indices] for layer in vectors)
+        names = tuple(self._names[index] for index in indices.tolist())
         share = self._config.reference_discount
         discounts: tuple[Tensor, ...] = ()
         if share:
-            discounts = tuple(share * _distances_to_other_images(layer, names) for layer in kept)
-        return replace(self._old, vectors=kept, names=names, discounts=discounts)
+            discounts = tuple(
+                share * _distances_to_other_images(layer, names) for layer in selected
+            )
+        return replace(self._old, vectors=selected, names=names, discounts=discounts)
 
 
 def _distances_to_other_images(patches: Tensor, names: tuple[str, ...]) -> Tensor:
-    """Distance of each patch to the nearest one of another image, (M,); 0 without one."""
+    """Distance of each patch to the nearest one of another image, (M,); 0 if there is none."""
     owners = torch.from_numpy(np.unique(names, return_inverse=True)[1])
     patches = patches.float()  # Many processors are slow in bfloat16.
     blocks = zip(patches.split(_BLOCK), owners.split(_BLOCK), strict=True)
@@ -172,30 +178,31 @@ def _distances_to_other_images(patches: Tensor, names: tuple[str, ...]) -> Tenso
 
 
 def _name_for(bank: MemoryBank, normals: ImageSet, index: int, vectors: Tensor) -> str | None:
-    """The name that an image with these vectors gets in the bank; None if the bank holds it."""
+    """Name in the bank of an image with these vectors; None if the bank contains the image."""
     name = normals.names[index]
     if name not in bank.names:
         return name
     stored = bank.vectors[0][torch.tensor([owner == name for owner in bank.names])]
-    if torch.cdist(stored.float(), vectors.float()).amin(1).max() < _SAME:
+    if torch.cdist(stored.float(), vectors.float()).amin(1).max() < _SAME_PATCH:
         return None
     renamed = f"{name}-{content_digest(normals.sources[index])[:8]}"
     return None if renamed in bank.names else renamed
 
 
 def coreset(tokens: Tensor, count: int, seed: int) -> Tensor:
-    """Picks tokens so that every token is close to a picked one (greedy k-centre selection).
+    """Selects tokens so that every token is close to a selected one (greedy k-centre selection).
 
-    Each step takes the token farthest from those taken so far; the largest distance that is left
-    is at most twice that of the best choice. Time grows with `N * count`, memory with `N * 64`.
+    Each step selects the token that is farthest from those selected so far. The largest distance
+    of a token to its nearest selected one is at most twice the smallest possible. Time grows with
+    `N * count`, memory with `N * 64`.
 
     Args:
         tokens: (N, D).
-        count: How many to pick; all where there are no more.
-        seed: Of the projection and of the first token.
+        count: Number of tokens to select; all are selected if there are not more.
+        seed: Seed of the projection and of the first token.
 
     Returns:
-        Indices of the picked ones, (min(N, count),), int64, ascending, on the CPU.
+        Indices of the selected tokens, (min(N, count),), int64, ascending, on the CPU.
 
     Source: PatchCore, section 3.2; Gonzalez, "Clustering to minimize the maximum intercluster
     distance", 1985.
@@ -207,12 +214,12 @@ def coreset(tokens: Tensor, count: int, seed: int) -> Tensor:
     points = tokens.float() @ projection.to(tokens.device)
     norms = points.square().sum(1)
     nearest = torch.full_like(norms, torch.inf)
-    picked = torch.empty(count, dtype=torch.int64)
+    selected = torch.empty(count, dtype=torch.int64)
     latest = int(torch.randint(len(tokens), (1,), generator=generator))
     for step in track(range(count), "Choosing normal patches"):
-        picked[step] = latest
+        selected[step] = latest
         distance = norms - 2 * (points @ points[latest]) + norms[latest]
         nearest = torch.minimum(nearest, distance)
         nearest[latest] = -torch.inf
         latest = int(nearest.argmax())
-    return picked.sort().values
+    return selected.sort().values

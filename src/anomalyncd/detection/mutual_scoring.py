@@ -1,4 +1,4 @@
-"""Anomaly scores without labels or normal images: images score each other (MuSc)."""
+"""Mutual scoring: images are compared with each other, without labels or normal images (MuSc)."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -18,34 +18,35 @@ from anomalyncd.io.component import Component
 
 @dataclass(frozen=True, eq=False)
 class MutualScoring(Component):
-    """The reference images that images are compared with; a `Detector`."""
+    """Reference images, which images are compared with; a `Detector`."""
 
     extractor: PatchExtractor
-    """Where the patches lie, and how they become vectors."""
+    """How images are turned into patch features."""
     vectors: tuple[Tensor, ...]
-    """Unit vectors of all references for each layer and neighbourhood, (N, D), bfloat16."""
+    """Unit vectors of the patches of all references for each layer and neighbourhood, (N, D),
+    bfloat16."""
     lengths: tuple[int, ...]
     """Number of patches of each reference, in the order of `vectors`."""
     names: tuple[str, ...]
     """Names of the references, so that no image is compared with itself."""
     closest: tuple[float, float]
-    """The references that score a patch, closest first, from one share of them to another."""
+    """The first and the last share of the references, closest first, that score a patch."""
     discounts: tuple[Tensor, ...] = ()
-    """What is subtracted from the distance to each reference patch, for each layer and
-    neighbourhood, (N,), float32; empty without a reference discount."""
+    """Reference discount, which is subtracted from the distance to each reference patch, for each
+    layer and neighbourhood, (N,), float32; empty without it."""
 
     kind: ClassVar[str] = "mutual scoring"
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
-        """Mean distance of each patch to its nearest neighbours in the closest references.
+        """Computes the mean distance of each patch to its nearest neighbours in the references.
 
-        The very closest references are left out: they may show the same object once more, with
-        the same defect. See `Detector.patch_scores`; MuSc, section 3.2.
+        The mean is taken over the closest references, without the very closest: they may show the
+        same object again, with the same defect. See `Detector.patch_scores`; MuSc, section 3.2.
         """
         return torch.stack(self.scores_by_layer(features, name)).mean(0)
 
     def scores_by_layer(self, features: list[Tensor], name: str) -> list[Tensor]:
-        """Scores of the patches for each layer and neighbourhood, (rows, columns)."""
+        """Computes the scores of the patches for each layer and neighbourhood, (rows, columns)."""
         others = [i for i, reference in enumerate(self.names) if reference != name]
         first, last = (round(share * len(others)) for share in self.closest)
         first = min(first, len(others) - 1)
@@ -65,7 +66,7 @@ class MutualScoring(Component):
     def _nearest(self, layer: int, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Largest similarity of each patch to each reference, and its index, (references, P).
 
-        One reference at a time, since its vectors then stay in the processor's cache.
+        One reference is compared at a time, since its vectors then stay in the cache of the CPU.
         """
         nearest, indices, start = [], [], 0
         for reference in self.vectors[layer].split(self.lengths):
@@ -79,21 +80,20 @@ class MutualScoring(Component):
 def fit_mutual_scoring(
     vit: VisionTransformer, images: ImageSet, config: DetectorConfig, seed: int
 ) -> MutualScoring:
-    """Draws the references at random and computes their vectors.
+    """Draws the references at random and computes their vectors and reference discounts.
 
     Args:
         vit: The backbone, on its device and in its precision.
         images: The images to draw from.
-        config: Resolution, layers, neighbourhoods, number of references.
+        config: Config of the detector.
         seed: Seed of the draw.
 
     Returns:
-        The references and their discounts. They take
-        `n_references * (resolution / patch)^2 * D * 2` bytes a layer and neighbourhood, whatever
-        the number of images.
+        The fitted detector. For each layer and neighbourhood it takes
+        `n_references * (resolution / patch)^2 * D * 2` bytes, whatever the number of images.
 
     Raises:
-        InputError: Fewer than two images.
+        InputError: There are fewer than two images.
     """
     if len(images) < 2:
         raise InputError(
@@ -117,11 +117,11 @@ def fit_mutual_scoring(
 def _discounts(
     scoring: MutualScoring, features: list[PatchFeatures], share: float
 ) -> tuple[Tensor, ...]:
-    """A share of the score that each patch of the references has among the other references."""
+    """A share of the score of each reference patch, compared with the other references."""
     if not share:
         return ()
     scored = [
-        [scores.flatten() for scores in scoring.scores_by_layer(one.features, name)]
-        for one, name in zip(features, scoring.names, strict=True)
+        [scores.flatten() for scores in scoring.scores_by_layer(of_image.features, name)]
+        for of_image, name in zip(features, scoring.names, strict=True)
     ]
     return tuple(share * torch.cat(layer) for layer in zip(*scored, strict=True))

@@ -1,4 +1,4 @@
-"""The patches of an image as a detector compares them: where they lie, and as which vectors."""
+"""Patch features of images: the vectors that detectors compare, and how they are read."""
 
 from dataclasses import dataclass
 
@@ -21,30 +21,30 @@ _EIGHTHS = 8
 
 @dataclass(frozen=True, eq=False)
 class PatchFeatures:
-    """The patches of one image, or of its region of interest."""
+    """The patches of one image or of its region of interest."""
 
     features: list[Tensor]
     """Unit vectors of the patches for each layer and neighbourhood, (D, rows, columns)."""
     size: tuple[int, int]
     """Height and width of the whole image, px."""
     roi: RegionOfInterest | None
-    """The region of the image that the patches cover; None for the whole image."""
+    """The region of interest that the patches cover; None for the whole image."""
 
     def vectors(self) -> list[Tensor]:
-        """Unit vectors for each layer and neighbourhood, (N, D), row by row."""
+        """Returns the unit vectors for each layer and neighbourhood, (N, D), row by row."""
         return [grid.movedim(0, -1).flatten(0, 1) for grid in self.features]
 
 
 @dataclass(frozen=True, eq=False)
 class PatchExtractor(Component):
-    """Where the patches of every image lie, and how they become vectors."""
+    """Turns the tokens of images into patch features."""
 
     resolution: int
-    """Side of the square with the area at which images enter the backbone, px."""
+    """Side of a square with the area at which regions of interest enter the backbone, px."""
     roi_locator: RoiLocator | None
-    """Finds the region of interest; None takes whole images."""
+    """Locates the region of interest; None takes whole images."""
     space: FeatureSpace
-    """Turns tokens into vectors."""
+    """Turns tokens into unit vectors."""
 
     def extract(
         self, tokens: Tokens, size: tuple[int, int], roi: RegionOfInterest | None
@@ -64,7 +64,7 @@ class PatchReader:
 
     Args:
         vit: The backbone, on its device and in its precision.
-        extractor: Where the patches lie, and how they become vectors.
+        extractor: How tokens become patch features.
         config: As the extractor was fitted with.
     """
 
@@ -77,10 +77,10 @@ class PatchReader:
         self._n_rotations = config.n_rotations
 
     def read(self, images: ImageSet, index: int) -> PatchFeatures:
-        """Reads one image.
+        """Reads the patch features of one image.
 
         Raises:
-            InputError: Its file cannot be read.
+            InputError: The image cannot be read.
         """
         locator = self.extractor.roi_locator
         if locator is None:
@@ -91,10 +91,12 @@ class PatchReader:
         return self.extractor.extract(self._reader.read(images, index, roi), whole.size, roi)
 
     def read_rotated(self, images: ImageSet, index: int) -> list[PatchFeatures]:
-        """Reads one image in `config.n_rotations` rotations, as it is first.
+        """Reads one image in `config.n_rotations` rotations, unrotated first.
+
+        A region of interest that is rotated with the product is read once.
 
         Raises:
-            InputError: Its file cannot be read.
+            InputError: The image cannot be read.
         """
         upright = self.read(images, index)
         locator = self.extractor.roi_locator
@@ -116,11 +118,11 @@ class PatchReader:
 def fit_patch_extractor(
     vit: VisionTransformer, images: ImageSet, config: DetectorConfig
 ) -> tuple[PatchExtractor, list[PatchFeatures]]:
-    """Learns where the regions of interest lie, and the mean of the patches.
+    """Fits the locator of the region of interest and the feature space.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: Some images of the product; the tokens of all of them are in memory at once.
+        images: Some images; the tokens of all of them are in memory at once.
         config: Config of the detector.
 
     Returns:
@@ -128,7 +130,7 @@ def fit_patch_extractor(
     """
     reader = whole_reader(vit, config)
     wholes = [
-        reader.read(images, index) for index in track(range(len(images)), "Looking for the product")
+        reader.read(images, index) for index in track(range(len(images)), "Locating the foreground")
     ]
     sizes = [tokens.size for tokens in wholes]
     locator = None
@@ -143,7 +145,7 @@ def fit_patch_extractor(
     tokens_of_rois = wholes
     if locator is not None or resolution != reader.reading.resolution:
         reader = patch_reader(vit, resolution, config)
-        numbered = track(list(enumerate(rois)), "Reading the product")
+        numbered = track(list(enumerate(rois)), "Reading the foreground")
         tokens_of_rois = [reader.read(images, index, roi) for index, roi in numbered]
     space = fit_feature_space(tokens_of_rois, config)
     extractor = PatchExtractor(resolution, locator, space)

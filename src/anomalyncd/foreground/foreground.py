@@ -1,4 +1,4 @@
-"""How the product is told from the background, chosen and learnt once for all pictures."""
+"""The method that separates the foreground from the background, chosen once for all images."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,55 +15,55 @@ from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
 
-_N_LEARNT_FROM = 40
+_N_FITTED = 40
 
 
 @dataclass(frozen=True, eq=False)
 class Foreground(Component):
-    """How the product is told from the background; saved with a model."""
+    """How the foreground of an image is found; `write_foreground_masks` applies it."""
 
     source: Literal["given", "backbone", "grounded-sam", "none"]
-    """What tells them apart; `none` takes whole pictures."""
+    """The method; `none` takes the whole image for foreground."""
     reason: str
-    """Why this one was taken."""
+    """Why this method was chosen."""
     component: PrincipalComponent | None = None
-    """What the backbone has learnt (`backbone`)."""
+    """The fitted principal component (`backbone`)."""
     prompt: str | None = None
-    """Words that the product is looked for with (`grounded-sam`)."""
+    """Words that describe the product (`grounded-sam`)."""
 
 
 def fit_foreground(
     vit: VisionTransformer, images: ImageSet, config: Config, seed: int
 ) -> Foreground:
-    """Chooses what tells the product from the background, and learns it where it is learnt.
+    """Chooses the method that finds the foreground, and fits it.
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: The pictures; up to 40 of them are learnt from.
-        config: The source, and how the detector reads pictures.
-        seed: Of the pictures that are learnt from.
+        images: The images; up to 40 of them are used for the fit.
+        config: The method, and how the detector reads images.
+        seed: Seed of the draw of these images.
 
     Raises:
-        InputError: `backbone` is asked for and finds no background, or an extra is missing.
+        InputError: The method `backbone` is chosen and the images have no plain background, or
+            `grounded-sam` is chosen and its extra is not installed.
     """
-    wanted = config.foreground.source
-    if wanted == "grounded-sam":
+    source = config.foreground.source
+    if source == "grounded-sam":
         require_transformers()
         prompt = prompt_for(config.foreground, images.root)
         return Foreground("grounded-sam", f"asked for '{prompt}'", prompt=prompt)
     reader = whole_reader(vit, config.detector)
-    count = min(_N_LEARNT_FROM, len(images))
+    count = min(_N_FITTED, len(images))
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
-    pictures = track(chosen.tolist(), "Looking for the product")
+    indices = track(chosen.tolist(), "Looking for the foreground")
     component = fit_principal_component(
-        [reader.read(images, index).patches[-1] for index in pictures]
+        [reader.read(images, index).patches[-1] for index in indices]
     )
     if component is not None:
         return Foreground("backbone", "plain background found", component)
-    if wanted == "backbone":
+    if source == "backbone":
         raise InputError(
-            "the backbone finds no plain background in these pictures; give masks of the product "
-            "as objects (on the command line --objects), or choose the source 'auto' or "
-            "'grounded-sam'"
+            "the backbone finds no plain background in these images; give masks of the product as "
+            "`foreground`, or set foreground.source to 'auto' or 'grounded-sam'"
         )
     return Foreground("none", "texture: no plain background found")

@@ -1,4 +1,4 @@
-"""Which pixels of each picture show the product: masks that guide attention."""
+"""Masks of the foreground, which guide attention and are shown in reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 
 FOLDER = "foreground"
-"""In a run folder; holds NAME.png for each image."""
+"""Folder within a run folder, with NAME.png for each image."""
 _SIDE = 512
 
 _Finder = Callable[[int], NDArray[np.bool_]]
@@ -29,98 +29,100 @@ _Finder = Callable[[int], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class ForegroundSummary:
-    """What was taken for the product, over all pictures."""
+    """How much of the images is foreground."""
 
     source: str
     """See `Foreground`."""
     reason: str
     """See `Foreground`."""
-    n_pictures: int
-    """How many were looked at; 0 where whole pictures are taken."""
+    n_images: int
+    """Number of masks; 0 if whole images are foreground."""
     n_whole: int
-    """In how many nothing was found, so that all of the picture counts."""
+    """Number of images that count as foreground entirely, since none was found in them."""
     shares: tuple[float, float, float] | None
-    """Smallest, median and largest share of the others that is product, 0..1; None without any."""
+    """Smallest, median and largest share of foreground in the other images, 0..1; None if there
+    are no others."""
 
     def __str__(self) -> str:
-        """ "backbone (plain background found); 43 % to 61 % of a picture, median 45 %"."""
-        said = f"{self.source} ({self.reason})"
+        """ "backbone (plain background found); 43 % to 61 % of an image, median 45 %"."""
+        text = f"{self.source} ({self.reason})"
         if self.shares is not None:
             low, middle, high = (f"{100 * share:.0f} %" for share in self.shares)
-            said += f"; {low} to {high} of a picture, median {middle}"
+            text += f"; {low} to {high} of an image, median {middle}"
         if self.n_whole:
-            said += f"; {self.n_whole} of {self.n_pictures} pictures count as a whole"
-        return said
+            text += f"; {self.n_whole} of {self.n_images} images count as foreground entirely"
+        return text
 
 
 def write_foreground_masks(
     vit: VisionTransformer,
     images: ImageSet,
-    prior: Foreground,
-    given: Masks | None,
+    foreground: Foreground,
+    drawn: Masks | None,
     config: Config,
     folder: Path,
 ) -> Masks | None:
-    """Finds the product in every picture and writes its mask as `folder/NAME.png`.
+    """Finds the foreground of every image and writes its mask as `folder/NAME.png`.
 
-    Masks that are there already are kept; those made from other images or in another way are made
-    again. Where nothing is found, or too little to be the product, all of the picture counts.
+    Masks that are in the folder already are used, so that an interrupted run goes on where it
+    stopped; masks of other images or with another config are replaced. An image in which nothing
+    is found, or too little to be the product, counts as foreground entirely.
 
     Args:
-        vit: The backbone that the prior was learnt with, on its device and in its precision.
-        images: The pictures.
-        prior: How to find the product.
-        given: Masks that somebody has drawn; they are taken whatever the prior says.
-        config: As the prior was made with.
-        folder: Made where it is missing.
+        vit: The backbone, on its device and in its precision.
+        images: The images.
+        foreground: How the foreground is found.
+        drawn: Masks that a person has drawn; they are used in place of the method.
+        config: As the foreground was fitted with.
+        folder: The folder; it is created if it does not exist.
 
     Returns:
-        The masks, with the area of a square of 512 pixels each; None where whole pictures are
-        taken.
+        The masks, each with the area of a square of 512 pixels; None if whole images are
+        foreground.
 
     Raises:
         InputError: The folder holds masks that were not made here, or see `GroundedSam`.
     """
-    if given is None and prior.source == "none":
+    if drawn is None and foreground.source == "none":
         return None
-    sources = None if given is None else given.sources
-    stages = (config.foreground, config.detector)
-    made_from = key(images.names, images.sources, prior, sources, stages)
+    drawn_from = None if drawn is None else drawn.sources
+    settings = (config.foreground, config.detector)
+    made_from = key(images.names, images.sources, foreground, drawn_from, settings)
     keep_only_files_of(made_from, folder, frozenset({".png"}), "mask")
     paths = tuple(folder / f"{name}.png" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
-    find = _finder(vit, images, prior, given, config) if missing else None
-    for index in track(missing, "Finding the product"):
-        assert find is not None
-        # What somebody has drawn counts, however small; an empty mask takes the whole picture.
-        least = config.foreground.least_share if given is None else 0.0
-        mask = _guarded(find(index), least)
-        with write_atomically(paths[index]) as temporary:
-            temporary.write_bytes(encode_mask(mask))
+    if missing:
+        find = _finder(vit, images, foreground, drawn, config)
+        # Drawn masks count however small they are; an empty one takes the whole image.
+        least_share = config.foreground.least_share if drawn is None else 0.0
+        for index in track(missing, "Finding the foreground"):
+            mask = _resized_or_whole(find(index), least_share)
+            with write_atomically(paths[index]) as temporary:
+                temporary.write_bytes(encode_mask(mask))
     return Masks(images, paths)
 
 
-def summarise(prior: Foreground, masks: Masks | None) -> ForegroundSummary:
-    """What was taken for the product, in a few numbers.
+def summarise(foreground: Foreground, masks: Masks | None) -> ForegroundSummary:
+    """Summarises how much of the images is foreground.
 
     Args:
-        prior: How it was found.
-        masks: Of all pictures; None where whole pictures are taken.
+        foreground: How it was found.
+        masks: The masks of all images; None if whole images are foreground.
     """
     shares = np.array([mask.mean() for mask in masks or ()])
-    found = shares[shares < 1]
-    low, middle, high = np.quantile(found, [0, 0.5, 1]) if len(found) else (0.0, 0.0, 0.0)
+    partial = shares[shares < 1]
+    low, middle, high = np.quantile(partial, [0, 0.5, 1]) if len(partial) else (0.0, 0.0, 0.0)
     return ForegroundSummary(
-        prior.source,
-        prior.reason,
+        foreground.source,
+        foreground.reason,
         len(shares),
-        len(shares) - len(found),
-        (float(low), float(middle), float(high)) if len(found) else None,
+        len(shares) - len(partial),
+        (float(low), float(middle), float(high)) if len(partial) else None,
     )
 
 
-def _guarded(mask: NDArray[np.bool_], least_share: float) -> NDArray[np.bool_]:
-    """Brings a mask to its size on disk; all of the picture where there is too little of it."""
+def _resized_or_whole(mask: NDArray[np.bool_], least_share: float) -> NDArray[np.bool_]:
+    """Resizes a mask to its size on disk; marks the whole image where the mask is too small."""
     height, width = area_sides((mask.shape[0], mask.shape[1]), _SIDE, 1)
     if not mask.any() or mask.mean() < least_share:
         return np.ones((height, width), bool)
@@ -131,24 +133,24 @@ def _guarded(mask: NDArray[np.bool_], least_share: float) -> NDArray[np.bool_]:
 def _finder(
     vit: VisionTransformer,
     images: ImageSet,
-    prior: Foreground,
-    given: Masks | None,
+    foreground: Foreground,
+    drawn: Masks | None,
     config: Config,
 ) -> _Finder:
-    """What finds the product in the picture of an index."""
-    if given is not None:
-        return lambda index: given[index]
-    product, most = prior.component, config.foreground.max_objects
-    if product is not None:
+    """Returns the function that finds the foreground of the image of an index."""
+    if drawn is not None:
+        return lambda index: drawn[index]
+    component, max_objects = foreground.component, config.foreground.max_objects
+    if component is not None:
         reader = whole_reader(vit, config.detector)
 
-        def along_component(index: int) -> NDArray[np.bool_]:
+        def find(index: int) -> NDArray[np.bool_]:
             tokens = reader.read(images, index)
             size = area_sides(tokens.size, _SIDE, 1)
-            return product.smooth_mask(tokens.patches[-1], size, most)
+            return component.smooth_mask(tokens.patches[-1], size, max_objects)
 
-        return along_component
+        return find
     model = GroundedSam(config.foreground, vit.cls_token.device)
-    prompt = prior.prompt
+    prompt = foreground.prompt
     assert prompt is not None
     return lambda index: model.find(images.image(index), prompt)

@@ -1,4 +1,4 @@
-"""Where the product is in a picture, told from a plain background by the backbone's tokens."""
+"""The foreground of images with a plain background, from the tokens of the backbone."""
 
 from dataclasses import dataclass
 
@@ -13,66 +13,68 @@ from anomalyncd.io.component import Component
 
 _LEAST_SEPARATION = 0.8
 _MOST_ON_BORDER = 0.1
-_COVERS = (0.02, 0.8)
+_COVERAGE = (0.02, 0.8)
 _N_BINS = 256
 _SPECK = 0.1
-"""Pieces smaller than this share of the largest are no product."""
+"""Connected components smaller than this share of the largest one are left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class PrincipalComponent(Component):
-    """Tells patches of the product from those of the background."""
+    """Separates patches of the foreground from patches of the background."""
 
     mean: Tensor
-    """(D,): the mean token of all pictures."""
+    """Mean patch token of all images, (D,)."""
     direction: Tensor
-    """(D,): the first principal component, towards the product."""
+    """First principal component of the patch tokens, pointing to the foreground, (D,)."""
     threshold: float
-    """How far along it the product begins."""
+    """Coordinate along the direction above which a patch is foreground."""
 
     def mask(self, patches: Tensor) -> NDArray[np.bool_]:
-        """Where the product is: the largest connected piece, its holes filled.
+        """Returns the largest connected component of the foreground, its holes filled.
 
         Args:
-            patches: Tokens (D, rows, columns).
+            patches: Patch tokens of an image, (D, rows, columns).
 
         Returns:
-            (rows, columns), bool; nowhere where no patch looks like it.
+            (rows, columns), bool; all False if no patch is foreground.
         """
-        product = _along(patches, self.mean, self.direction) > self.threshold
-        return largest_pieces(product, 1)
+        foreground = _coordinates(patches, self.mean, self.direction) > self.threshold
+        return largest_components(foreground, 1)
 
     def smooth_mask(
-        self, patches: Tensor, size: tuple[int, int], max_pieces: int
+        self, patches: Tensor, size: tuple[int, int], max_components: int
     ) -> NDArray[np.bool_]:
-        """Where the product is, with an outline that is finer than patches.
+        """Returns the foreground with an outline that is finer than patches.
 
-        How far each patch lies along the component is interpolated before it is compared with the
+        The coordinates of the patches are interpolated before they are compared with the
         threshold. Gaps narrower than half a patch are closed.
 
         Args:
-            patches: Tokens (D, rows, columns).
+            patches: Patch tokens of an image, (D, rows, columns).
             size: Height and width of the mask, px.
-            max_pieces: Most connected pieces; see `largest_pieces`.
+            max_components: Largest number of connected components; see `largest_components`.
 
         Returns:
             (height, width), bool.
         """
-        along = _along(patches, self.mean, self.direction)
+        coordinates = _coordinates(patches, self.mean, self.direction)
         height, width = size
-        fine = cv2.resize(along, (width, height), interpolation=cv2.INTER_CUBIC) > self.threshold
-        half = max(1, round(height / along.shape[0] / 2))
-        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (half, half))
-        closed = cv2.morphologyEx(fine.astype(np.uint8), cv2.MORPH_CLOSE, disc)
-        return largest_pieces(closed.astype(bool), max_pieces)
+        interpolated = cv2.resize(coordinates, (width, height), interpolation=cv2.INTER_CUBIC)
+        foreground = (interpolated > self.threshold).astype(np.uint8)
+        half_patch = max(1, round(height / coordinates.shape[0] / 2))
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (half_patch, half_patch))
+        closed = cv2.morphologyEx(foreground, cv2.MORPH_CLOSE, disc)
+        return largest_components(closed.astype(bool), max_components)
 
 
-def largest_pieces(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
-    """The largest connected pieces of a mask, holes filled, without specks.
+def largest_components(mask: NDArray[np.bool_], max_components: int) -> NDArray[np.bool_]:
+    """Returns the largest connected components of a mask, their holes filled.
 
     Args:
         mask: (rows, columns), bool.
-        most: How many pieces; one that is less than a tenth of the largest is left out.
+        max_components: Largest number of connected components. Those with less than a tenth of the
+            area of the largest one are left out.
 
     Returns:
         (rows, columns), bool.
@@ -83,57 +85,56 @@ def largest_pieces(mask: NDArray[np.bool_], most: int) -> NDArray[np.bool_]:
     if count == 1:
         return mask
     areas = stats[1:, cv2.CC_STAT_AREA]
-    order = np.argsort(-areas, kind="stable")[:most]
-    kept = np.isin(labels, 1 + order[areas[order] >= _SPECK * areas.max()])
+    largest = np.argsort(-areas, kind="stable")[:max_components]
+    components = np.isin(labels, 1 + largest[areas[largest] >= _SPECK * areas.max()])
     outside = cv2.connectedComponents(
-        np.pad(~kept, 1, constant_values=True).astype(np.uint8), connectivity=4
+        np.pad(~components, 1, constant_values=True).astype(np.uint8), connectivity=4
     )[1]
     filled: NDArray[np.bool_] = (outside != outside[0, 0])[1:-1, 1:-1]
     return filled
 
 
-def fit_principal_component(pictures: list[Tensor]) -> PrincipalComponent | None:
-    """Learns to tell the product from the background, where there is one.
+def fit_principal_component(images: list[Tensor]) -> PrincipalComponent | None:
+    """Learns to separate the foreground from a plain background, if there is one.
 
-    The first principal component of all tokens is split where the variance between both sides is
-    largest (Otsu). The side that lies on the border of the pictures is the background. There is
-    none, and the pictures show nothing but product, unless the split explains most of the
-    variance, leaves hardly any product on the border, and the product is neither tiny nor nearly
-    everything.
+    The coordinates of all patch tokens along their first principal component are split where the
+    variance between both sides is largest (Otsu). The side that lies on the border of the images is
+    the background. There is a plain background if the split explains most of the variance, hardly
+    any foreground lies on the border, and the foreground is neither tiny nor nearly everything.
 
     Args:
-        pictures: For each picture its tokens (D, rows, columns).
+        images: Patch tokens of each image, (D, rows, columns).
 
     Returns:
-        None where no background is found, as for textures.
+        None if there is no plain background, as in images of textures.
 
     Source: AnomalyDINO (Damm et al., WACV 2025), section 3.3; the conditions are our own.
     """
-    tokens = torch.cat([normalised(one).flatten(1).T for one in pictures]).float().cpu()
+    tokens = torch.cat([normalised(patches).flatten(1).T for patches in images]).float().cpu()
     mean = tokens.mean(0)
     direction = torch.linalg.eigh(torch.cov((tokens - mean).T)).eigenvectors[:, -1]
-    values = ((tokens - mean) @ direction).numpy()
-    threshold, separation = _otsu(values)
+    threshold, separation = _otsu(((tokens - mean) @ direction).numpy())
     if separation < _LEAST_SEPARATION:
         return None
-    border = [_border(_along(one, mean, direction) > threshold) for one in pictures]
-    if np.median(border) > 0.5:
+    above = [_coordinates(patches, mean, direction) > threshold for patches in images]
+    if np.median([_share_of_border(mask) for mask in above]) > 0.5:
         direction, threshold = -direction, -threshold
-    product = PrincipalComponent(mean, direction, threshold)
-    masks = [product.mask(one) for one in pictures]
-    on_border = float(np.median([_border(one) for one in masks]))
-    covered = float(np.median([one.mean() for one in masks]))
-    found = on_border <= _MOST_ON_BORDER and _COVERS[0] <= covered <= _COVERS[1]
-    return product if found else None
+    component = PrincipalComponent(mean, direction, threshold)
+    masks = [component.mask(patches) for patches in images]
+    on_border = float(np.median([_share_of_border(mask) for mask in masks]))
+    covered = float(np.median([mask.mean() for mask in masks]))
+    is_plain = on_border <= _MOST_ON_BORDER and _COVERAGE[0] <= covered <= _COVERAGE[1]
+    return component if is_plain else None
 
 
-def _along(patches: Tensor, mean: Tensor, direction: Tensor) -> NDArray[np.float32]:
+def _coordinates(patches: Tensor, mean: Tensor, direction: Tensor) -> NDArray[np.float32]:
+    """Coordinates of patch tokens (D, rows, columns) along a direction, (rows, columns)."""
     tokens = normalised(patches).float().cpu()
-    values = torch.einsum("dij,d->ij", tokens - mean[:, None, None], direction)
-    return np.asarray(values.numpy(), np.float32)
+    coordinates = torch.einsum("dij,d->ij", tokens - mean[:, None, None], direction)
+    return np.asarray(coordinates.numpy(), np.float32)
 
 
-def _border(mask: NDArray[np.bool_]) -> float:
+def _share_of_border(mask: NDArray[np.bool_]) -> float:
     """Share of the outermost patches that are marked."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = True

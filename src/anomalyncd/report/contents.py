@@ -90,7 +90,7 @@ def objects_line(run: Run) -> str:
         low, middle, high = (f"{100 * share:.0f} %" for share in shares)
         source += f" It covers {low} to {high} of a picture (median {middle})."
     if n_whole:
-        source += f" {n_whole} of {found['n_pictures']} pictures count as a whole."
+        source += f" {n_whole} of {found['n_images']} pictures count as a whole."
     return source
 
 
@@ -229,7 +229,7 @@ def product_parts(run: Run) -> dict[str, float]:
     Returns:
         Names and shares of the picture, 0..1; empty where whole pictures were taken.
     """
-    if not (run.record.get("foreground") or {}).get("n_pictures"):
+    if not (run.record.get("foreground") or {}).get("n_images"):
         return {}
     shares = {}
     for name in run.images["name"]:
