@@ -278,8 +278,8 @@ def test_the_demo_scores_itself(
     )
     for detail in ((), ("--detail", 64)):
         said = succeed("demo", "--out", tmp_path / "demo", *detail)
-        model = json.loads((tmp_path / "demo/run/model/model.json").read_text(encoding="utf-8"))
-        assert model["detector"]["resolution"] == (64 if detail else 96)
+        record = json.loads((tmp_path / "demo/run/run.json").read_text(encoding="utf-8"))
+        assert record["config"]["detector"]["resolution"] == (64 if detail else 96)
     assert "AnomalyNCD" in said
     assert (tmp_path / "demo" / "images" / "images.csv").is_file()
     assert (tmp_path / "demo" / "run" / "run.json").is_file()
