@@ -41,7 +41,7 @@ def test_given_masks_reach_the_run_and_its_report(
     run = tmp_path / "run"
     given = ("--foreground", foreground)
     said = succeed("discover", images_folder, "--classes", 2, "--out", run, *given, *options)
-    assert "product: given (masks were given); 50 % to 50 % of an image, median 50 %" in said
+    assert "foreground: given (masks were given); 50 % to 50 % of an image, median 50 %" in said
     mask = read_run(run).foreground_mask("spot/001")
     assert mask[:, : mask.shape[1] // 2 - 1].all()
     assert not mask[:, mask.shape[1] // 2 + 1 :].any()
