@@ -40,7 +40,7 @@ from anomalyncd.evaluation.metrics import cluster_scores, match_classes
 from anomalyncd.inputs.inputs import Inputs, check_inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.json_files import read_json, write_json
-from anomalyncd.io.key import fingerprint
+from anomalyncd.io.key import key
 from anomalyncd.regions.finding import Found
 from anomalyncd.results.predictions import aggregate
 from anomalyncd.runtime.measurement import Stages
@@ -156,7 +156,7 @@ def run_set(name: str, options: argparse.Namespace, work: Path) -> None:
     else:
         inputs = check_inputs(source, maps=options.maps / f"{name}_zero_shot")
     assert inputs.maps is not None
-    digest = fingerprint(np.asarray(one, np.float16) for one in inputs.maps)[:12]
+    digest = key(*(np.asarray(scores, np.float16) for scores in inputs.maps))[:12]
     header = {"set": name, "n_seeds": options.seeds, "maps": "zero_shot", "maps_digest": digest}
     rows = distinct_rows()
     results = measured_before(path, header, rows)

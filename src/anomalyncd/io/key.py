@@ -72,11 +72,6 @@ def _add(sha: Any, thing: Any) -> None:
         raise TypeError(f"objects of type {type(thing).__name__} have no key")
 
 
-def fingerprint(sources: Any) -> str:
-    """Key of several things; use `key`."""
-    return key(*sources)
-
-
 def content_digest(image: Path | np.ndarray) -> str:
     """SHA-256 of the bytes of an image file, or the key of an image in memory.
 
