@@ -26,15 +26,16 @@ for package in ("anomalyncd", "anomalyncd_bench"):
         try:
             importlib.import_module(module.name)
             imported.append(module.name)
-        except ModuleNotFoundError as error:
-            missing[module.name] = error.name.partition(".")[0]
+        except ImportError as error:
+            missing[module.name] = str(error.name).partition(".")[0]
 print(json.dumps([imported, missing]))
 """
 
 
 def test_every_module_can_be_imported_without_extras() -> None:
     words = [sys.executable, "-c", SCRIPT, ",".join(OPTIONAL)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
     imported, missing = json.loads(done.stdout)
     assert missing == NEED_AN_EXTRA
     assert {"anomalyncd.pipeline", "anomalyncd_bench.running"} <= set(imported)
