@@ -21,7 +21,7 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.table import Regions
-from anomalyncd.report.attention import attention_pictures
+from anomalyncd.report.pictures import attention_pictures
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run

@@ -7,13 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomalyncd.errors import InputError
 from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs, check_data
-from anomalyncd.inputs.masks import Masks
 from anomalyncd.inputs.sources import InputSources
-from anomalyncd.report.contact_sheet import write_sheet
 
 
 def _save(path: Path, pixels: NDArray[np.generic]) -> Path:
@@ -132,25 +128,3 @@ def test_many_kinds_are_counted_not_listed(tmp_path: Path) -> None:
     facts = dict(_check(tmp_path)[1].facts)
     assert facts["folders"].endswith("kind 11 (1) and 3 more")
     assert facts["images: width x height"] == "4 to 18 x 4 to 4"
-
-
-def test_a_contact_sheet(folder: Path) -> None:
-    (folder / "photos/good/1.png").write_bytes(b"")
-    images = ImageSet.from_folder(folder / "photos")
-    write_sheet(images, folder / "new/sheet.png", Masks.from_folder(folder / "masks", images))
-    sheet = np.asarray(Image.open(folder / "new/sheet.png")).astype(int)
-    red = (sheet == (230, 30, 30)).all(-1)
-    assert red.any()
-    assert red[:, : 2 * 166].sum() == red[:, 166 : 2 * 166].sum() == red.sum()
-    write_sheet(images, folder / "sheet.jpg")
-    assert Image.open(folder / "sheet.jpg").size == Image.open(folder / "new/sheet.png").size
-    with pytest.raises(InputError, match=r"name a \.jpg or \.png file"):
-        write_sheet(images, folder / "sheet.doc")
-
-
-def test_a_contact_sheet_of_many_images_has_64(tmp_path: Path) -> None:
-    images = ImageSet.from_list([np.full((2, 2), 0, np.uint8)] * 150)
-    write_sheet(images, tmp_path / "many.png")
-    sheet = np.asarray(Image.open(tmp_path / "many.png"))
-    corners = sheet[8 :: 160 + 14 + 6, 8 :: 160 + 6]
-    assert (corners == 0).all(-1).sum() == 64

@@ -12,18 +12,16 @@ from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
 from anomalyncd.report.contents import (
     class_cards,
-    composite_parts,
-    normal_parts,
+    composite_images,
+    foreground_images,
+    foreground_line,
+    normal_images,
 )
 from anomalyncd.report.report import write_report
-from anomalyncd.report.trends import (
-    own_columns,
-    pareto_charts,
-    trend_chart,
-)
+from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_chart
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
-from support.pages import Page, asks_nobody_for_anything, can_be_read_aloud
+from support.pages import Page, can_be_read_aloud, is_self_contained
 from support.quick import use_tiny
 
 
@@ -41,31 +39,33 @@ def page_of(run: Path) -> Page:
     return Page(write_report(run).read_text(encoding="utf-8"))
 
 
-def test_page_asks_nobody_for_anything(run: Path) -> None:
-    assert asks_nobody_for_anything(write_report(run).read_text(encoding="utf-8"))
+def test_page_is_complete(run: Path) -> None:
+    text = write_report(run).read_text(encoding="utf-8")
+    assert is_self_contained(text)
+    page = Page(text)
+    assert can_be_read_aloud(page)
+    opened = read_run(run)
+    images = opened.images
+    for sentence in (
+        f"{len(images)} images were sorted into 3 classes",
+        f"{int((~images['normal']).sum())} images show a defect",
+        f"{int(images['unseen'].sum())} images are unlike all others (unseen)",
+        f"{int((images['n_regions'] == 0).sum())} images (",
+        "compared with normal images",
+        "Compared with masks and labels: image AUROC",
+        f"over {len(images)} images",
+        "Escapes and overkill",
+    ):
+        assert sentence in page.words + "".join(str(svg["aria-label"]) for svg in page.all("svg"))
+    names = [card.name for card in class_cards(opened)]
+    assert all(name in page.words for name in names)
+    n_pictures = sum(len(card.typical) + len(card.uncertain) for card in class_cards(opened))
+    n_attention = sum(min(len(card.typical), 6) for card in class_cards(opened))
+    n_images = len(normal_images(opened)) + len(composite_images(opened))
+    assert len(page.all("img")) == n_pictures + n_attention + n_images
 
 
-def test_page_can_be_read_aloud(run: Path) -> None:
-    assert can_be_read_aloud(page_of(run))
-
-
-def test_page_says_what_was_found(run: Path) -> None:
-    words = page_of(run).words
-    images = read_run(run).images
-    assert f"{len(images)} photographs were sorted into 3 classes" in words
-    assert f"{int((~images['normal']).sum())} images show a defect" in words
-    assert "compared with photographs of normal images" in words
-    assert "NMI" in words
-    assert "OK or NG" in words
-
-
-def test_page_says_how_many_parts_stand_apart(run: Path) -> None:
-    images = read_run(run).images
-    said = f"{int(images['unseen'].sum())} images are unlike all others (unseen)"
-    assert said in page_of(run).words
-
-
-def test_run_of_a_version_that_did_not_judge_is_shown(run: Path, tmp_path: Path) -> None:
+def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:
     old = tmp_path / "old"
     shutil.copytree(run, old)
     for file in ("images.csv", "regions.csv"):
@@ -86,7 +86,7 @@ def test_only_mebin_shows_how_its_threshold_is_found(run: Path, tmp_path: Path) 
     assert "Regions at each threshold" not in page_of(other).words
 
 
-def test_point_chosen_is_shown(run: Path) -> None:
+def test_chosen_point_is_shown(run: Path) -> None:
     write_point(OperatingPoint(0.25, 0.01, None), run)
     words = page_of(run).words
     (run / "operating.json").unlink()
@@ -94,38 +94,70 @@ def test_point_chosen_is_shown(run: Path) -> None:
     assert "rejects 1.0" in words
 
 
-def test_lost_photographs_leave_a_report(run: Path) -> None:
+def test_images_that_were_moved_leave_a_report(run: Path) -> None:
     table = pd.read_csv(run / "images.csv")
     regions = pd.read_csv(run / "regions.csv")
     try:
         for file, frame in (("images.csv", table), ("regions.csv", regions)):
             frame.assign(path="gone.png").to_csv(run / file, index=False)
-        assert page_of(run).all("img") == []
+        page = page_of(run)
+        assert page.all("img") == []
+        assert "pictures are missing" in page.words
     finally:
         table.to_csv(run / "images.csv", index=False)
         regions.to_csv(run / "regions.csv", index=False)
 
 
-def test_cards_hold_each_class_once(run: Path) -> None:
+def test_cards_show_each_class_once(run: Path) -> None:
     opened = read_run(run)
     cards = class_cards(opened)
     assert sorted(card.index for card in cards) == [1, 2]
     for card in cards:
-        mine = opened.regions.loc[card.typical]
-        assert (mine["class"] == card.index).all()
-        assert mine["name"].is_unique
-        assert set(card.baselines) == set(card.uncertain)
-        assert card.positions.max() <= card.n_regions
+        typical = opened.regions.loc[card.typical]
+        assert (typical["class"] == card.index).all()
+        assert typical["name"].is_unique
+        assert typical[f"p_{card.index}"].is_monotonic_decreasing
+        assert set(card.second_classes) == set(card.uncertain)
+        assert card.name not in card.second_classes.values()
+        assert 1 <= card.positions.max() <= card.n_regions
 
 
-def test_composite_parts_have_several_kinds(run: Path) -> None:
+def test_composite_images_have_several_classes(run: Path) -> None:
     opened = read_run(run)
     regions = opened.regions.head(3).assign(
         name="a", found=True, normal=[False, False, True], class_name=["x", "y", "normal"]
     )
-    assert composite_parts(replace(opened, regions=regions)) == {"a": ["x", "y"]}
-    assert composite_parts(replace(opened, regions=regions.iloc[1:])) == {}
-    assert set(normal_parts(opened)) <= set(opened.images["name"])
+    assert composite_images(replace(opened, regions=regions)) == {"a": ["x", "y"]}
+    assert composite_images(replace(opened, regions=regions.iloc[1:])) == {}
+
+
+def test_normal_images_are_ordered_by_score(run: Path) -> None:
+    opened = read_run(run)
+    images = opened.images.assign(normal=[True, False] * 6, score=np.linspace(1, 0, 12))
+    names = normal_images(replace(opened, images=images))
+    assert names == list(images["name"])[::2][::-1]
+    assert normal_images(replace(opened, images=images.assign(normal=False))) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("given", "Masks of the foreground were given. It covers 10 % to 50 % of an image"),
+        ("backbone", "The backbone separated the product"),
+        ("grounded-sam", "Grounding DINO and SAM were asked for."),
+        ("none", "whole images are foreground"),
+    ],
+)
+def test_source_of_the_foreground_is_named(run: Path, source: str, sentence: str) -> None:
+    opened = read_run(run)
+    numbers = {"n_images": 12, "n_whole": 2, "shares": [0.1, 0.3, 0.5]}
+    record = {"foreground": {"source": source, "reason": "asked for", **numbers}}
+    line = foreground_line(replace(opened, record=record))
+    assert sentence in line
+    assert line.endswith("2 of 12 images are foreground as a whole.")
+    assert foreground_line(replace(opened, record={})) == ""
+    # The run has no masks.
+    assert foreground_images(replace(opened, record=record)) == {}
 
 
 def columns() -> pd.DataFrame:
@@ -147,9 +179,9 @@ def columns() -> pd.DataFrame:
     )
 
 
-def test_columns_of_the_parts_make_charts() -> None:
+def test_columns_of_the_manifest_make_charts() -> None:
     table = columns()
-    assert own_columns(table) == ["lot", "serial", "time"]
+    assert columns_of_images(table) == ["lot", "serial", "time"]
     charts = dict(pareto_charts(table))
     assert list(charts) == ["lot"]  # A serial number groups nothing.
     assert all(f"L{i}" in charts["lot"] for i in range(4))

@@ -1,4 +1,4 @@
-"""What an HTML page holds."""
+"""Tags, words and properties of an HTML page."""
 
 import re
 from html.parser import HTMLParser
@@ -23,15 +23,15 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def asks_nobody_for_anything(text: str) -> bool:
-    """Whether a page is complete in itself."""
+def is_self_contained(text: str) -> bool:
+    """Whether a page loads nothing from elsewhere."""
     text = text.replace("http://www.w3.org/2000/svg", "")
-    sources = {image["src"][:5] for image in Page(text).all("img") if image["src"]}
-    return sources == {"data:"} and not re.search(r"https?://|@import|<script|<link|url\(", text)
+    sources = {str(image["src"])[:5] for image in Page(text).all("img")}
+    return sources <= {"data:"} and not re.search(r"https?://|@import|<script|<link|url\(", text)
 
 
 def can_be_read_aloud(page: Page) -> bool:
-    """Whether pictures have words, the language is named, and links lead somewhere."""
+    """Whether pictures have a description, the language is named, and all links have a target."""
     targets = {link["href"] for link in page.all("a")}
     ids = {f"#{attributes['id']}" for _, attributes in page.tags if "id" in attributes}
     return (

@@ -84,7 +84,7 @@ def estimate(
     options: EstimatorOptions,
 ) -> None:
     """Estimate the number of classes in IMAGES, as discover does without --classes."""
-    from anomalyncd.report.class_number_page import write_class_number
+    from anomalyncd.report.page import write_class_number
     from anomalyncd.workflows import estimate_run
 
     estimator = options.estimator(None, sources)

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 
 WIDTH = 640
-"""Of a plot, in units of its viewBox."""
+"""Width of a plot, in units of its viewBox."""
 _LEGEND_COLUMNS = 3
 
 
@@ -14,13 +14,13 @@ class Plot:
     """Axes, ticks and marks in data coordinates.
 
     Args:
-        x_range: Smallest and largest value that runs to the right.
-        y_range: The same of what runs up.
-        x_label: What runs to the right.
-        y_label: What runs up.
-        height: Of the viewBox.
-        x_ticks: Numbered places; None chooses round ones.
-        counts: Whether only whole numbers run up.
+        x_range: Smallest and largest value of the horizontal axis.
+        y_range: Smallest and largest value of the vertical axis.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        height: Height of the viewBox.
+        x_ticks: Places with a number on the horizontal axis; None chooses round numbers.
+        counts: Whether the ticks of the vertical axis are whole numbers.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Plot:
         return bottom - (value - low) / max(high - low, 1e-9) * (bottom - 26)
 
     def box(self, left: float, right: float, low: float, high: float, style: str) -> None:
-        """A rectangle, a little narrower than its span so that neighbours stand apart."""
+        """Adds a rectangle, slightly narrower than its span so that neighbours do not touch."""
         x, y = self._x(left), self._y(high)
         width, height = self._x(right) - x - 1, self._y(low) - y
         self.marks.append(
@@ -59,12 +59,12 @@ class Plot:
         )
 
     def line(self, points: Sequence[tuple[float, float]], style: str) -> None:
-        """A line through points."""
+        """Adds a line through points."""
         path = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
         self.marks.append(f'<polyline class="{style}" points="{path}"/>')
 
     def mark(self, value: float, label: str) -> None:
-        """An upright line with a label."""
+        """Adds a vertical line with a label."""
         x = self._x(value)
         anchor = "end" if x > WIDTH / 2 else "start"
         shift = -6 if x > WIDTH / 2 else 6
@@ -74,7 +74,7 @@ class Plot:
         )
 
     def svg(self, title: str, legend: Sequence[tuple[str, str]] = ()) -> str:
-        """The whole plot; a legend stands above it."""
+        """Returns the plot as an SVG element, with a legend above it."""
         bottom = self.height - 46
         axes = [f'<line class="axis" x1="58" x2="{WIDTH - 20}" y1="{bottom}" y2="{bottom}"/>']
         for value, name in self._y_labels():
@@ -115,7 +115,7 @@ class Plot:
 
 
 def _legend_places(count: int) -> list[tuple[int, int]]:
-    """Left upper corners of the entries of a legend, row by row beside the label of the axis."""
+    """Returns the upper left corners of the entries of a legend, row by row."""
     return [
         (150 + 160 * (index % _LEGEND_COLUMNS), 4 + 18 * (index // _LEGEND_COLUMNS))
         for index in range(count)
@@ -123,7 +123,7 @@ def _legend_places(count: int) -> list[tuple[int, int]]:
 
 
 def round_ticks(low: float, high: float, whole: bool = False) -> list[float]:
-    """About five round numbers between two, whole ones if asked for."""
+    """Returns about five round numbers between two numbers; with `whole` only whole numbers."""
     raw = max((high - low) / 4, 1.0 if whole else 1e-9)
     power = 10 ** np.floor(np.log10(raw))
     factors = (1, 2, 5, 10) if whole else (1, 2, 2.5, 5, 10)
@@ -133,18 +133,18 @@ def round_ticks(low: float, high: float, whole: bool = False) -> list[float]:
 
 
 def shorten(text: str, most: int = 22) -> str:
-    """A text that fits beside a plot."""
+    """Shortens a text so that it fits beside a plot."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def as_svg(body: str, width: int, height: int, title: str, style: str = "plot") -> str:
-    """An SVG element of marks.
+    """Wraps marks in an SVG element.
 
     Args:
-        body: Marks, in coordinates of the viewBox.
-        width: Of the viewBox.
-        height: Of the viewBox.
-        title: For those who cannot see it.
+        body: The marks, in coordinates of the viewBox.
+        width: Width of the viewBox.
+        height: Height of the viewBox.
+        title: Description for screen readers.
         style: Class of the style sheet.
     """
     return (

@@ -1,4 +1,4 @@
-"""A contact sheet: many images on one picture, marked defects outlined."""
+"""A contact sheet: thumbnails of many images in one picture, with the masks outlined."""
 
 from pathlib import Path
 
@@ -21,12 +21,12 @@ _GREY = 235
 
 
 def write_sheet(images: ImageSet, path: str | Path, masks: Masks | None = None) -> None:
-    """Writes thumbnails of up to 64 images, evenly chosen, with their names below.
+    """Writes thumbnails of up to 64 images, spread evenly over all, with their names below.
 
     Args:
-        images: The images; one that cannot be read stays grey.
+        images: The images; an image that cannot be read is grey.
         path: A picture file, `.jpg` or `.png`; missing folders are made.
-        masks: Their marked defects, outlined in red.
+        masks: Masks of the images, outlined in red.
 
     Raises:
         InputError: See `check_sheet`.
@@ -38,7 +38,7 @@ def write_sheet(images: ImageSet, path: str | Path, masks: Masks | None = None) 
     size = (_COLUMNS * (_SIDE + _GAP) + _GAP, n_rows * (_SIDE + _CAPTION + _GAP) + _GAP)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    for place, index in enumerate(track([int(one) for one in chosen], "Drawing thumbnails")):
+    for place, index in enumerate(track(chosen.tolist(), "Drawing thumbnails")):
         row, column = divmod(place, _COLUMNS)
         left, top = _GAP + column * (_SIDE + _GAP), _GAP + row * (_SIDE + _CAPTION + _GAP)
         tile = Image.fromarray(_thumbnail(images, index, masks))
@@ -49,18 +49,18 @@ def write_sheet(images: ImageSet, path: str | Path, masks: Masks | None = None) 
 
 
 def check_sheet(path: str | Path) -> None:
-    """Raises if no sheet can be written to a path, before images are read.
+    """Checks, before images are read, that a contact sheet can be written to a path.
 
     Raises:
         InputError: The suffix is neither `.jpg` nor `.png`, or it is a folder.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() not in (".jpg", ".jpeg", ".png") or target.is_dir():
-        raise InputError(f"sheet '{target}' cannot be written; name a .jpg or .png file")
+        raise InputError(f"contact sheet '{target}' cannot be written; name a .jpg or .png file")
 
 
 def _thumbnail(images: ImageSet, index: int, masks: Masks | None) -> NDArray[np.uint8]:
-    """One image, its longer side `_SIDE`, RGB."""
+    """Returns an image with a longer side of `_SIDE`, RGB, (h, w, 3), uint8."""
     try:
         pixels = images.image(index)
         scale = _SIDE / max(pixels.shape[:2])
@@ -70,7 +70,7 @@ def _thumbnail(images: ImageSet, index: int, masks: Masks | None) -> NDArray[np.
     except InputError:
         return np.full((_SIDE, _SIDE, 3), _GREY, np.uint8)
     if mask is not None:
-        # A frame, so that marks are outlined at the edge of the image as well.
+        # With a frame masks are outlined at the edge of the image as well.
         framed = np.pad(mask.astype(np.uint8), 1)
         inner = cv2.erode(framed, np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
         small[mask & ~inner] = _MARK
@@ -78,7 +78,7 @@ def _thumbnail(images: ImageSet, index: int, masks: Masks | None) -> NDArray[np.
 
 
 def _caption(name: str) -> str:
-    # The end of a name tells more than its beginning.
-    room = _SIDE // 6
-    plain = name.encode("ascii", "replace").decode("ascii")
-    return plain if len(plain) <= room else f"...{plain[3 - room :]}"
+    # Names differ more at their end than at their beginning.
+    most = _SIDE // 6
+    caption = name.encode("ascii", "replace").decode("ascii")
+    return caption if len(caption) <= most else f"...{caption[3 - most :]}"

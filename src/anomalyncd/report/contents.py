@@ -1,4 +1,4 @@
-"""What the report says, as plain values that the template lays out."""
+"""Sentences, class cards and selections of images for the report."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.results.run_folder import Run
 
-N_TYPICAL, N_UNCERTAIN, N_PARTS, N_PRODUCTS = 12, 6, 12, 16
+N_TYPICAL, N_UNCERTAIN, N_NORMAL, N_FOREGROUND = 12, 6, 12, 16
 _GRID = 24
 
 
@@ -30,33 +30,34 @@ class ClassCard:
     median_area: float
     """Of its regions, mask pixels; NaN without any."""
     typical: list[int]
-    """Rows of the regions that belong to it most surely, one a image, surest first."""
+    """Rows of its most probable regions, one for each image, most probable first."""
     uncertain: list[int]
-    """Rows of the regions that nearly went elsewhere, least certain first."""
+    """Rows of its regions with the smallest lead over another class, smallest first."""
     positions: NDArray[np.float64]
-    """(rows, columns): how often its masks cover each place of the image."""
-    baselines: dict[int, str] = field(default_factory=dict)
-    """For each uncertain row the class it nearly went to."""
+    """(rows, columns): number of its regions that cover each place of the image."""
+    second_classes: dict[int, str] = field(default_factory=dict)
+    """For each uncertain row the second most probable class."""
 
 
 def title(run: Run) -> str:
-    """What the images are called."""
+    """Returns the name of the folder or manifest of the images."""
     images = run.record["inputs"].get("images")
-    return Path(images).stem if images else "ImageSet"
+    return Path(images).stem if images else "Images"
 
 
 def summary(run: Run) -> str:
-    """What was done and what came of it, in one paragraph."""
+    """Describes the run and its result in one paragraph."""
     n_images, n_classes = len(run.images), len(run.classes)
-    given = run.record["inputs"]
     n_defective = int((~run.images["normal"]).sum())
     kinds = run.classes[~run.classes["normal"] & (run.classes["n_images"] > 0)]
     largest = kinds.sort_values("n_images", ascending=False, kind="stable")
     seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
-    labels = "labelled defects of other products" if given.get("base") else "without any label"
+    base = run.record["inputs"].get("base")
+    labels = "with labelled defects of other products" if base else "without any label"
     text = (
-        f"{n_images} photographs were sorted into {n_classes} classes, {labels}: normal, and "
-        f"{n_classes - 1} kinds of defects. {n_defective} images show a defect"
+        f"{n_images} images were sorted into {n_classes} classes, {labels}: normal, and "
+        f"{n_classes - 1} kind{'' if n_classes == 2 else 's'} of defects. {n_defective} images "
+        "show a defect"
     )
     if len(largest):
         first = largest.iloc[0]
@@ -65,66 +66,66 @@ def summary(run: Run) -> str:
 
 
 def maps_line(run: Run) -> str:
-    """Where the masks come from."""
+    """Describes where the anomaly maps or masks come from."""
     return {
-        "marked": "The anomalous places were marked by people.",
+        "marked": "The masks of the defects were given.",
         "given": "The anomaly maps were given.",
-        "memory bank": "Each image was compared with photographs of normal images.",
+        "memory bank": "Each image was compared with normal images.",
         "mutual scoring": "The images were compared with each other to find what is anomalous.",
     }.get(run.record.get("maps", ""), "")
 
 
-def objects_line(run: Run) -> str:
-    """What was taken for the product, in one sentence; "" where that was not asked."""
-    found = run.record.get("foreground")
-    if not found:
+def foreground_line(run: Run) -> str:
+    """Describes in a few sentences what counts as foreground; "" where no foreground was used."""
+    foreground = run.record.get("foreground")
+    if not foreground:
         return ""
-    source = {
-        "given": "Masks of the product were given.",
-        "backbone": "The backbone told the product from a plain background.",
-        "grounded-sam": f"Grounding DINO and SAM were {found['reason']}.",
-        "none": "No plain background was found, as for textures; whole pictures count as product.",
-    }[found["source"]]
-    shares, n_whole = found["shares"], found["n_whole"]
+    sentence = {
+        "given": "Masks of the foreground were given.",
+        "backbone": "The backbone separated the product from a plain background.",
+        "grounded-sam": f"Grounding DINO and SAM were {foreground['reason']}.",
+        "none": "No plain background was found, as for textures; whole images are foreground.",
+    }[foreground["source"]]
+    shares, n_whole = foreground["shares"], foreground["n_whole"]
     if shares:
-        low, middle, high = (f"{100 * share:.0f} %" for share in shares)
-        source += f" It covers {low} to {high} of a picture (median {middle})."
+        low, median, high = (f"{100 * share:.0f} %" for share in shares)
+        sentence += f" It covers {low} to {high} of an image (median {median})."
     if n_whole:
-        source += f" {n_whole} of {found['n_images']} pictures count as a whole."
-    return source
+        sentence += f" {n_whole} of {foreground['n_images']} images are foreground as a whole."
+    return sentence
 
 
-def reliance_line(run: Run) -> str:
-    """How many images stand apart; "" for runs of versions that did not say."""
+def reliability_line(run: Run) -> str:
+    """Counts unseen and unsure images; "" for a run without these columns."""
     if not {"unseen", "unsure"} <= {*run.images.columns}:
         return ""
-    apart, between = (int(run.images[state].sum()) for state in ("unseen", "unsure"))
-    return f"{apart} images are unlike all others (unseen), {between} lie between classes (unsure)."
+    unseen, unsure = (int(run.images[state].sum()) for state in ("unseen", "unsure"))
+    return f"{unseen} images are unlike all others (unseen), {unsure} are between classes (unsure)."
 
 
 def detection_line(detection: MapEvaluation | None) -> str:
-    """How well the maps and the regions meet the truth, in one sentence; "" where it is unknown."""
+    """Reports the scores of maps and regions in one sentence; "" where none are known."""
     if detection is None:
         return ""
-    scores, mebin = detection.maps, detection.mebin
-    named = (
-        []
-        if scores is None
-        else [
-            ("image AUROC", scores.image_auroc),
-            ("pixel AUROC", scores.pixel_auroc),
-            ("AUPRO", scores.aupro),
+    maps, mebin = detection.maps, detection.mebin
+    scores: list[tuple[str, float | None]] = []
+    if maps is not None:
+        scores = [
+            ("image AUROC", maps.image_auroc),
+            ("pixel AUROC", maps.pixel_auroc),
+            ("AUPRO", maps.aupro),
         ]
-    )
     shares = [
         ("of the normal images have a region", mebin.normal_with_region),
         ("of the defective images have none", mebin.defective_without_region),
         ("of the regions touch a marked defect", mebin.region_precision),
-        ("of the marked defects are touched by what was found", mebin.region_recall),
+        ("of the marked defects are touched by a mask", mebin.region_recall),
     ]
-    said = [", ".join(f"{name} {value:.3f}" for name, value in named if value is not None)]
-    said.append(", ".join(f"{100 * v:.1f} % {what}" for what, v in shares if v is not None))
-    return f"Against what is known of the images: {'; '.join(filter(None, said))}."
+    lists = [
+        ", ".join(f"{name} {value:.3f}" for name, value in scores if value is not None),
+        ", ".join(f"{100 * share:.1f} % {what}" for what, share in shares if share is not None),
+    ]
+    return f"Compared with masks and labels: {'; '.join(filter(None, lists))}."
 
 
 def _duration(seconds: float) -> str:
@@ -134,16 +135,16 @@ def _duration(seconds: float) -> str:
 
 
 def class_cards(run: Run) -> list[ClassCard]:
-    """A card for each class but the normal one, largest first."""
+    """Makes a card for each class except the normal class, largest first."""
     found = run.regions[run.regions["found"]]
     probabilities = found[[f"p_{k}" for k in run.classes["class"]]].to_numpy()
     covered = _coverage(run, found)
     cards = []
     for row in run.classes[~run.classes["normal"]].to_dict("records"):
         index = int(row["class"])
-        mine = found[found["class"] == index]
-        chances = probabilities[(found["class"] == index).to_numpy()]
-        uncertain, baselines = _uncertain(mine, chances, list(run.classes["class_name"]))
+        regions = found[found["class"] == index]
+        of_class = probabilities[(found["class"] == index).to_numpy()]
+        uncertain, second_classes = _uncertain(regions, of_class, list(run.classes["class_name"]))
         n_images = int((run.images["class"] == index).sum())
         cards.append(
             ClassCard(
@@ -151,39 +152,39 @@ def class_cards(run: Run) -> list[ClassCard]:
                 str(row["class_name"]),
                 n_images,
                 n_images / len(run.images),
-                len(mine),
-                float(mine["area"].median()) if len(mine) else float("nan"),
-                _surest(mine, chances[:, index]),
+                len(regions),
+                float(regions["area"].median()) if len(regions) else float("nan"),
+                _most_probable(regions, of_class[:, index]),
                 uncertain,
                 covered[index],
-                baselines,
+                second_classes,
             )
         )
     return sorted(cards, key=lambda card: -card.n_images)
 
 
-def _surest(regions: pd.DataFrame, chance: NDArray[np.float64]) -> list[int]:
-    order = regions.assign(chance=chance).sort_values("chance", ascending=False, kind="stable")
-    return [int(row) for row in order.drop_duplicates("name").index[:N_TYPICAL]]
+def _most_probable(regions: pd.DataFrame, probability: NDArray[np.float64]) -> list[int]:
+    table = regions.assign(probability=probability)
+    ordered = table.sort_values("probability", ascending=False, kind="stable")
+    return [int(row) for row in ordered.drop_duplicates("name").index[:N_TYPICAL]]
 
 
 def _uncertain(
-    regions: pd.DataFrame, chances: NDArray[np.float64], names: list[str]
+    regions: pd.DataFrame, probabilities: NDArray[np.float64], names: list[str]
 ) -> tuple[list[int], dict[int, str]]:
-    """Regions with the smallest lead over another class, and that class."""
-    if not len(regions) or chances.shape[1] < 2:
+    """Returns the regions with the smallest lead over another class, and that class for each."""
+    if not len(regions) or probabilities.shape[1] < 2:
         return [], {}
-    ranked = np.argsort(-chances, axis=1)
-    lead = np.take_along_axis(chances, ranked[:, :1], 1) - np.take_along_axis(
-        chances, ranked[:, 1:2], 1
-    )
-    least = [i for i in np.argsort(lead[:, 0], kind="stable")[:N_UNCERTAIN] if lead[i, 0] < 0.5]
+    ranked = np.argsort(-probabilities, axis=1)
+    first, second = np.take_along_axis(probabilities, ranked[:, :2], 1).T
+    lead = first - second
+    least = [i for i in np.argsort(lead, kind="stable")[:N_UNCERTAIN] if lead[i] < 0.5]
     rows = [int(regions.index[i]) for i in least]
     return rows, {int(regions.index[i]): names[int(ranked[i, 1])] for i in least}
 
 
 def _coverage(run: Run, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
-    """For each class how often its regions cover each place of the image."""
+    """Counts for each class how many of its regions cover each place of the image."""
     sizes = run.images.set_index("name")[["height", "width"]].T.to_dict("list")
     aspect = float(np.median(run.images["height"] / run.images["width"]))
     columns = max(1, round(_GRID / max(aspect, 1)))
@@ -199,7 +200,7 @@ def _coverage(run: Run, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
 def _inside(
     mask: NDArray[np.bool_], row: dict[Any, Any], height: int, width: int
 ) -> NDArray[np.bool_]:
-    """A mask with everything outside a box of the image switched off."""
+    """Returns a mask without its pixels outside a box of the image."""
     y, x = mask.shape[0] / height, mask.shape[1] / width
     top, bottom = max(0, int(row["top"] * y)), int(np.ceil(row["bottom"] * y))
     left, right = max(0, int(row["left"] * x)), int(np.ceil(row["right"] * x))
@@ -209,42 +210,49 @@ def _inside(
 
 
 def _resampled(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.float64]:
-    """Largest value of a mask in each cell of a grid."""
+    """Returns a grid with 1 where a mask has any pixel, else 0."""
     grid = np.zeros((rows, columns))
     y, x = np.nonzero(mask)
     grid[y * rows // mask.shape[0], x * columns // mask.shape[1]] = 1
     return grid
 
 
-def normal_parts(run: Run) -> list[str]:
-    """Names of normal images, spread evenly from the lowest score to the highest."""
+def normal_images(run: Run) -> list[str]:
+    """Selects normal images, spread evenly from the lowest score to the highest."""
     normal = run.images[run.images["normal"]].sort_values("score", kind="stable")
-    chosen = np.unique(np.linspace(0, len(normal) - 1, N_PARTS).round().astype(int))
-    return list(normal["name"].iloc[chosen]) if len(normal) else []
+    return list(normal["name"].iloc[_spread(len(normal), N_NORMAL)])
 
 
-def product_parts(run: Run) -> dict[str, float]:
-    """ImageSet, from the one with the least product in its picture to the one with the most.
+def foreground_images(run: Run) -> dict[str, float]:
+    """Selects images, spread evenly from the smallest share of foreground to the largest.
 
     Returns:
-        Names and shares of the picture, 0..1; empty where whole pictures were taken.
+        Shares of foreground by name, 0..1; empty where whole images are foreground.
     """
     if not (run.record.get("foreground") or {}).get("n_images"):
         return {}
     shares = {}
     for name in run.images["name"]:
-        # What lay in the work folder may have been deleted since.
-        with suppress(InputError):
+        with suppress(InputError):  # The masks may have been deleted since.
             shares[str(name)] = float(run.foreground_mask(name).mean())
     order = sorted(shares, key=lambda name: shares[name])
-    chosen = np.unique(np.linspace(0, len(order) - 1, N_PRODUCTS).round().astype(int))
-    return {order[index]: shares[order[index]] for index in chosen} if order else {}
+    return {order[index]: shares[order[index]] for index in _spread(len(order), N_FOREGROUND)}
 
 
-def composite_parts(run: Run) -> dict[str, list[str]]:
-    """ImageSet with regions of two or more kinds of defects: names of the kinds, most kinds first."""
+def _spread(total: int, count: int) -> list[int]:
+    """Returns up to `count` indices spread evenly over `total`, the first and last included."""
+    places = np.linspace(0, total - 1, count).round().astype(int)
+    return [int(index) for index in np.unique(places)] if total else []
+
+
+def composite_images(run: Run) -> dict[str, list[str]]:
+    """Finds images with regions of several classes of defects.
+
+    Returns:
+        Names of the classes by name of the image, images with most classes first.
+    """
     defects = run.regions[run.regions["found"] & ~run.regions["normal"]]
-    kinds = defects.groupby("name")["class_name"].unique()
-    several = kinds[kinds.map(len) > 1]
+    classes = defects.groupby("name")["class_name"].unique()
+    several = classes[classes.map(len) > 1]
     order = several.map(len).sort_values(ascending=False, kind="stable").index
     return {str(name): sorted(several[name]) for name in order}

@@ -1,4 +1,4 @@
-"""Builds `inspect.html`: anomaly maps and what MEBin makes of them."""
+"""Builds `inspect.html`, the page about anomaly maps and their regions."""
 
 from pathlib import Path
 
@@ -12,104 +12,101 @@ from anomalyncd.regions.inspection import MapInspection, facts
 from anomalyncd.regions.map_warnings import map_warnings
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.report.page import write_page
-from anomalyncd.report.pictures import (
-    PART_SIDE,
-    coded,
-    outlined,
-)
+from anomalyncd.report.pictures import IMAGE_SIDE, coded, outlined
 from anomalyncd.report.plots import log_histogram
 from anomalyncd.runtime.progress import track
 
 PAGE = "inspect.html"
-_N_SPANS = 24
+_N_BINS = 24
 _N_SPREAD, _N_AT_BORDER = 8, 4
 _BRIGHTEST_GREY, _DARKEST_HEAT = 120, 96
 
 
-def write_inspection(seen: MapInspection, images: ImageSet, folder: str | Path) -> Path:
-    """Writes one page about anomaly maps, complete in itself.
+def write_inspection(inspection: MapInspection, images: ImageSet, folder: str | Path) -> Path:
+    """Writes a page about anomaly maps that loads nothing from elsewhere.
 
     Args:
-        seen: The maps and their regions.
-        images: Their photographs.
+        inspection: The maps and their regions.
+        images: The images of the maps.
         folder: Made where it is missing.
 
     Returns:
         `folder/inspect.html`.
     """
     path = Path(folder).expanduser() / PAGE
-    with_region, without = sheet(seen)
-    shown = [*with_region, *without]
-    bottom = min(float(seen.score_range.convert(seen.maps[index]).min()) for index in shown)
+    with_region, without_region = select_images(inspection)
+    shown = [*with_region, *without_region]
+    score_range, maps = inspection.score_range, inspection.maps
+    lowest = min(float(score_range.convert(maps[index]).min()) for index in shown)
     pictures = {
-        index: _pair(seen, images, index, bottom) for index in track(shown, "Drawing images")
+        index: _pair(inspection, images, index, lowest) for index in track(shown, "Drawing images")
     }
     write_page(
         path,
-        seen=seen,
-        facts=facts(seen),
-        map_warnings=map_warnings(seen),
-        histogram=_histogram(seen),
+        inspection=inspection,
+        facts=facts(inspection),
+        warnings=map_warnings(inspection),
+        histogram=_histogram(inspection),
         with_region=with_region,
-        without=without,
+        without_region=without_region,
         pictures=pictures,
         version=__version__,
     )
     return path
 
 
-def sheet(seen: MapInspection) -> tuple[list[int], list[int]]:
-    """ImageSet to look at, those with a region and those without, each from the highest score down.
+def select_images(inspection: MapInspection) -> tuple[list[int], list[int]]:
+    """Selects images with a region and images without one, each from the highest score down.
 
-    Some of each are spread evenly over the ranking, and some lie where the one ends and the other
-    begins: the lowest with a region and the highest without.
+    Some are spread evenly over the ranking. The others are next to the border between the two: the
+    lowest with a region and the highest without one.
     """
-    order = np.argsort(-seen.maxima, kind="stable")
-    with_region, without = order[~seen.without[order]], order[seen.without[order]]
+    order = np.argsort(-inspection.maxima, kind="stable")
+    without = inspection.without_region[order]
     border = np.arange(_N_AT_BORDER)
-    return (
-        _spread(with_region, len(with_region) - 1 - border),
-        _spread(without, border),
-    )
+    last = np.count_nonzero(~without) - 1
+    return _select(order[~without], last - border), _select(order[without], border)
 
 
-def _spread(ranking: NDArray[np.int64], besides: NDArray[np.int64]) -> list[int]:
+def _select(ranking: NDArray[np.int64], others: NDArray[np.int64]) -> list[int]:
+    """Returns images at places spread evenly over a ranking, and at other places."""
     last = len(ranking) - 1
-    places = np.concatenate([np.linspace(0, last, _N_SPREAD).round().astype(int), besides])
+    places = np.concatenate([np.linspace(0, last, _N_SPREAD).round().astype(int), others])
     return [int(index) for index in ranking[np.unique(places[(places >= 0) & (places <= last)])]]
 
 
-def _histogram(seen: MapInspection) -> str:
-    groups = [
-        ("no region", 0, seen.maxima[seen.without]),
-        ("with a region", 1, seen.maxima[~seen.without]),
-    ]
-    if len(seen.normal_maxima):
-        groups.append(("normal images", 4, seen.normal_maxima))
-    mark = (seen.score_range.low, f"floor {seen.score_range.low:.3g}")
-    if seen.score_range.sound is not None:
-        mark = (seen.score_range.sound, f"no region up to {seen.score_range.sound:.3g}")
-    return log_histogram(
-        groups, seen.edges(_N_SPANS), "highest score", mark, "Highest score of each map"
-    )
+def _histogram(inspection: MapInspection) -> str:
+    maxima, without = inspection.maxima, inspection.without_region
+    groups = [("no region", 0, maxima[without]), ("with a region", 1, maxima[~without])]
+    if len(inspection.normal_maxima):
+        groups.append(("normal images", 4, inspection.normal_maxima))
+    floor, peak = inspection.score_range.low, inspection.score_range.background_peak
+    mark = (floor, f"floor {floor:.3g}")
+    if peak is not None:
+        mark = (peak, f"no region up to {peak:.3g}")
+    edges = inspection.edges(_N_BINS)
+    return log_histogram(groups, edges, "highest score", mark, "Highest score of each map")
 
 
-def _pair(seen: MapInspection, images: ImageSet, index: int, bottom: float) -> tuple[str, str]:
-    """The photograph and the map of a image as data URIs, regions outlined."""
+def _pair(
+    inspection: MapInspection, images: ImageSet, index: int, lowest: float
+) -> tuple[str, str]:
+    """Makes pictures of an image and of its map, regions outlined, as data URIs."""
     image = images.image(index)
-    scale = PART_SIDE / max(image.shape[:2])
-    mask = resize_mask(seen.masks[index], image.shape[:2])
+    scale = IMAGE_SIDE / max(image.shape[:2])
+    mask = resize_mask(inspection.masks[index], image.shape[:2])
     size = (image.shape[1], image.shape[0])
-    scores = cv2.resize(seen.score_range.convert(seen.maps[index]), size)
-    coloured = _coloured(np.asarray(scores), bottom, seen.score_range.low, seen.score_range.high)
+    score_range = inspection.score_range
+    scores = np.asarray(cv2.resize(score_range.convert(inspection.maps[index]), size))
+    coloured = _coloured(scores, lowest, score_range.low, score_range.high)
     return coded(outlined(image, mask, scale)), coded(outlined(coloured, mask, scale))
 
 
 def _coloured(
-    scores: NDArray[np.float32], bottom: float, low: float, high: float
+    scores: NDArray[np.float32], lowest: float, low: float, high: float
 ) -> NDArray[np.uint8]:
-    """Scores up to `low` in grey, above it in colours from dark to bright; RGB, uint8."""
-    below = (scores - bottom) / max(low - bottom, 1e-9)
+    """Colours scores, grey up to `low` and from dark to bright colours above it; RGB, uint8."""
+    below = (scores - lowest) / max(low - lowest, 1e-9)
     above = (scores - low) / max(high - low, 1e-9)
     heat = _DARKEST_HEAT + np.clip(above, 0, 1) * (255 - _DARKEST_HEAT)
     colours = cv2.applyColorMap(heat.astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]

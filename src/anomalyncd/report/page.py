@@ -1,33 +1,81 @@
-"""Self-contained HTML pages: no request to anywhere."""
+"""Self-contained HTML pages from templates, and the page about the number of classes."""
 
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
+from anomalyncd import __version__
+from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.io.files import write_atomically
+from anomalyncd.report.plots import curves
+
+CLASS_NUMBER_PAGE = "class_number.html"
+_TEMPLATES = files("anomalyncd.report") / "templates"
 
 
-def write_page(path: Path, package: str = "anomalyncd.report", **contents: Any) -> None:
-    """Writes a page from the template with the same file name.
+def write_page(path: Path, package: str | None = None, **contents: Any) -> None:
+    """Writes a page that loads nothing from elsewhere, from the template of the same file name.
 
     Args:
         path: The page, such as `report.html`; missing folders are made.
-        package: The package that holds the template; it may extend those of this room.
-        contents: What the template shows.
+        package: The package that contains the template, which may extend those of this package;
+            None takes a template of this package.
+        contents: The variables of the template.
     """
-    source = files("anomalyncd.report")
 
     def load(name: str) -> str:
-        holder = files(package) if name == path.name else source
-        return (holder / name).read_text(encoding="utf-8")
+        folder = files(package) if package and name == path.name else _TEMPLATES
+        return (folder / name).read_text(encoding="utf-8")
 
-    loader = jinja2.FunctionLoader(load)
     environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    style = (source / "style.css").read_text(encoding="utf-8")
-    page = environment.get_template(path.name).render(style=style, **contents)
+    page = environment.get_template(path.name).render(style=style_sheet(), **contents)
     with write_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
+
+
+def style_sheet() -> str:
+    """Returns the style sheet of all pages and plots."""
+    return (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+
+def write_class_number(number: ClassNumber, folder: str | Path) -> Path:
+    """Writes a page about the number of classes.
+
+    Args:
+        number: The estimate.
+        folder: Made where it is missing.
+
+    Returns:
+        `folder/class_number.html`.
+    """
+    path = Path(folder).expanduser() / CLASS_NUMBER_PAGE
+    plot = class_number_plot(number)
+    write_page(path, class_number=number, class_number_plot=plot, version=__version__)
+    return path
+
+
+def class_number_plot(number: ClassNumber) -> str | None:
+    """Plots the criteria over the numbers of classes, each scaled to its own range.
+
+    The estimate is a vertical line and its interval a band. None where no numbers were compared.
+    """
+    if len(number.grid) < 2:
+        return None
+    lines = []
+    for index, (name, values) in enumerate(number.criteria.items()):
+        heights = np.array(values) - min(values)
+        heights = heights / max(float(heights.max()), 1e-9)
+        lines.append((name, index + 1, list(zip(number.grid, heights.tolist(), strict=True))))
+    return curves(
+        lines,
+        "number of classes",
+        "criterion",
+        f"Number of classes: {number}",
+        mark=(number.estimate, str(number.estimate)),
+        band=(max(number.low - 0.4, number.grid[0]), min(number.high + 0.4, number.grid[-1])),
+    )

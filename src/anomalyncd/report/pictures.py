@@ -1,8 +1,10 @@
-"""Small pictures of images and regions, as data URIs, with what is anomalous outlined."""
+"""Small pictures of images, regions and attention, as data URIs."""
 
 import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -16,106 +18,124 @@ from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.progress import track
 
-REGION_SIDE, PART_SIDE = 144, 240
+IMAGE_SIDE = 240
+"""Longer side of the picture of an image, px."""
+_REGION_SIDE, _GAP = 144, 4
+_ATTENTION_SIZE = (112, 112)
+_BOX = ["left", "top", "right", "bottom"]
 _QUALITY = 78
 _DIMMED, _TINT = 3, np.array([50, 0, 60], np.uint8)
 """Background is darkened by this factor, and tinted."""
 _OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
+_BRIGHTEST = 98.0
+"""Percentile of attention that is shown at full strength, since single patches have far more."""
 
 
 def region_pictures(run: Run, rows: list[int]) -> dict[int, str]:
-    """Pictures of regions, outlined.
+    """Makes pictures of regions, with their masks outlined.
 
     Args:
         run: The run.
         rows: Rows of `run.regions`.
 
     Returns:
-        Row to data URI; a region whose photograph cannot be read any more is left out.
+        Data URIs by row; a region whose image cannot be read any more is left out.
     """
     chosen = run.regions.loc[sorted(set(rows))]
     pictures = {}
-    for _, group, image, mask in opened(run, chosen, "Drawing regions"):
-        for row, box in group[["left", "top", "right", "bottom"]].astype(float).iterrows():
+    for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
+        for row, box in group[_BOX].astype(float).iterrows():
             cut = crop(image, box.to_numpy(), "reflect")
+            scale = _REGION_SIDE / max(cut.shape[:2])
             pictures[int(str(row))] = coded(
-                outlined(cut, crop(mask, box.to_numpy(), "zero"), REGION_SIDE / max(cut.shape[:2]))
+                outlined(cut, crop(mask, box.to_numpy(), "zero"), scale)
             )
     return pictures
 
 
-def part_pictures(run: Run, names: list[str]) -> dict[str, str]:
-    """Pictures of whole images, outlined.
+def image_pictures(run: Run, names: list[str]) -> dict[str, str]:
+    """Makes pictures of whole images, with their masks outlined.
 
     Args:
         run: The run.
         names: Names of images.
 
     Returns:
-        Name to data URI; a image whose photograph cannot be read any more is left out.
+        Data URIs by name; an image that cannot be read any more is left out.
     """
     chosen = run.images[run.images["name"].isin(names)]
     return {
-        name: coded(outlined(image, mask, PART_SIDE / max(image.shape[:2])))
-        for name, _, image, mask in opened(run, chosen, "Drawing images")
+        name: coded(outlined(image, mask, IMAGE_SIDE / max(image.shape[:2])))
+        for name, _, image, mask in _opened(run, chosen, "Drawing images")
     }
 
 
-def product_pictures(run: Run, names: list[str]) -> dict[str, str]:
-    """Pictures of whole images, all that is not product dimmed.
+def foreground_pictures(run: Run, names: list[str]) -> dict[str, str]:
+    """Makes pictures of whole images, with the background darkened.
 
     Args:
         run: The run.
-        names: Names of images whose object masks are there.
+        names: Names of images that have a foreground mask.
 
     Returns:
-        Name to data URI; a image whose photograph cannot be read any more is left out.
+        Data URIs by name; an image that cannot be read any more is left out.
     """
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
-    for name, _, image in _photographs(chosen, "Drawing products"):
+    for name, _, image in _read_images(chosen, "Drawing foregrounds"):
         mask = resize_mask(run.foreground_mask(name), image.shape[:2])
         shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
-        pictures[name] = coded(outlined(shown, mask, PART_SIDE / max(image.shape[:2])))
+        pictures[name] = coded(outlined(shown, mask, IMAGE_SIDE / max(image.shape[:2])))
     return pictures
 
 
-def opened(
-    run: Run, table: pd.DataFrame, what: str
-) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Name, rows, photograph and mask of each image in a table.
+@dataclass(frozen=True)
+class AttentionPicture:
+    """A region as the backbone reads it, and its attention without and with guidance."""
+
+    picture: str
+    """The three side by side, as a data URI."""
+    before: float
+    """Share of the attention to patches that goes to the anomaly without guidance, 0..1."""
+    after: float
+    """The same with guidance."""
+
+
+def attention_pictures(run: Run, rows: list[int]) -> dict[int, AttentionPicture]:
+    """Makes pictures of the attention of the CLS token on regions.
 
     Args:
         run: The run.
-        table: Rows of `run.regions` or `run.images`; a image whose photograph cannot be read any
-            more is left out.
-        what: Said of the progress.
+        rows: Rows of `run.regions`.
+
+    Returns:
+        Pictures by row; empty where attention was not guided. A region whose image cannot be read
+        any more is left out.
     """
-    for name, group, image in _photographs(table, what):
-        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
-
-
-def _photographs(
-    table: pd.DataFrame, what: str
-) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
-    """Name, rows and photograph of each image in a table."""
-    groups = table.groupby("name", sort=False)
-    for _, group in track(groups, what, groups.ngroups):
-        name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
-        try:
-            image = read_image(path)
-        except InputError:
-            continue  # Images may have been moved or come from memory; the page says so.
-        yield name, group, image
+    if run.attention is None:
+        return {}
+    chosen = run.regions.loc[sorted(set(rows))]
+    config, pictures = run.record["config"], {}
+    fill: Literal["zero", "reflect"]
+    fill = "zero" if config["regions"]["rules"] == "paper" else "reflect"
+    for _, group, image, mask in _opened(run, chosen, "Drawing attention"):
+        for row, box in group[_BOX].astype(float).iterrows():
+            index = int(str(row))
+            view = _central_view(box.to_numpy(), config["crops"])
+            shown, covered = crop(image, view, fill), crop(mask, view, "zero")
+            pictures[index] = _attention_picture(
+                shown, covered, run.attention[index].astype(np.float32)
+            )
+    return pictures
 
 
 def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:
-    """Brings a picture to a scale and draws the outline of its mask.
+    """Scales a picture and draws the outline of its mask.
 
     Args:
         image: RGB, (H, W, 3), uint8.
         mask: (H, W), bool.
-        scale: Length of a side afterwards over that before.
+        scale: Length of a side after scaling over its length before.
 
     Returns:
         RGB, (h, w, 3), uint8.
@@ -133,7 +153,62 @@ def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) ->
 
 
 def coded(picture: NDArray[np.uint8]) -> str:
-    """A picture, RGB, (H, W, 3), uint8, as a data URI of a JPEG file."""
+    """Encodes a picture, RGB, (H, W, 3), uint8, as the data URI of a JPEG file."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
     _, code = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
     return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")
+
+
+def _opened(
+    run: Run, table: pd.DataFrame, what: str
+) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
+    """Yields the name, rows, pixels and mask of each image in a table that can be read."""
+    for name, group, image in _read_images(table, what):
+        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
+
+
+def _read_images(
+    table: pd.DataFrame, what: str
+) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
+    """Yields the name, rows and pixels of each image in a table that can be read."""
+    groups = table.groupby("name", sort=False)
+    for _, group in track(groups, what, groups.ngroups):
+        name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
+        try:
+            image = read_image(path)
+        except InputError:
+            continue  # It may have been moved, or come from memory; the page mentions it.
+        yield name, group, image
+
+
+def _central_view(box: NDArray[np.float64], crops: dict[str, int]) -> NDArray[np.float64]:
+    """Returns the central part of a box that the backbone reads; of a wide box its first corner."""
+    left, top, right, bottom = box
+    side = min(right - left, bottom - top)
+    half = max(1.0, 0.5 * side * crops["size"] / crops["load_size"])
+    middle = np.array([left, top]) + 0.5 * side
+    return np.concatenate([middle - half, middle + half])
+
+
+def _attention_picture(
+    shown: NDArray[np.uint8], covered: NDArray[np.bool_], attention: NDArray[np.float32]
+) -> AttentionPicture:
+    rows, columns = attention.shape[1:]
+    patches = cv2.resize(covered.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    shares = (attention * patches).sum((1, 2)) / attention.sum((1, 2)).clip(1e-6)
+    small = np.asarray(cv2.resize(shown, _ATTENTION_SIZE, interpolation=cv2.INTER_AREA))
+    mask = cv2.resize(covered.astype(np.uint8), _ATTENTION_SIZE, interpolation=cv2.INTER_LINEAR)
+    panels = [outlined(small, mask > 0, 1), *(_heated(small, levels) for levels in attention)]
+    gap = np.full((_ATTENTION_SIZE[1], _GAP, 3), 255, np.uint8)
+    strip = np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=1)
+    return AttentionPicture(coded(strip), float(shares[0]), float(shares[1]))
+
+
+def _heated(shown: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Shows attention as heat over a grey picture, scaled to its own range."""
+    bright = levels / max(float(np.percentile(levels, _BRIGHTEST)), 1e-6)
+    heat = cv2.resize(bright.clip(0, 1), _ATTENTION_SIZE, interpolation=cv2.INTER_NEAREST)
+    grey = cv2.cvtColor(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    colour = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    weight = 0.75 * heat[..., None]
+    return np.asarray((1 - weight) * 0.7 * grey + weight * colour, np.uint8)

@@ -1,7 +1,7 @@
-"""Plots as inline SVG, coloured by the page's style sheet so that they follow light and dark.
+"""Plots as inline SVG.
 
-Every plot has a viewBox and no size of its own: the page decides how wide it is. Colours are
-the classes `k0`, `k1`, ... of the style sheet.
+A plot has a viewBox and no size: the page decides how wide it is. Its colours are the classes `k0`,
+`k1`, ... of the style sheet, which has a light and a dark scheme.
 """
 
 from collections.abc import Sequence
@@ -10,31 +10,25 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.report.axes import (
-    WIDTH,
-    Plot,
-    as_svg,
-    round_ticks,
-    shorten,
-)
+from anomalyncd.report.axes import WIDTH, Plot, as_svg, round_ticks, shorten
 
 N_COLOURS = 9
-"""Colours of classes, the normal one's first; further classes take them again."""
-_ONE_PART = 0.3
-"""Height of a bar of one image on a logarithmic axis, in powers of ten."""
+"""Number of colours, that of the normal class first; further classes repeat the others."""
+_ONE_IMAGE = 0.3
+"""Height of the bar of a single image on a logarithmic axis, in powers of ten."""
 
 
 def colour(index: int) -> str:
-    """Style-sheet class of the colour of class `index`."""
+    """Returns the style-sheet class of the colour of a class."""
     return "k0" if index == 0 else f"k{(index - 1) % (N_COLOURS - 1) + 1}"
 
 
 def bars(rows: Sequence[tuple[str, Sequence[tuple[int, float]]]], title: str) -> str:
-    """Horizontal bars, stacked by class.
+    """Draws horizontal bars, stacked by class.
 
     Args:
-        rows: Label, and for each piece of the bar its class and length.
-        title: For those who cannot see it.
+        rows: For each bar its label, and the class and length of each of its pieces.
+        title: Description for screen readers.
     """
     left, bar, step = 168, 16, 26
     totals = [sum(length for _, length in pieces) for _, pieces in rows]
@@ -58,11 +52,11 @@ def bars(rows: Sequence[tuple[str, Sequence[tuple[int, float]]]], title: str) ->
 
 
 def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str) -> str:
-    """Histogram of scores between 0 and 1, groups on top of each other.
+    """Draws a histogram of scores between 0 and 1, with groups stacked.
 
     Args:
-        groups: Name, class whose colour it takes, and values of each group.
-        title: For those who cannot see it.
+        groups: Name, class that gives the colour, and values of each group.
+        title: Description for screen readers.
     """
     edges = np.linspace(0, 1, 33)
     counts = np.array([np.histogram(np.clip(v, 0, 1), edges)[0] for _, _, v in groups])
@@ -85,37 +79,37 @@ def log_histogram(
     mark: tuple[float, str],
     title: str,
 ) -> str:
-    """Histogram over any range with logarithmic counts, groups side by side in each span.
+    """Draws a histogram with logarithmic counts, with groups side by side in each bin.
 
     Args:
-        groups: Name, class whose colour it takes, and values of each group.
-        edges: Ends of the spans, ascending, all equally wide.
-        x_label: What runs to the right.
-        mark: Position and label of an upright line.
-        title: For those who cannot see it.
+        groups: Name, class that gives the colour, and values of each group.
+        edges: Edges of bins of equal width, ascending.
+        x_label: Label of the horizontal axis.
+        mark: Position and label of a vertical line.
+        title: Description for screen readers.
     """
     counts = [np.histogram(values, edges)[0] for _, _, values in groups]
     most = max(int(count.max()) for count in counts)
-    height = np.log10(max(most, 1)) + _ONE_PART
+    height = np.log10(max(most, 1)) + _ONE_IMAGE
     plot = Plot((edges[0], edges[-1]), (0, 1.12 * height), x_label, "images", height=260)
-    ticks = [one * 10**power for power in range(7) for one in (1, 2, 5)]
-    plot.y_names = [(np.log10(one) + _ONE_PART, str(one)) for one in ticks if one <= most]
+    ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
+    plot.y_names = [(np.log10(tick) + _ONE_IMAGE, str(tick)) for tick in ticks if tick <= most]
     step = (edges[1] - edges[0]) / len(groups)
     for place, ((_, index, _), count) in enumerate(zip(groups, counts, strict=True)):
         for start, number in zip(edges[:-1] + place * step, count, strict=True):
             if number:
-                plot.box(start, start + step, 0, np.log10(number) + _ONE_PART, colour(index))
+                plot.box(start, start + step, 0, np.log10(number) + _ONE_IMAGE, colour(index))
     plot.mark(*mark)
     return plot.svg(title, [(name, colour(index)) for name, index, _ in groups])
 
 
 def count_curve(counts: NDArray[np.int64], chosen: int | None, title: str) -> str:
-    """MEBin's number of regions at every threshold.
+    """Draws the number of regions at every threshold of MEBin.
 
     Args:
         counts: (n_thresholds,), highest threshold first.
-        chosen: Index of the threshold that was taken; None where none is stable.
-        title: For those who cannot see it.
+        chosen: Index of the selected threshold; None where no number is stable.
+        title: Description for screen readers.
     """
     plot = Plot(
         (0, len(counts) - 1), (0, max(1, int(counts.max()))), "threshold, high to low",
@@ -131,13 +125,13 @@ def count_curve(counts: NDArray[np.int64], chosen: int | None, title: str) -> st
 def scatter(
     points: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], title: str
 ) -> str:
-    """Points in the plane, coloured by class and labelled where each class is.
+    """Draws points coloured by class, with the name of each class at its median.
 
     Args:
         points: (N, 2), any scale.
-        classes: (N,), class of each.
-        names: Of the classes.
-        title: For those who cannot see it.
+        classes: (N,), class of each point.
+        names: Names of the classes.
+        title: Description for screen readers.
     """
     height, edge = 440, 14
     low, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-9)
@@ -158,22 +152,22 @@ def scatter(
 
 
 def heat_map(grid: NDArray[np.float64], title: str) -> str:
-    """Where on the image something lies.
+    """Draws a grid of values as squares.
 
     Args:
-        grid: (rows, columns), not negative; darkest is the largest.
-        title: For those who cannot see it.
+        grid: (rows, columns), not negative; the largest value is drawn darkest.
+        title: Description for screen readers.
     """
     rows, columns = grid.shape
     strength = grid / max(float(grid.max()), 1e-9)
-    cells = [
+    squares = [
         f'<rect x="{x}" y="{y}" width="1" height="1" fill-opacity="{strength[y, x]:.2f}"/>'
         for y in range(rows)
         for x in range(columns)
         if strength[y, x] > 0.02
     ]
     frame = f'<rect class="frame" width="{columns}" height="{rows}"/>'
-    return as_svg(frame + "".join(cells), columns, rows, title, "heat")
+    return as_svg(frame + "".join(squares), columns, rows, title, "heat")
 
 
 def curves(
@@ -185,16 +179,16 @@ def curves(
     mark: tuple[float, str] | None = None,
     band: tuple[float, float] | None = None,
 ) -> str:
-    """Lines over a common axis.
+    """Draws lines over a common axis.
 
     Args:
-        lines: Name, class whose colour it takes, and points (x, y) of each.
-        x_label: What runs to the right.
-        y_label: What runs up.
-        title: For those who cannot see it.
-        x_names: Names of x = 0, 1, ...; numbers where there are none.
-        mark: Position and label of an upright line.
-        band: Ends of a span behind the lines.
+        lines: Name, class that gives the colour, and points (x, y) of each line.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
+        title: Description for screen readers.
+        x_names: Names of x = 0, 1, ...; numbers where it is empty.
+        mark: Position and label of a vertical line.
+        band: Ends of a shaded span behind the lines.
     """
     points = np.array([point for _, _, line in lines for point in line])
     x_range = (float(points[:, 0].min()), float(max(points[:, 0].max(), points[:, 0].min() + 1e-9)))
@@ -208,3 +202,54 @@ def curves(
     if mark:
         plot.mark(*mark)
     return plot.svg(title, [(name, colour(index)) for name, index, _ in lines if name])
+
+
+_LEFT, _RIGHT, _TOP, _STEP = 190, 20, 34, 30
+_COLOURS = (2, 3, 1)
+
+
+def dots(
+    rows: Sequence[tuple[str, Sequence[tuple[float, float]]]], names: Sequence[str], title: str
+) -> str:
+    """Draws means as dots with bars of one standard deviation, in a row for each method.
+
+    The axis runs from 0, or the lowest end of a bar below 0, to 1.
+
+    Args:
+        rows: For each method its label, and the mean and standard deviation of each score.
+        names: Names of the scores.
+        title: Description for screen readers.
+    """
+    low = min([0.0, *(mean - std for _, scores in rows for mean, std in scores)])
+    bottom = _TOP + _STEP * len(rows)
+
+    def place(value: float) -> float:
+        return _LEFT + (value - low) / (1 - low) * (WIDTH - _LEFT - _RIGHT)
+
+    marks = []
+    for tick in round_ticks(low, 1):
+        x = place(tick)
+        marks.append(
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{bottom}"/>'
+            f'<text class="soft" x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{tick:g}</text>'
+        )
+    for row, (label, scores) in enumerate(rows):
+        middle = _TOP + _STEP * row + 11
+        marks.append(
+            f'<text x="{_LEFT - 12}" y="{middle + 5}" text-anchor="end">'
+            f"{escape(shorten(label, 26))}</text>"
+        )
+        for index, (mean, std) in enumerate(scores):
+            style, y = colour(_COLOURS[index % len(_COLOURS)]), middle + 7 * (index - 1)
+            ends = f'x1="{place(mean - std):.1f}" x2="{place(min(mean + std, 1)):.1f}"'
+            marks.append(
+                f'<line class="stroke s{style}" {ends} y1="{y}" y2="{y}"/>'
+                f'<circle class="{style}" cx="{place(mean):.1f}" cy="{y}" r="3.4"/>'
+            )
+    for index, name in enumerate(names):
+        style, x = colour(_COLOURS[index % len(_COLOURS)]), _LEFT + 90 * index
+        marks.append(
+            f'<circle class="{style}" cx="{x + 5}" cy="10" r="5"/>'
+            f'<text x="{x + 16}" y="15">{escape(name)}</text>'
+        )
+    return as_svg("".join(marks), WIDTH, bottom + 24, title)

@@ -14,24 +14,23 @@ from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run, read_point
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
-from anomalyncd.report.attention import attention_pictures
-from anomalyncd.report.class_number_page import class_number_plot
 from anomalyncd.report.contents import (
     class_cards,
-    composite_parts,
+    composite_images,
     detection_line,
+    foreground_images,
+    foreground_line,
     maps_line,
-    normal_parts,
-    objects_line,
-    product_parts,
-    reliance_line,
+    normal_images,
+    reliability_line,
     summary,
     title,
 )
-from anomalyncd.report.page import write_page
+from anomalyncd.report.page import class_number_plot, write_page
 from anomalyncd.report.pictures import (
-    part_pictures,
-    product_pictures,
+    attention_pictures,
+    foreground_pictures,
+    image_pictures,
     region_pictures,
 )
 from anomalyncd.report.trends import pareto_charts, trend_chart
@@ -41,20 +40,20 @@ REPORT = "report.html"
 _MOST_POINTS = 2000
 _N_COMPOSITE = 24
 _N_ATTENTION = 6
-"""Regions of each class whose attention is shown."""
+"""Number of regions of each class whose attention is shown."""
 
 
 def write_report(folder: str | Path) -> Path:
-    """Writes one page about a run, complete in itself: no request to anywhere.
+    """Writes a page about a run that loads nothing from elsewhere.
 
     Args:
-        folder: A finished run; its photographs are read from where they lay.
+        folder: A finished run; its images are read from their original paths.
 
     Returns:
         `folder/report.html`.
 
     Raises:
-        InputError: The folder holds no finished run.
+        InputError: The folder contains no finished run.
     """
     run = read_run(folder)
     path = run.folder / REPORT
@@ -63,38 +62,27 @@ def write_report(folder: str | Path) -> Path:
 
 
 def contents(run: Run) -> dict[str, Any]:
-    """Everything the template shows."""
-    cards, counted = class_cards(run), run.class_number
-    composite = composite_parts(run)
-    normal = normal_parts(run)
-    rows = [row for card in cards for row in (*card.typical, *card.uncertain)]
-    shown = list(composite)[:_N_COMPOSITE]
-    names = list(run.classes["class_name"])
-    regions, images = region_pictures(run, rows), part_pictures(run, [*normal, *shown])
-    products = product_parts(run)
+    """Collects the variables of the template."""
+    cards, number, names = class_cards(run), run.class_number, list(run.classes["class_name"])
+    typical = [row for card in cards for row in card.typical]
+    uncertain = [row for card in cards for row in card.uncertain]
     return {
         "run": run,
-        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(images)),
         "title": title(run),
         "summary": summary(run),
         "maps_line": maps_line(run),
-        "objects_line": objects_line(run),
-        "products": products,
-        "product_pictures": product_pictures(run, list(products)),
-        "reliance": reliance_line(run),
+        "foreground_line": foreground_line(run),
+        "reliability_line": reliability_line(run),
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,
-        "heat_maps": {c.index: plots.heat_map(c.positions, f"Where {c.name} lies") for c in cards},
-        "normal": normal,
-        "composite": {name: composite[name] for name in shown},
-        "n_composite": len(composite),
-        "regions": regions,
-        "images": images,
-        "attention": attention_pictures(run, [r for c in cards for r in c.typical[:_N_ATTENTION]]),
+        "heat_maps": {
+            card.index: plots.heat_map(card.positions, f"Where {card.name} occurs")
+            for card in cards
+        },
         "colour": plots.colour,
-        "counted": counted,
-        "class_number_plot": class_number_plot(counted) if counted else None,
+        "class_number": number,
+        "class_number_plot": class_number_plot(number) if number else None,
         "sizes_plot": _sizes_plot(run),
         "projection": _projection(run, names),
         "paretos": dict(pareto_charts(run.images)),
@@ -103,7 +91,29 @@ def contents(run: Run) -> dict[str, Any]:
         "score_plot": _score_plot(run),
         "count_curve": _count_curve(run),
         "evaluation": evaluate_if_labelled(run.images),
+        "attention": attention_pictures(
+            run, [row for card in cards for row in card.typical[:_N_ATTENTION]]
+        ),
+        **_galleries(run, [*typical, *uncertain]),
         **_operating(run),
+    }
+
+
+def _galleries(run: Run, rows: list[int]) -> dict[str, Any]:
+    """Makes the pictures of regions and images, and counts those that cannot be read any more."""
+    composite, normal = composite_images(run), normal_images(run)
+    foreground = foreground_images(run)
+    shown = list(composite)[:_N_COMPOSITE]
+    regions, images = region_pictures(run, rows), image_pictures(run, [*normal, *shown])
+    return {
+        "regions": regions,
+        "images": images,
+        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(images)),
+        "normal": normal,
+        "composite": {name: composite[name] for name in shown},
+        "n_composite": len(composite),
+        "foreground": foreground,
+        "foreground_pictures": foreground_pictures(run, list(foreground)),
     }
 
 
@@ -117,7 +127,7 @@ def _sizes_plot(run: Run) -> str:
 
 
 def _projection(run: Run, names: list[str]) -> str | None:
-    """t-SNE of the descriptors; of many regions a random share."""
+    """Plots the descriptors by t-SNE; of many regions a random selection."""
     found = np.flatnonzero(run.regions["found"])
     if len(found) < 10:
         return None
@@ -128,7 +138,7 @@ def _projection(run: Run, names: list[str]) -> str | None:
     perplexity = min(30.0, (len(found) - 1) / 3)
     points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
     classes = run.regions["class"].to_numpy()[found]
-    return plots.scatter(points.astype(float), classes, names, "Regions that look alike lie near")
+    return plots.scatter(points.astype(float), classes, names, "Regions by their descriptors")
 
 
 def _score_plot(run: Run) -> str:
@@ -138,13 +148,13 @@ def _score_plot(run: Run) -> str:
 
 
 def _count_curve(run: Run) -> tuple[str, str] | None:
-    """Name of a image, in the middle by score of those with a region, and its counts."""
+    """Returns the name of the image with a median score, of those with a region, and its counts."""
     found = run.images[run.images["n_regions"] > 0].sort_values("score", kind="stable")
     if not run.counts.shape[1] or not len(found):
         return None
     index = int(str(found.index[len(found) // 2]))
     mebin = run.record["config"]["mebin"]
-    if mebin.get("binarisation", "mebin") != "mebin":
+    if mebin["binarisation"] != "mebin":
         return None
     chosen, _ = select_threshold(run.counts[index], mebin["min_interval_length"])
     name = str(run.images["name"].iloc[index])
@@ -152,7 +162,7 @@ def _count_curve(run: Run) -> tuple[str, str] | None:
 
 
 def _operating(run: Run) -> dict[str, Any]:
-    """The curve of escapes and overkill, with the point chosen where one was."""
+    """Plots escapes and overkill, with the operating point where one was chosen."""
     point = read_point(run.folder)
     try:
         curve = curve_of_run(run, point.normal if point else None)

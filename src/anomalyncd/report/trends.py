@@ -1,4 +1,4 @@
-"""Kinds of defects by lot, station or camera, and over time."""
+"""Charts of the classes of defects by lot, station or camera, and over time."""
 
 from collections.abc import Iterator
 
@@ -14,23 +14,23 @@ _TIME_NAMES = ("time", "date", "timestamp", "datetime", "taken")
 _N_SPANS = 20
 
 
-def own_columns(images: pd.DataFrame) -> list[str]:
-    """Columns that came with the images, apart from what `Predictions.images` adds itself."""
+def columns_of_images(images: pd.DataFrame) -> list[str]:
+    """Returns the columns of the manifest that say more about images than label, split and mask."""
     known = ("label", "split", "mask")
     columns = [str(column) for column in images]
     return [column for column in columns if not (is_result_column(column) or column in known)]
 
 
 def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """For each column that groups the images, its values with most defective images.
+    """Draws for each column that groups images the values with most defective images.
 
     Args:
         images: The table of images.
 
     Yields:
-        Name of the column and an SVG.
+        The name of the column and an SVG element.
     """
-    for column in own_columns(images):
+    for column in columns_of_images(images):
         values = images[column].astype(str)
         if _is_time(column) or not 2 <= values.nunique() <= _MOST_VALUES * len(images):
             continue
@@ -46,17 +46,17 @@ def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | None:
-    """The share of each kind of defect over time, where a column holds times.
+    """Draws the share of each class of defects over time, where a column contains times.
 
     Args:
         images: The table of images.
-        names: Of the classes.
+        names: Names of the classes.
 
     Returns:
-        Name of the column and an SVG, or None.
+        The name of the column and an SVG element; None without such a column.
     """
-    for column in filter(_is_time, own_columns(images)):
-        # "03.04.2026" is the third of April; with slashes nobody can tell, and pandas takes March.
+    for column in filter(_is_time, columns_of_images(images)):
+        # "03.04.2026" is the third of April. With slashes it is ambiguous, and pandas takes March.
         dotted = bool(images[column].str.match(r"\d{1,2}\.\d{1,2}\.").any())
         times = pd.to_datetime(
             images[column], errors="coerce", format="mixed", dayfirst=dotted, utc=True
