@@ -1,4 +1,4 @@
-"""What anomalib's engine returns, imitated: anomalib itself is tried in tests/anomalib."""
+"""Predictions in the forms of anomalib's engine; tests/with_anomalib runs anomalib itself."""
 
 import re
 from collections import UserDict
@@ -48,7 +48,7 @@ def read_all(folder: Path, images: Path) -> np.ndarray:
     return np.stack(list(AnomalyMaps.from_folder(folder, opened)))
 
 
-def test_batches_of_every_form(photos: Path, tmp_path: Path) -> None:
+def test_batches_of_every_type(photos: Path, tmp_path: Path) -> None:
     class Tuple(NamedTuple):
         image_path: list[str]
         anomaly_map: torch.Tensor
@@ -77,7 +77,7 @@ def test_names_within_test_in_the_layout_of_mvtec(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_all(tmp_path / "maps", tmp_path / "bottle"), SCORES)
 
 
-def test_parts_of_a_manifest(photos: Path, tmp_path: Path) -> None:
+def test_images_of_a_manifest(photos: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "images.csv"
     manifest.write_text("image\nphotos/hole/2.png\n", encoding="utf-8")
     write_maps([batch(paths(photos, 4), SCORES[4])], tmp_path / "maps", manifest)
@@ -99,7 +99,7 @@ def test_paths_that_are_relative_or_follow_links(
     np.testing.assert_array_equal(read_all(tmp_path / "maps", tmp_path / "linked"), SCORES)
 
 
-def test_a_writer_takes_each_image_once_a_round(photos: Path, tmp_path: Path) -> None:
+def test_a_writer_takes_each_image_once_until_it_starts_again(photos: Path, tmp_path: Path) -> None:
     writer = BatchWriter(tmp_path / "maps", photos)
     writer.write(batch(paths(photos, 0), SCORES[0]))
     writer.start_again()
@@ -114,9 +114,9 @@ def with_nan(scores: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: None, "there are no predictions; let Engine.predict return them"),
-        (lambda p: [[]], "there are no predictions; let Engine.predict return them"),
-        (lambda p: [3], "a prediction of type int has no image_path; give what"),
+        (lambda p: None, "there are no predictions; call Engine.predict with"),
+        (lambda p: [[]], "there are no predictions; call Engine.predict with"),
+        (lambda p: [3], "a prediction of type int has no image_path; give the result"),
         (lambda p: batch(None, SCORES), "a prediction of type SimpleNamespace has no image_path"),
         (lambda p: batch([], SCORES), "a prediction of type SimpleNamespace has no image_path"),
         (lambda p: batch([None], SCORES), "a prediction of type SimpleNamespace has no image_path"),
@@ -140,18 +140,20 @@ def with_nan(scores: np.ndarray) -> np.ndarray:
         ),
         (
             lambda p: batch([str(p.parent / "other" / "0.png")], SCORES[0]),
-            "0.png' is none of the images under '",
+            "0.png' is not among the images under '",
         ),
     ],
 )
-def test_what_cannot_be_written(photos: Path, tmp_path: Path, make: object, message: str) -> None:
+def test_predictions_that_cannot_be_written(
+    photos: Path, tmp_path: Path, make: object, message: str
+) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         write_maps(make(photos), tmp_path / "maps", photos)
 
 
-def test_parts_from_memory_have_no_files(photos: Path, tmp_path: Path) -> None:
+def test_images_from_memory_have_no_files(photos: Path, tmp_path: Path) -> None:
     images = ImageSet.from_list([np.zeros((12, 16), np.uint8)], ["good/0"])
-    with pytest.raises(InputError, match=r"0\.png' is none of the images; give the folder"):
+    with pytest.raises(InputError, match=r"0\.png' is not among the images; give the predicted"):
         write_maps(batch(paths(photos, 0), SCORES[0]), tmp_path / "maps", images)
 
 

@@ -1,6 +1,6 @@
-"""Maps of models that anomalib trains on made images; `make test-anomalib` runs this.
+"""Maps of models that anomalib trains on synthetic images; run by `make test-anomalib`.
 
-Weights are random, since no test downloads any.
+Weights are random, since tests download nothing.
 """
 
 import importlib
@@ -33,9 +33,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "guide" / "anomalib.md"
 
 @pytest.fixture(scope="session", autouse=True)
 def torchvision_operators() -> Iterator[None]:
-    """Declares two operators that torchvision's build on PyPI lacks where torch is without CUDA.
+    """Declares two operators that torchvision lacks beside a torch build for the CPU.
 
-    Nothing here calls them, but torchvision cannot be imported without.
+    The tests do not call them, but torchvision cannot be imported without them.
     """
     library = None
     try:
@@ -87,7 +87,7 @@ def fitted(engine: Any, **kwargs: Any) -> Any:
     return model
 
 
-def images() -> Any:
+def photos() -> Any:
     from anomalib.data import PredictDataset
 
     return PredictDataset("photos")
@@ -97,9 +97,9 @@ def read(folder: str) -> np.ndarray:
     return np.stack(list(AnomalyMaps.from_folder(folder, ImageSet.from_folder("photos"))))
 
 
-def test_callback_and_function_write_what_discover_takes(engine: Any, options: list[str]) -> None:
+def test_callback_and_function_write_maps_for_discover(engine: Any, options: list[str]) -> None:
     model = fitted(engine, post_processor=False)
-    predictions = engine.predict(model, dataset=images())
+    predictions = engine.predict(model, dataset=photos())
     write_maps(predictions, "maps_afterwards", "photos")
     write_maps([batch.to_numpy() for batch in predictions], "maps_of_arrays", "photos")
 
@@ -115,10 +115,10 @@ def test_callback_and_function_write_what_discover_takes(engine: Any, options: l
 
 def test_callback_comes_before_the_post_processor(engine: Any) -> None:
     model = fitted(engine)
-    write_maps(engine.predict(model, dataset=images()), "maps_normalised", "photos")
+    write_maps(engine.predict(model, dataset=photos()), "maps_normalised", "photos")
     model.post_processor.enable_normalization = False
     raw = read("maps")
-    write_maps(engine.predict(model, dataset=images()), "maps_raw", "photos")
+    write_maps(engine.predict(model, dataset=photos()), "maps_raw", "photos")
 
     np.testing.assert_array_equal(read("maps_raw"), raw)
     normalised = read("maps_normalised")
@@ -127,7 +127,7 @@ def test_callback_comes_before_the_post_processor(engine: Any) -> None:
     assert normalised.max() <= 1
 
 
-def test_callback_writes_what_is_tested(engine: Any) -> None:
+def test_callback_writes_tested_images(engine: Any) -> None:
     from anomalib.data import Folder
 
     model = fitted(engine, post_processor=False, evaluator=False)
@@ -142,21 +142,21 @@ def test_callback_writes_what_is_tested(engine: Any) -> None:
     )
     engine.test(model, datamodule=image_set)
     tested = read("maps")
-    engine.predict(model, dataset=images(), return_predictions=False)
+    engine.predict(model, dataset=photos(), return_predictions=False)
     np.testing.assert_allclose(tested, read("maps"), rtol=1e-2, atol=1e-3)
 
 
-def test_images_that_are_no_parts_stop_the_engine(engine: Any) -> None:
+def test_an_image_that_is_not_among_the_images_stops_the_engine(engine: Any) -> None:
     from anomalib.data import PredictDataset
 
     model = fitted(engine, post_processor=False)
-    with pytest.raises(InputError, match="is none of the images under 'photos'"):
+    with pytest.raises(InputError, match="is not among the images under 'photos'"):
         engine.predict(model, dataset=PredictDataset("normals"))
 
 
 @pytest.fixture
 def stand_ins(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random weights and a picture of noise in place of all that is downloaded."""
+    """Random weights and a picture of noise in place of downloads."""
     import timm
     from anomalib.models.image.efficient_ad import lightning_model as efficient_ad
 

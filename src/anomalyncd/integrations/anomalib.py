@@ -1,4 +1,4 @@
-"""The anomaly maps of any anomalib 2.x model, written as `--maps` takes them."""
+"""Writes the anomaly maps of any anomalib 2.x model as a discovery reads them."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.io.files import refuse_file, refuse_unwritable_names
 
 _LARGEST = float(np.finfo(np.float16).max)
@@ -19,33 +19,41 @@ _LARGEST = float(np.finfo(np.float16).max)
 def write_maps(predictions: object, folder: str | Path, images: ImagesLike) -> None:
     """Writes anomalib's predictions as `folder/NAME.npy`, float16, one for each image.
 
-    The scores are written as they come. Make the model with `post_processor=False`, or anomalib
-    rescales them and cuts them off at 0 and 1. anomalib itself is not imported.
+    The scores are written unchanged. Create the model with `post_processor=False`, because anomalib
+    otherwise rescales the scores and clips them to 0..1. anomalib itself is not imported.
 
     Args:
-        predictions: What `Engine.predict` returns: batches, or a list of them for each data loader.
-            Of each batch `image_path` (N paths) and `anomaly_map` (NxHxW or Nx1xHxW, tensor or
-            array) are read, be they attributes or keys.
-        folder: Where the maps go; missing folders are made, maps of the same name replaced.
-        images: What `fit` is given: the folder or manifest of the images, or `ImageSet`. Names follow
-            from it. For images of normal images, what is given as `normals`.
+        predictions: The result of `Engine.predict`: batches, or a list of batches for each data
+            loader. Each batch has `image_path` (N paths) and `anomaly_map` (NxHxW or Nx1xHxW,
+            tensor or array) as attributes or keys.
+        folder: Folder for the maps, made where it is missing. Maps of the same name are replaced.
+        images: The images as `AnomalyNCD.fit` takes them, which gives the maps their names: a
+            folder, a manifest or an `ImageSet`. For maps of normal images, the normal images.
 
     Raises:
-        InputError: Nothing was predicted, a batch has no maps or no paths, an image is none of the
-            images or comes twice, or a map is NaN, infinite or beyond +-65504.
+        InputError: There are no predictions, a batch has no maps or no paths, a predicted image is
+            not among the images or was predicted twice, or a map has NaN, infinite values or values
+            beyond +-65504.
 
     Source: our own.
     """
     batches = [] if predictions is None else list(_batches(predictions))
     if not batches:
-        raise InputError("there are no predictions; let Engine.predict return them")
+        raise InputError(
+            "there are no predictions; call Engine.predict with return_predictions=True"
+        )
     writer = BatchWriter(folder, images)
     for batch in batches:
         writer.write(batch)
 
 
 class BatchWriter:
-    """Writes the maps of one batch after the other; see `write_maps`."""
+    """Writes the maps of batches one at a time; see `write_maps`.
+
+    Args:
+        folder: See `write_maps`.
+        images: See `write_maps`; they are read at once.
+    """
 
     def __init__(self, folder: str | Path, images: ImagesLike) -> None:
         self._folder = Path(folder).expanduser()
@@ -53,7 +61,7 @@ class BatchWriter:
         opened = as_image_set(images)
         refuse_unwritable_names(opened.names)
         pairs = zip(opened.sources, opened.names, strict=True)
-        # anomalib follows links before it hands paths on.
+        # anomalib resolves links before it returns paths.
         self._names = {path.resolve(): name for path, name in pairs if isinstance(path, Path)}
         self._where = f" under '{opened.root}'" if opened.root else ""
         self._written: set[str] = set()
@@ -71,8 +79,8 @@ class BatchWriter:
             name = self._names.get(path.resolve())
             if name is None:
                 raise InputError(
-                    f"image '{path}' is none of the images{self._where}; "
-                    "give the folder whose images were predicted"
+                    f"image '{path}' is not among the images{self._where}; "
+                    "give the predicted images as `images`"
                 )
             if name in self._written:
                 raise InputError(f"image '{path}' was predicted twice; predict each image once")
@@ -86,7 +94,7 @@ class BatchWriter:
             self._written.add(name)
 
     def start_again(self) -> None:
-        """Lets every image come once more."""
+        """Allows every image to be written once more."""
         self._written.clear()
 
 
@@ -99,13 +107,14 @@ def _batches(predictions: object) -> Iterator[object]:
 
 
 def _images(batch: object) -> Iterator[tuple[Path, Any]]:
-    """The path and the scores of each image of a batch."""
-    given, maps = _field(batch, "image_path"), _field(batch, "anomaly_map")
-    paths = [given] if isinstance(given, str | Path) else given
+    """Yields the path and the scores of each image of a batch."""
+    paths, maps = _field(batch, "image_path"), _field(batch, "anomaly_map")
+    if isinstance(paths, str | Path):
+        paths = [paths]
     if not isinstance(paths, list | tuple) or not paths or None in paths:
         raise InputError(
             f"a prediction of type {type(batch).__name__} has no image_path; "
-            "give what Engine.predict returns for images from files"
+            "give the result of Engine.predict for images from files"
         )
     if not isinstance(maps, torch.Tensor | np.ndarray):
         raise InputError(

@@ -1,4 +1,4 @@
-"""A callback of anomalib's engine; needs Lightning, which comes with anomalib."""
+"""A callback for anomalib's engine; it needs Lightning, which anomalib installs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from anomalyncd.integrations.anomalib import BatchWriter
 
 
 class MapWriter(Callback):  # type: ignore[misc]
-    """Writes the maps of each batch that is predicted or tested, so that none is kept in memory.
+    """Writes the maps of each predicted or tested batch, so that they do not stay in memory.
 
-    Given to `Engine(callbacks=[...])`, it comes before anomalib's post-processor and so writes the
-    model's own scores.
+    As one of `Engine(callbacks=[...])` it runs before anomalib's post-processor and writes the
+    scores of the model itself.
 
     Args:
         folder: See `write_maps`.
-        images: See `write_maps`; read at once.
+        images: See `write_maps`; they are read at once.
 
     Raises:
         InputError: See `write_maps`.
