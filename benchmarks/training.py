@@ -21,7 +21,7 @@ import torch
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS
 from anomalyncd.discovery.classifier import RegionClassifier
-from anomalyncd.discovery.training import Batch, batch_loss
+from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd.embedding.augmentation import CropBatch, central_view
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
@@ -39,7 +39,7 @@ def random_crops(n_regions: int, side: int) -> list[Crop]:
 
 def step(model: RegionClassifier, batch: Batch, config) -> float:
     model.zero_grad()
-    loss, _ = batch_loss(model, batch, None, 0, 0, config.training)
+    loss, _ = batch_loss(model, batch, None, Objective(config.training), 0)
     loss.backward()
     return float(loss.detach())
 

@@ -352,7 +352,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return Pipeline(context, inputs, n_classes)
 
     def _check_parameters(self) -> None:
-        """Raises for what can be told at once, before a single image is opened."""
+        """Raises for arguments that cannot be used, before any image is opened."""
         check_seed(self.random_state)
         cache_limit()
         check_backbone(self.backbone, Path(self.weights) if self.weights else None)

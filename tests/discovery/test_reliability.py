@@ -33,7 +33,7 @@ def blob(kind: int, count: int, seed: int, spread: float = SPREAD) -> NDArray[np
 
 
 def table(count: int, score: float = 1, area: int = 400) -> Regions:
-    """One region a image, all of one size."""
+    """One region an image, all of one size."""
     box = np.tile([0.0, 0, 20, 20], (count, 1))
     scores = np.full(count, score, np.float32)
     return Regions(np.arange(count), box, np.full(count, area), scores, np.ones(count, np.bool_))

@@ -10,6 +10,7 @@ from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery import losses
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.training import (
+    Objective,
     Samples,
     _batch,
     _batches,
@@ -118,7 +119,7 @@ def test_training_changes_what_is_trainable_and_nothing_else(
     base = _samples(encoder, tmp_path, torch.tensor([0, 1] * 3)) if with_base else None
     model = _model(encoder, n_classes=5)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    loss = train(model, novel, base, 2 if with_base else 0, SETTINGS, seed=0)
+    loss = train(model, novel, base, Objective(SETTINGS, 2 if with_base else 0), seed=0)
     after = model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     trainable = {id(parameter) for parameter in model.trainable()}
@@ -137,7 +138,8 @@ def test_prototypes_alone_may_learn(encoder: RegionEncoder, tmp_path: Path) -> N
     novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 6))
     model = _model(encoder, n_classes=3)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    train(model, novel, None, 0, replace(SETTINGS, trained="prototypes", contrast=False), seed=0)
+    objective = Objective(replace(SETTINGS, trained="prototypes", contrast=False))
+    train(model, novel, None, objective, seed=0)
     after = model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"prototypes.prototypes"}
@@ -165,7 +167,7 @@ def test_each_loss_of_the_prototypes_can_be_switched(
         model = _model(encoder, 3)
         model.load_state_dict(start)
         prior = shares if config.entropy_prior == "start" else None
-        train(model, novel, None, 0, config, seed=0, prior=prior)
+        train(model, novel, None, Objective(config, prior=prior), seed=0)
         ends.append(model.prototypes.prototypes.detach().clone())
     assert not torch.allclose(*ends, atol=1e-7)
 
@@ -177,7 +179,7 @@ def test_same_seed_same_training(encoder: RegionEncoder, tmp_path: Path) -> None
     for seed in (0, 0, 1):
         model = _model(encoder, 3)
         model.load_state_dict(start)
-        train(model, novel, None, 0, SETTINGS, seed)
+        train(model, novel, None, Objective(SETTINGS), seed)
         ends.append(model.prototypes.prototypes.detach().clone())
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
@@ -187,7 +189,7 @@ def test_no_epoch_keeps_the_start(encoder: RegionEncoder, tmp_path: Path) -> Non
     novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 3))
     model = _model(encoder, 3)
     before = model.prototypes.prototypes.detach().clone()
-    loss = train(model, novel, None, 0, replace(SETTINGS, epochs=0), seed=0)
+    loss = train(model, novel, None, Objective(replace(SETTINGS, epochs=0)), seed=0)
     assert torch.equal(model.prototypes.prototypes.detach(), before)
     assert loss.tolist() == [0.0] * SETTINGS.n_heads
 
@@ -220,7 +222,7 @@ def test_shares_of_labelled_and_unlabelled_losses_sum_to_one(
     joined = torch.cat([views[0], views[2], views[1], views[3]])
     for share in (0.3, 0.8):
         config = replace(SETTINGS, base_share=share)
-        loss, per_head = batch_loss(model, first, second, 2, 0, config)
+        loss, per_head = batch_loss(model, first, second, Objective(config, 2), 0)
         unlabelled = per_head.mean() + losses.info_nce(joined)
         expected = share * labelled + (1 - share) * unlabelled
         torch.testing.assert_close(loss, expected)

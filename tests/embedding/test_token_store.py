@@ -13,7 +13,7 @@ from torch import Tensor
 from anomalyncd.backbone.pixels import to_tensor
 from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.classifier import RegionClassifier
-from anomalyncd.discovery.training import Batch, batch_loss
+from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd.embedding.augmentation import (
     CropBatch,
     augmented_view,
@@ -65,7 +65,7 @@ def _equal(first: TokenStore, second: TokenStore) -> bool:
 def _step(model: RegionClassifier, features: FrozenFeatures) -> tuple[Tensor, list[Tensor]]:
     config = TrainingConfig(epochs=2, contrast=True)
     normal = torch.linspace(0, 1, N_REGIONS)
-    loss, _ = batch_loss(model, Batch(features, normal), None, 0, 0, config)
+    loss, _ = batch_loss(model, Batch(features, normal), None, Objective(config), 0)
     return loss.detach(), list(torch.autograd.grad(loss, model.trainable()))
 
 

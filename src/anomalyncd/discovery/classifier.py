@@ -57,17 +57,18 @@ class PrototypeHeads(nn.Module):
 
 
 ROUNDING = 0.01
-"""Distance from the centre, as a share of its length, that tells nothing. Tokens in bfloat16 are
-off by up to .009 (five pictures of bottle); regions of bottle and pill lie .13 and more away."""
+"""Distance from the centre, as a share of its length, below which a difference is rounding. Tokens
+in bfloat16 are off by up to .009 (five images of bottle); regions of bottle and pill lie .13 and
+more away."""
 
 
 class Descriptor(nn.Module):
-    """Joins the parts of a region's description, each centred and of unit length.
+    """Joins the pieces of a region's descriptor, each centred and scaled to unit length.
 
-    Tokens of one product share most of their direction; taking the mean away leaves what tells
-    regions apart. The centre is that of the regions at the start and stays. A part as near to it
-    as rounding alone may bring it becomes zero: where all regions are alike, unit length would make
-    differences of nothing.
+    Tokens of one product share most of their direction; subtracting the mean leaves the differences
+    between regions. The centre is the mean of the regions at the start, and training does not
+    change it. A piece nearer to the centre than the rounding error becomes zero; scaled to unit
+    length it would turn rounding into a difference.
     """
 
     def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
@@ -77,26 +78,26 @@ class Descriptor(nn.Module):
         self.centre: Tensor
         self.register_buffer("centre", torch.zeros(sum(widths)))
 
-    def fit(self, parts: Tensor) -> None:
-        """Takes the centre from the parts of all regions, (R, sum of widths)."""
+    def fit(self, pieces: Tensor) -> None:
+        """Sets the centre to the mean over all regions, (R, sum of widths)."""
         if self.centred:
-            self.centre.copy_(parts.mean(0))
+            self.centre.copy_(pieces.mean(0))
 
-    def forward(self, parts: Tensor) -> Tensor:
-        """Unit vectors, (B, D), of joined parts, (B, sum of widths)."""
-        split = zip(parts.split(self.widths, 1), self.centre.split(self.widths), strict=True)
+    def forward(self, pieces: Tensor) -> Tensor:
+        """Unit vectors, (B, D), of joined pieces, (B, sum of widths)."""
+        split = zip(pieces.split(self.widths, 1), self.centre.split(self.widths), strict=True)
         return functional.normalize(torch.cat([_direction(*one) for one in split], dim=1), dim=1)
 
 
-def _direction(part: Tensor, centre: Tensor) -> Tensor:
+def _direction(piece: Tensor, centre: Tensor) -> Tensor:
     """Unit vectors from the centre, (B, width), or zero, see `Descriptor`."""
-    away = part - centre
-    told = away.norm(dim=1, keepdim=True) > ROUNDING * centre.norm()
-    return functional.normalize(torch.where(told, away, 0), dim=1)
+    offset = piece - centre
+    distinct = offset.norm(dim=1, keepdim=True) > ROUNDING * centre.norm()
+    return functional.normalize(torch.where(distinct, offset, 0), dim=1)
 
 
 class RegionClassifier(nn.Module):
-    """Everything that turns trunk tokens into class logits."""
+    """Everything that turns frozen features into class logits."""
 
     def __init__(self, encoder: RegionEncoder, n_classes: int, n_heads: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
 from anomalyncd.discovery.prototypes import consensus, spherical_kmeans
-from anomalyncd.discovery.training import Samples, train
+from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
@@ -81,7 +81,7 @@ def discover_classes(
     if config.entropy_prior == "start":
         shares = class_shares(_cosines(model, describe_all(model, tokens)), normal, n_base)
         prior = shares.to(context.encoder.vit.cls_token.device)
-    loss = train(model, novel, known, n_base, config, seed, prior)
+    loss = train(model, novel, known, Objective(config, n_base, prior), seed)
     _log_guidance_factor(context)
     _reduce(model, tokens, n_base, loss, config)
     features = describe_all(model, tokens)

@@ -27,7 +27,7 @@ def spherical_kmeans(
         normal: How surely each region is normal, (R,), 0..1.
         n_classes: Number of centres; with fewer regions, the rest repeat those there are.
         seed: Of the start.
-        found: Whether anything stands out at a region, (R,). What merely stands in for a image
+        found: Whether anything stands out at a region, (R,). What merely stands in for an image
             shapes no kind of defect (our own). None: everywhere.
 
     Returns:
@@ -57,7 +57,7 @@ def kmeans(
 
 
 def consensus(prototypes: Tensor, probabilities: NDArray[np.float32]) -> Tensor:
-    """Mean of all heads' prototypes on the sphere, each class matched with its like (our own).
+    """Mean of all heads' prototypes on the sphere, over matched classes (our own).
 
     Classes are alike that are given to the same regions (Hungarian matching); the first one is the
     normal one in every head. The head that agrees best with the others numbers the classes.

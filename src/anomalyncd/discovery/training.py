@@ -1,4 +1,4 @@
-"""Training over cached tokens: what was seen, what was lost, epoch by epoch."""
+"""Training over stored tokens: batches, the loss of a step, and the schedule of the epochs."""
 
 import math
 from collections.abc import Iterator
@@ -36,29 +36,37 @@ class Batch:
     targets: Tensor
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What training minimises.
+
+    Attributes:
+        config: Epochs, rates and weights.
+        n_base_classes: The classes of the base set, which come first among the prototypes.
+        prior: Shares of the classes for the entropy term, (heads, C); None for equal ones.
+    """
+
+    config: TrainingConfig
+    n_base_classes: int = 0
+    prior: Tensor | None = None
+
+
 def train(
-    model: RegionClassifier,
-    novel: Samples,
-    base: Samples | None,
-    n_base_classes: int,
-    config: TrainingConfig,
-    seed: int,
-    prior: Tensor | None = None,
+    model: RegionClassifier, novel: Samples, base: Samples | None, objective: Objective, seed: int
 ) -> Tensor:
     """Trains the read-out block and the heads; the model is changed in place.
 
     Args:
-        model: On its device, float32 above the trunk.
+        model: On its device; the layers above the frozen blocks are in float32.
         novel: Unlabelled regions and how surely each is normal.
         base: Labelled regions, or None.
-        n_base_classes: Classes of `base`, which own the first prototypes.
-        config: Epochs, rates and weights.
+        objective: The losses, their weights and the schedule.
         seed: Of the order of samples and the choice of views.
-        prior: Shares of the classes for the entropy term, (heads, C); None for equal ones.
 
     Returns:
         Clustering loss of each head in the last epoch, (heads,); what the best head is chosen by.
     """
+    config = objective.config
     generator = torch.Generator().manual_seed(seed)
     device = model.prototypes.prototypes.device
     optimiser = _optimiser(model, config)
@@ -70,9 +78,7 @@ def train(
         for novel_rows, base_rows in _batches(novel, base, config, generator):
             novel_batch = _batch(novel, novel_rows, generator, device)
             base_batch = _batch(base, base_rows, generator, device) if base else None
-            loss, clustering = batch_loss(
-                model, novel_batch, base_batch, n_base_classes, epoch, config, prior
-            )
+            loss, clustering = batch_loss(model, novel_batch, base_batch, objective, epoch)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -87,10 +93,8 @@ def batch_loss(
     model: RegionClassifier,
     novel: Batch,
     base: Batch | None,
-    n_base_classes: int,
+    objective: Objective,
     epoch: int,
-    config: TrainingConfig,
-    prior: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The loss of one step (AnomalyNCD, eq. 9), and the clustering loss of each head.
 
@@ -98,19 +102,17 @@ def batch_loss(
         model: The model.
         novel: Unlabelled regions and how surely each is normal.
         base: Labelled regions with classes, or None, which leaves only the unlabelled losses.
-        n_base_classes: Classes of `base`.
+        objective: The losses and their weights.
         epoch: Sets the pseudo-labels' temperature and how many of them are hard.
-        config: Epochs and weights.
-        prior: Shares of the classes for the entropy term, (heads, C); None for equal ones.
 
     Returns:
         Scalar with a gradient; (heads,) without.
     """
+    config = objective.config
     share = config.base_share if base else 0.0
     features = model.describe(novel.features)
-    per_head = _clustering(
-        model.prototypes(features), novel.targets.repeat(2), n_base_classes, epoch, config, prior
-    )
+    logits = model.prototypes(features)
+    per_head = _clustering(logits, novel.targets.repeat(2), objective, epoch)
     loss = (1 - share) * per_head.mean()
     if config.separation_weight:
         loss += config.separation_weight * losses.separation(model.prototypes.prototypes)
@@ -126,23 +128,17 @@ def batch_loss(
     return loss, per_head.detach()
 
 
-def _clustering(
-    logits: Tensor,
-    normal: Tensor,
-    n_base_classes: int,
-    epoch: int,
-    config: TrainingConfig,
-    prior: Tensor | None,
-) -> Tensor:
+def _clustering(logits: Tensor, normal: Tensor, objective: Objective, epoch: int) -> Tensor:
     """Self-labelling and mean entropy of each head, (heads,), of logits (heads, 2B, C)."""
+    config = objective.config
     labels = losses.corrected_pseudo_labels(
         logits,
         losses.teacher_temperature(epoch, config.epochs, *config.teacher_temperature),
-        n_base_classes,
+        objective.n_base_classes,
         normal,
         losses.hard_share(epoch, config.epochs, config.hard_share),
     )
-    priors = [None] * len(logits) if prior is None else prior
+    priors = [None] * len(logits) if objective.prior is None else objective.prior
     return torch.stack(
         [
             losses.distillation(head, label)
@@ -153,7 +149,7 @@ def _clustering(
 
 
 def _join_views(projections: list[Tensor]) -> Tensor:
-    halves = [part.chunk(2) for part in projections]
+    halves = [one.chunk(2) for one in projections]
     return torch.cat([half[view] for view in (0, 1) for half in halves])
 
 

@@ -32,7 +32,7 @@ class Predictions:
     """The classes of images and of their regions; class 0 is the normal one."""
 
     images: pd.DataFrame
-    """One row a image: `name`, `path`, `class` (index of the most likely one), `class_name`,
+    """One row an image: `name`, `path`, `class` (index of the most likely one), `class_name`,
     `normal`, `confidence` (0..1, calibrated), `novelty` (share of the known regions that are less
     of an outlier, 0..1), `unseen` (looks like nothing known), `unsure` (between known classes),
     `score`, `n_regions`, `height`, `width` (px), for each class k `p_k` (probability, as it was
@@ -40,7 +40,7 @@ class Predictions:
     regions: pd.DataFrame
     """One row a region: `name`, `path`, box (`left`, `top`, `right`, `bottom` in image pixels),
     `area` (mask pixels), `score` (0..1), `found` (False: the most conspicuous place, or the
-    whole image, stands in for a image without a region), `class`, `class_name`, `normal`,
+    whole image, stands in for an image without a region), `class`, `class_name`, `normal`,
     `confidence`, `novelty`, `unseen`, `unsure`, `p_k` for each class k, and what a manifest says
     of the image."""
     classes: pd.DataFrame

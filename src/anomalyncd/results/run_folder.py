@@ -50,7 +50,7 @@ class Run:
     folder: Path
     """Where it lies."""
     images: pd.DataFrame
-    """One row a image."""
+    """One row an image."""
     regions: pd.DataFrame
     """One row a region."""
     classes: pd.DataFrame
@@ -74,7 +74,7 @@ class Run:
         return ClassNumber.from_record(counted) if counted else None
 
     def mask(self, name: str) -> NDArray[np.bool_]:
-        """What was taken for anomalous on a image, (h, w), at the size of its map.
+        """What was taken for anomalous on an image, (h, w), at the size of its map.
 
         Raises:
             InputError: The file is missing or damaged.
@@ -82,7 +82,7 @@ class Run:
         return read_mask(self.folder / "masks" / f"{name}.png")
 
     def foreground_mask(self, name: str) -> NDArray[np.bool_]:
-        """What was taken for the product on a image, (h, w), with the area of 512 x 512 pixels.
+        """What was taken for the product on an image, (h, w), with the area of 512 x 512 pixels.
 
         Raises:
             InputError: The file is missing or damaged, or whole pictures were taken for product.
@@ -186,7 +186,7 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
         raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
-        # A image may be called "001" or "NA", and so may a lot.
+        # An image may be called "001" or "NA", and so may a lot.
         text = {name: str for name in head if name in _TEXT or not is_result_column(name)}
         table = pd.read_csv(
             path,

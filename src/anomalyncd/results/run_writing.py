@@ -97,7 +97,7 @@ def write_prediction(
     Args:
         predictions: Of the images.
         folder: Made where it is missing.
-        threshold: Score above which a image is NG; adds a column `ok` to `images.csv`.
+        threshold: Score above which an image is NG; adds a column `ok` to `images.csv`.
     """
     if threshold is not None:
         images = predictions.images.assign(ok=predictions.images["score"] <= threshold)

@@ -14,7 +14,7 @@ from anomalyncd.config import PRESETS
 from anomalyncd.discovery import losses
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.discover import describe_all
-from anomalyncd.discovery.training import Batch, batch_loss
+from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd_bench.baselines.inputs import (
     BaselineInputs,
     TrainingViews,
@@ -75,7 +75,7 @@ class AMEND:
                 chosen = torch.randint(len(views.base.tokens), rows.shape, generator=generator)
                 labels = torch.from_numpy(views.base.labels)[chosen].to(device)
                 known = Batch(views.base.tokens.two_views(chosen, generator, device), labels)
-            total, _ = batch_loss(model, novel, known, n_base, epoch, config)
+            total, _ = batch_loss(model, novel, known, Objective(config, n_base), epoch)
             total = total + (1 - share) * neighbourhood_contrast(projections, rows, bank.clone())
             if known is not None:
                 supervised = model.projection(model.describe(known.features))
