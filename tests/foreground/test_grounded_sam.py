@@ -1,4 +1,4 @@
-"""Grounding DINO and SAM by the real loading code, with tiny random models of the same classes."""
+"""Grounding DINO and SAM are loaded and combined; tiny random models stand for both."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> ForegroundConfig:
-    """Settings that name the folders of both models; every box passes."""
+    """Config with the folders of both models, by which every box passes."""
     transformers = pytest.importorskip("transformers", reason="the extra grounded-sam is missing")
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
@@ -68,7 +68,7 @@ def _save_boxes(transformers: Any, folder: Path) -> None:
         max_text_len=16,
     )
     model = transformers.GroundingDinoForObjectDetection(config)
-    # Of random features the similarities to words would be 0 or 1.
+    # With the weights of the constructor, the similarities to words would be 0 or 1.
     torch.nn.init.constant_(model.model.decoder.layer_norm.weight, 0.1)
     model.save_pretrained(folder)
     images = _image_processor(transformers, "GroundingDinoImageProcessor")
@@ -97,7 +97,7 @@ def _save_masks(transformers: Any, folder: Path) -> None:
 
 
 def _image_processor(transformers: Any, name: str) -> Any:
-    """The class that needs no torchvision, where there is none."""
+    """The image processor, or the one without torchvision if that is not installed."""
     try:
         import torchvision  # noqa: F401
     except ImportError:
@@ -110,57 +110,59 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
-def test_objects_are_united_within_the_picture(models: ForegroundConfig, cpu: torch.device) -> None:
+def test_all_objects_are_joined_in_one_mask(models: ForegroundConfig, cpu: torch.device) -> None:
     model = GroundedSam(models, cpu)
     boxes = model._boxes(Image.fromarray(IMAGE), "metal nut.")
     assert len(boxes) == models.max_objects
     assert (boxes >= 0).all()
     assert (boxes <= [80, 60, 80, 60]).all()
-    each = model._masks(Image.fromarray(IMAGE), boxes)
-    assert each.shape == (models.max_objects, *IMAGE.shape[:2])
-    found = model.find(IMAGE, "metal nut.")
-    assert np.array_equal(found, each.any(0))
-    assert found.mean() > 0
+    masks = model._masks(Image.fromarray(IMAGE), boxes)
+    assert masks.shape == (models.max_objects, *IMAGE.shape[:2])
+    foreground = model.find(IMAGE, "metal nut.")
+    assert np.array_equal(foreground, masks.any(0))
+    assert foreground.any()
 
 
-def test_surest_boxes_are_taken(models: ForegroundConfig, cpu: torch.device) -> None:
-    picture = Image.fromarray(IMAGE)
-    some = GroundedSam(replace(models, max_objects=2), cpu)._boxes(picture, "metal nut.")
-    assert np.array_equal(some, GroundedSam(models, cpu)._boxes(picture, "metal nut.")[:2])
+def test_the_boxes_with_the_highest_scores_are_used(
+    models: ForegroundConfig, cpu: torch.device
+) -> None:
+    image = Image.fromarray(IMAGE)
+    two = GroundedSam(replace(models, max_objects=2), cpu)._boxes(image, "metal nut.")
+    assert np.array_equal(two, GroundedSam(models, cpu)._boxes(image, "metal nut.")[:2])
 
 
-def test_thresholds_are_obeyed(models: ForegroundConfig, cpu: torch.device) -> None:
+def test_thresholds_are_applied(models: ForegroundConfig, cpu: torch.device) -> None:
     everywhere = GroundedSam(replace(models, mask_threshold=-1e6), cpu)
     assert everywhere.find(IMAGE, "metal nut.").all()
-    for unsure in ({"box_threshold": 0.999}, {"text_threshold": 0.999}):
-        model = GroundedSam(replace(models, mask_threshold=-1e6, **unsure), cpu)
+    for threshold in ({"box_threshold": 0.999}, {"text_threshold": 0.999}):
+        model = GroundedSam(replace(models, mask_threshold=-1e6, **threshold), cpu)
         assert not model.find(IMAGE, "metal nut.").any()
 
 
-def test_where_the_words_find_nothing_any_object_is_asked_for(
+def test_any_object_is_looked_for_if_the_prompt_finds_nothing(
     models: ForegroundConfig, cpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    prompts = []
     boxes = GroundedSam._boxes
 
-    def only_fallback(model: GroundedSam, picture: Image.Image, prompt: str) -> np.ndarray:
-        asked.append(prompt)
-        found = boxes(model, picture, prompt)
-        return found if prompt == FALLBACK_PROMPT else found[:0]
+    def only_fallback(model: GroundedSam, image: Image.Image, prompt: str) -> np.ndarray:
+        prompts.append(prompt)
+        detected = boxes(model, image, prompt)
+        return detected if prompt == FALLBACK_PROMPT else detected[:0]
 
     monkeypatch.setattr(GroundedSam, "_boxes", only_fallback)
     assert GroundedSam(models, cpu).find(IMAGE, "metal nut.").any()
-    assert asked == ["metal nut.", FALLBACK_PROMPT]
+    assert prompts == ["metal nut.", FALLBACK_PROMPT]
 
 
-def test_models_of_the_hub_are_found_by_name(
+def test_cached_models_of_the_hub_are_found_by_name(
     models: ForegroundConfig, cpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("boxes", "masks"):
-        kept = tmp_path / f"models--somebody--{name}"
-        shutil.copytree(Path(models.box_model).parent / name, kept / "snapshots" / ("0" * 40))
-        (kept / "refs").mkdir()
-        (kept / "refs" / "main").write_text("0" * 40)
+        cached = tmp_path / f"models--somebody--{name}"
+        shutil.copytree(Path(models.box_model).parent / name, cached / "snapshots" / ("0" * 40))
+        (cached / "refs").mkdir()
+        (cached / "refs" / "main").write_text("0" * 40)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     named = replace(models, box_model="somebody/boxes", mask_model="somebody/masks")
@@ -168,12 +170,12 @@ def test_models_of_the_hub_are_found_by_name(
     assert np.array_equal(here.find(IMAGE, "nut."), there.find(IMAGE, "nut."))
 
 
-def test_models_out_of_reach(
+def test_models_that_cannot_be_loaded_are_named(
     models: ForegroundConfig, cpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match=r"'somebody/boxes' is no folder, and .* be reached"):
+    with pytest.raises(InputError, match=r"'somebody/boxes' is not a folder, and .* be reached"):
         GroundedSam(replace(models, box_model="somebody/boxes"), cpu)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty' cannot be loaded as GroundingDinoProcessor"):
@@ -189,7 +191,7 @@ def _other_type(models: ForegroundConfig, folder: Path) -> Path:
     return other
 
 
-def test_missing_extra_is_named(cpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(cpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grounded_sam, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'anomalyncd\[grounded-sam\]'"):
         GroundedSam(ForegroundConfig(), cpu)
@@ -206,6 +208,8 @@ def test_missing_extra_is_named(cpu: torch.device, monkeypatch: pytest.MonkeyPat
         ("mvtec_ad/pill", "Tablet. white  capsule", "tablet. white capsule."),
     ],
 )
-def test_words(root: str | None, prompt: str | None, words: str) -> None:
+def test_prompts_come_from_the_config_or_the_folder(
+    root: str | None, prompt: str | None, words: str
+) -> None:
     config = ForegroundConfig(prompt=prompt)
     assert prompt_for(config, None if root is None else Path(root)) == words
