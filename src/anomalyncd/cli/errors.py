@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from anomalyncd.cli.console import complain
 from anomalyncd.errors import InputError
@@ -16,16 +16,25 @@ from anomalyncd.errors import InputError
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
-class Commands(TyperGroup):
-    """The class of the app: turns the ways in which a command ends early into one line each."""
+class _EndsInOneLine:
+    """Turns the ways in which a command ends early into one line each."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _one_line(ctx):
-            return super().parse_args(ctx, args)
+            arguments: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+            return arguments
 
     def invoke(self, ctx: Any) -> Any:
         with _one_line(ctx):
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]
+
+
+class Commands(_EndsInOneLine, TyperGroup):
+    """The class of an app with several commands."""
+
+
+class Command(_EndsInOneLine, TyperCommand):
+    """The class of an app with one command."""
 
 
 def name_options(text: str, context: Any) -> str:
