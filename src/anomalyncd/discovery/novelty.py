@@ -102,7 +102,7 @@ def _to_known(
     known_sizes: NDArray[np.float32],
     images: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Distances to the nearest known region and to those of the median size, (B,) each.
+    """Distance to the nearest known region, and deviation from its neighbours in size, (B,) each.
 
     Args:
         features: Unit descriptors, (B, D).
