@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 from end_to_end.bad_inputs import (
     base_and_normals,
@@ -27,7 +26,7 @@ from end_to_end.bad_inputs import (
 )
 from support.bad_inputs import Case, call, link, put_in_order, row, tree, use_weights
 
-PAGE = ROOT / "docs" / "guide" / "bad-inputs.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "bad-inputs.md"
 INTRODUCTION = """# Bad inputs
 
 Each of these mistakes ends with exit code 2 and one line on standard error, before long work; the
