@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from anomalyncd.backbone.weights import DEFAULT_BACKBONE
+from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE
 from anomalyncd.config import PRESETS, Config
 from anomalyncd.config.overrides import with_overrides
 

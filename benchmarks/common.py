@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-
-from anomalyncd.backbone.vit import VisionTransformer
-from anomalyncd.backbone.weights import DEFAULT_BACKBONE, load_backbone
-from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.detection.fitting import fit_detector
+
+from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE
+from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.backbone.weights import load_backbone
+from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.detection.maps import write_anomaly_maps
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps

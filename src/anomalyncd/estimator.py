@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from anomalyncd.backbone.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
+from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
+from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
 from anomalyncd.config.overrides import with_overrides
 from anomalyncd.cost import estimate_cost
@@ -155,7 +156,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _discover(self, pipeline: Pipeline) -> None:
-        """Runs all stages; Windows deletes no file that the pipeline still maps, so it ends here."""
+        """Runs all stages; the pipeline ends here, since Windows deletes no file that it maps."""
         self.predictions_ = pipeline.predictions
         self.model_ = pipeline.model()
         self.normal_scores_ = pipeline.normal_scores()
@@ -316,7 +317,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise
         except (TypeError, KeyError, AttributeError, IndexError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"the description of model '{folder}' is damaged ({error}); fit the model again"
+                f"model file '{Path(folder) / 'model.json'}' is damaged ({error!r}); fit the model again"
             ) from error
         return loaded
 

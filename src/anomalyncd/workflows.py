@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.backbone.weights import DEFAULT_BACKBONE, check_backbone, load_backbone
+from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
+from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import Config
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext

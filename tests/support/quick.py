@@ -8,13 +8,11 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from typer import Typer
 from typer.testing import CliRunner, Result
 
-from anomalyncd.backbone.vit import VisionTransformer, VitConfig
-from anomalyncd.backbone.weights import (
-    BACKBONES,
-    WEIGHTS_VARIABLE,
-)
+from anomalyncd.backbone.catalogue import BACKBONES, WEIGHTS_VARIABLE, VitConfig
+from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.cli.main import app
 from anomalyncd.config import (
     PRESETS,
@@ -112,7 +110,7 @@ def use_tiny(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
 
 
-def call(*arguments: object) -> Result:
+def call(*arguments: object, app: Typer = app) -> Result:
     """What a command says and returns; errors that are no exit are raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -120,9 +118,9 @@ def call(*arguments: object) -> Result:
     return result
 
 
-def succeed(*arguments: object) -> str:
+def succeed(*arguments: object, app: Typer = app) -> str:
     """What a command prints that has to succeed."""
-    result = call(*arguments)
+    result = call(*arguments, app=app)
     assert result.exit_code == 0, result.output
     return result.stdout
 

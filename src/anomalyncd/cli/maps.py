@@ -68,7 +68,7 @@ def _checked_config(
     options: EstimatorOptions, sources: InputSources, out: Path, full_size: bool
 ) -> "Config":
     """The config, after all options have been checked, since reading images may take long."""
-    from anomalyncd.backbone.weights import DEFAULT_BACKBONE, check_backbone
+    from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
     from anomalyncd.config import PRESETS, resolve_config
     from anomalyncd.io.files import refuse_file
     from anomalyncd.runtime.device import resolve_device
@@ -85,7 +85,7 @@ def _checked_config(
 def _make(
     inputs: "Inputs", config: "Config", out: Path, options: EstimatorOptions, normals: Path | None
 ) -> "Inputs":
-    from anomalyncd.backbone.weights import DEFAULT_BACKBONE
+    from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE
     from anomalyncd.workflows import make_maps
 
     return make_maps(

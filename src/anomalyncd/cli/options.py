@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args, 
 
 import typer
 
+from anomalyncd.backbone.catalogue import check_backbone
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 
@@ -29,6 +30,13 @@ def existing(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     if path is not None and not path.expanduser().exists():
         raise InputError(f"'{path}', given as `{parameter.name}`, does not exist; check the path")
     return path
+
+
+def _known_backbone(name: str | None) -> str | None:
+    """Returns a backbone that was named; the callback of the option."""
+    if name is not None:
+        check_backbone(name)
+    return name
 
 
 def _holding(file: str) -> Callable[[typer.CallbackParam, Path], Path]:
@@ -99,6 +107,7 @@ class EstimatorOptions:
         typer.Option(
             help="Name in timm of a vision transformer trained with DINO or DINOv2.",
             show_default="DINOv2 ViT-S/14",
+            callback=_known_backbone,
         ),
     ] = None
     weights: WeightsFile = None

@@ -17,7 +17,8 @@ def weights(
     ] = None,
 ) -> None:
     """Download and check the weights of a backbone, and show where they are."""
-    from anomalyncd.backbone.weights import DEFAULT_BACKBONE, load_backbone, locate_weights
+    from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE
+    from anomalyncd.backbone.weights import load_backbone, locate_weights
 
     chosen = name or DEFAULT_BACKBONE
     load_backbone(chosen)
@@ -60,7 +61,7 @@ def demo(
 
 
 def _origin(path: Path) -> str:
-    from anomalyncd.backbone.weights import WEIGHTS_VARIABLE
+    from anomalyncd.backbone.catalogue import WEIGHTS_VARIABLE
     from anomalyncd.io.cache import cache_folder
 
     if os.environ.get(WEIGHTS_VARIABLE):

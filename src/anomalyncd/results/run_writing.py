@@ -123,8 +123,8 @@ def refuse_folder_within(folder: Path, images: ImagesLike) -> None:
     source = Path(images).expanduser().resolve()
     if source.is_dir() and (source in folder.resolve().parents or source == folder.resolve()):
         raise InputError(
-            f"the results '{folder}' would lie among the images '{images}' and be taken for images; "
-            "name a folder elsewhere"
+            f"the folder of results '{folder}' lies within the images '{images}', so that results "
+            "would be read as images; name a folder elsewhere"
         )
 
 
