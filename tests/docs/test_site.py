@@ -8,7 +8,7 @@ import pytest
 
 import anomalyncd
 from anomalyncd.io.columns import Table, markdown_table
-from anomalyncd_bench.writing import results_page
+from anomalyncd_bench.report.page import results_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
