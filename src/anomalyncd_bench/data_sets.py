@@ -13,33 +13,37 @@ from anomalyncd.evaluation.evaluate import LEFT_OUT
 from anomalyncd.evaluation.ground_truth import Truth, labels_from_table, states_from_labels
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.image_set import ImageSet, as_image_set
-from anomalyncd.inputs.inputs import (
-    Inputs,
-    check_inputs,
-    open_masks,
-)
+from anomalyncd.inputs.inputs import Inputs, check_inputs, open_masks
 from anomalyncd.inputs.layouts import prepare, write_manifest
-from anomalyncd.inputs.manifest import (
-    LABEL,
-    MASK,
-    Manifest,
-)
+from anomalyncd.inputs.manifest import LABEL, MASK, Manifest
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.tables import is_table
-from anomalyncd_bench.table_file import SetEntry
+from anomalyncd_bench.entries import SetEntry
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where a benchmark reads and writes."""
+
+    data: Path
+    """Where the relative paths of a table begin."""
+    out: Path
+    """The plan and the results."""
+    maps: Path
+    """The built-in maps, in a folder for each set and source."""
 
 
 @dataclass(frozen=True, eq=False)
 class BenchSet:
-    """One set of images with all that is known of them."""
+    """One set of images with everything that is known of them."""
 
     entry: SetEntry
-    everything: ImageSet
-    """All images of the set, those that are dropped included."""
-    kept: NDArray[np.int64]
-    """Indices of those that take part, (N,)."""
+    all_images: ImageSet
+    """All images of the set, also those that are dropped."""
+    rows: NDArray[np.int64]
+    """Indices of the images that take part, (N,)."""
     inputs: Inputs
-    """ImageSet, normal images and base set; no maps yet."""
+    """Images, normal images and base set; no maps yet."""
     labels: NDArray[np.str_]
     """True class of each image, (N,)."""
     masks: Masks | None
@@ -47,13 +51,13 @@ class BenchSet:
 
     @cached_property
     def scored(self) -> NDArray[np.bool_]:
-        """Whether a image counts, (N,)."""
+        """Whether an image counts, (N,)."""
         ignored = () if self.entry.combined == "scored" else LEFT_OUT
         return ~np.isin(self.labels, [*ignored, ""])
 
     @property
     def n_classes(self) -> int:
-        """True classes among the images that count."""
+        """Number of true classes among the images that count."""
         return len(set(self.labels[self.scored]))
 
     def truth(self) -> Truth:
@@ -64,44 +68,42 @@ class BenchSet:
 
 
 def open_set(
-    entry: SetEntry, data: Path, work: Path, base: BaseSet | None, with_normals: bool
+    entry: SetEntry, folders: Folders, base: BaseSet | None, with_normals: bool
 ) -> BenchSet:
     """Opens a set, its labels and masks; every image is decoded once.
 
     Args:
-        entry: What the table says.
-        data: Where relative folders begin.
-        work: Where manifests of layouts are written.
+        entry: The set.
+        folders: Where it is, and where the manifests of layouts are written.
         base: Labelled defects of other products.
         with_normals: Whether normal images are needed.
 
     Raises:
         InputError: The set cannot be used.
     """
-    source = _source(entry, data, work)
+    source = _source(entry, folders)
     images = as_image_set(source)
     labels = _labels(images, entry)
-    kept = np.flatnonzero(
-        ~np.isin(labels, LEFT_OUT) if entry.combined == "dropped" else np.ones(len(labels), bool)
-    )
+    dropped = LEFT_OUT if entry.combined == "dropped" else ()
+    rows = np.flatnonzero(~np.isin(labels, dropped))
     masks = _masks(source, images)
-    # Without the columns, or the maps that a manifest names would stand for all sources.
-    chosen = replace(images.select(kept), columns=None)
-    marked = masks and Masks(chosen, tuple(masks.sources[index] for index in kept))
+    # Without the columns, or the maps that a manifest names would be used for all sources.
+    chosen = replace(images.select(rows), columns=None)
+    chosen_masks = masks and Masks(chosen, tuple(masks.sources[index] for index in rows))
     normals = _normals(source, entry) if with_normals else None
     inputs = check_inputs(chosen, base=base, normals=normals)
-    opened = BenchSet(entry, images, kept, inputs, labels[kept], marked)
+    opened = BenchSet(entry, images, rows, inputs, labels[rows], chosen_masks)
     if opened.n_classes < 2:
         raise InputError(f"set '{entry.name}' has fewer than two classes that count; check labels")
     return opened
 
 
-def _source(entry: SetEntry, data: Path, work: Path) -> Path:
+def _source(entry: SetEntry, folders: Folders) -> Path:
     """The folder or the manifest of the images."""
-    folder = data / Path(entry.folder).expanduser()
+    folder = folders.data / Path(entry.folder).expanduser()
     if entry.layout is None:
         return folder / entry.category if entry.category else folder
-    manifest = work / "manifests" / f"{entry.name}.csv"
+    manifest = folders.out / "work" / "manifests" / f"{entry.name}.csv"
     write_manifest(prepare(entry.layout, folder, entry.category), manifest)
     return manifest
 
@@ -130,8 +132,8 @@ def _normals(source: Path, entry: SetEntry) -> ImageSet:
     folder = source / "train"
     if not folder.is_dir():
         raise InputError(
-            f"set '{entry.name}' has no normal images; expected them in '{folder}', or leave the "
-            "sources with normal images out"
+            f"set '{entry.name}' has no normal images; expected them in '{folder}', or omit the "
+            "map sources with normal images"
         )
     inner = [one for one in sorted(folder.iterdir()) if one.is_dir()]
     return ImageSet.from_folder(inner[0] if len(inner) == 1 else folder)

@@ -1,4 +1,4 @@
-"""Tokens that several methods share, read once."""
+"""Tokens that several methods share and that are read once."""
 
 import copy
 from dataclasses import replace
@@ -24,12 +24,7 @@ from anomalyncd_bench.baselines.inputs import (
     LabelledTokens,
     TrainingViews,
 )
-from anomalyncd_bench.baselines.reading import (
-    UNGUIDED,
-    read_base_images,
-    read_images,
-    read_views,
-)
+from anomalyncd_bench.baselines.reading import UNGUIDED, read_base_images, read_images, read_views
 from anomalyncd_bench.map_sources import MasksAsMaps
 from anomalyncd_bench.methods import VIEWS, Method
 
@@ -42,12 +37,12 @@ def new_encoder(vit: VisionTransformer, config: EncoderConfig) -> RegionEncoder:
 
 
 class WholeImages:
-    """What rivals read of the whole images of one set.
+    """What baselines read of the whole images of one set.
 
     Args:
         vit: On its device, float32; a copy of it is used.
-        inputs: ImageSet, normal images and base set.
-        work: Where tokens are laid down that are too many for memory.
+        inputs: Images, normal images and base set.
+        work: Where tokens are written that are too large for memory.
     """
 
     def __init__(self, vit: VisionTransformer, inputs: Inputs, work: Path) -> None:
@@ -74,48 +69,54 @@ class WholeImages:
         work.mkdir(parents=True, exist_ok=True)
         return read_views(self._vit, inputs.images, inputs.base, VIEWS, work)
 
-    def inputs_of(self, method: Method, with_maps: Inputs, n_classes: int) -> BaselineInputs:
-        """What a rival needs, for seed 0; whatever was not read yet is read now."""
-        given, needs = with_maps, method.needs
-        maps = MasksAsMaps(given.masks) if given.masks is not None else given.maps
-        return BaselineInputs(
-            n_classes,
-            0,
-            self._images,
-            maps,
-            self._normals if "normals" in needs else None,
-            self._base,
-            self._views if "views" in needs else None,
-        )
+    def inputs_of(self, method: Method, inputs: Inputs, n_classes: int) -> BaselineInputs:
+        """The inputs of a baseline with seed 0; what has not been read yet is read now.
+
+        Args:
+            method: The baseline.
+            inputs: With maps or masks.
+            n_classes: Number of classes.
+        """
+        needs = method.needs
+        maps = MasksAsMaps(inputs.masks) if inputs.masks is not None else inputs.maps
+        normals = self._normals if "normals" in needs else None
+        views = self._views if "views" in needs else None
+        return BaselineInputs(n_classes, 0, self._images, maps, normals, self._base, views)
 
 
-class RegionTokens:
-    """Regions and their tokens, for methods that differ in what comes after them.
+def read_regions(
+    vit: VisionTransformer, inputs: Inputs, config: Config, seed: int, work: Path
+) -> Pipeline:
+    """A pipeline that has read the tokens of all regions.
 
     Args:
         vit: The backbone on its device, float32; a copy of it is used.
         inputs: Images with maps or masks.
-        config: As it holds for the method.
+        config: As it applies to the method.
         seed: Seed of the views.
         work: Where tokens are written that are too large for memory.
     """
+    work.mkdir(parents=True, exist_ok=True)
+    context = RunContext(new_encoder(vit, config.encoder), config, seed, work, Stages())
+    pipeline = Pipeline(context, inputs)
+    pipeline.run_before("class_number")
+    return pipeline
 
-    def __init__(
-        self, vit: VisionTransformer, inputs: Inputs, config: Config, seed: int, work: Path
-    ) -> None:
-        work.mkdir(parents=True, exist_ok=True)
-        encoder = new_encoder(vit, config.encoder)
-        context = RunContext(encoder, config, seed, work, Stages())
-        self._pipeline = Pipeline(context, inputs)
-        self._pipeline.run_before("class_number")
 
-    def discover(self, config: Config, n_classes: int, seed: int) -> NDArray[np.int64]:
-        """Class of each image, (N,)."""
-        pipeline = self._pipeline.reuse(config, seed, n_classes)
-        found, rule = pipeline.discovery, config.aggregation.rule
-        classes = RegionClasses(found.features, found.probabilities)
-        tables = aggregate(pipeline.inputs, pipeline.regions, classes, rule)
-        return np.asarray(tables.images["class"], np.int64)
+def discover(shared: Pipeline, config: Config, n_classes: int, seed: int) -> NDArray[np.int64]:
+    """Class of each image, (N,), by a discovery from tokens that were read before.
+
+    Args:
+        shared: See `read_regions`.
+        config: With the same `tokens_key` as that of the pipeline.
+        n_classes: Number of classes.
+        seed: Seed of the discovery.
+    """
+    pipeline = shared.reuse(config, seed, n_classes)
+    found = pipeline.discovery
+    classes = RegionClasses(found.features, found.probabilities)
+    tables = aggregate(pipeline.inputs, pipeline.regions, classes, config.aggregation.rule)
+    return np.asarray(tables.images["class"], np.int64)
 
 
 def tokens_key(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""A benchmark of a handful of tiny images: it goes on after an interruption, and repeats nothing."""
+"""A benchmark of a few tiny images: it goes on after an interruption and repeats nothing."""
 
 import shutil
 from functools import partial
@@ -9,15 +9,12 @@ import pytest
 from PIL import Image
 
 from anomalyncd.io.json_files import read_json
-from anomalyncd_bench import running
-from anomalyncd_bench import token_sharing as readers
+from anomalyncd_bench import running, token_sharing
 from anomalyncd_bench.baselines.reading import read_images
-from anomalyncd_bench.results import (
-    Cell,
-    from_text,
-    write_result,
-)
-from support.quick import call, damage, picture, succeed
+from anomalyncd_bench.cli import app
+from anomalyncd_bench.results import Job, from_text, write_result
+from support import quick
+from support.quick import damage, picture
 
 TABLE = """
 sets: {plates: plates}
@@ -29,17 +26,17 @@ methods:
   - {method: uniformaly}
   - {method: anomalyncd, config: {training.epochs: 1}}
 """
-CELLS = ["no_maps/kmeans", "zero_shot/uniformaly", "zero_shot/anomalyncd"]
-CELLS += ["masks/uniformaly", "masks/anomalyncd"]
+RESULTS = ["no_maps/kmeans", "zero_shot/uniformaly", "zero_shot/anomalyncd"]
+RESULTS += ["masks/uniformaly", "masks/anomalyncd"]
 
 
 @pytest.fixture
 def table(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table file beside a set of twelve images and three of the class `combined`."""
-    # Where it is set, relative folders begin elsewhere.
+    # It names where relative folders begin.
     monkeypatch.delenv("ANOMALYNCD_DATA", raising=False)
     shallow = partial(read_images, patch_blocks=(0, 1))  # The tiny backbone has but four blocks.
-    monkeypatch.setattr(readers, "read_images", shallow)
+    monkeypatch.setattr(token_sharing, "read_images", shallow)
     for group, kind in enumerate(("good", "line", "spot", "combined")):
         for index in range(4 if kind != "combined" else 3):
             seed = 10 * group + index
@@ -55,33 +52,37 @@ def table(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+call = partial(quick.call, app=app)
+succeed = partial(quick.succeed, app=app)
+
+
 def _save(path: Path, pixels: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
 
 
 def _arguments(table: Path, weights: Path) -> tuple[object, ...]:
-    return ("bench", table, "--out", table.parent / "out", "--weights", weights)
+    return (table, "--out", table.parent / "out", "--weights", weights)
 
 
 def _times(table: Path) -> dict[str, int]:
     """When each result was written, by source and method."""
-    cells = table.parent / "out" / "cells" / "plates"
+    results = table.parent / "out" / "results" / "plates"
     return {
         f"{path.parent.name}/{path.stem.rsplit('_', 1)[0]}": path.stat().st_mtime_ns
-        for path in cells.rglob("*.json")
+        for path in results.rglob("*.json")
     }
 
 
-def _cell(table: Path, name: str) -> dict:
-    return read_json(table.parent / "out" / "cells" / "plates" / f"{name}_0.json", "result")
+def _result(table: Path, name: str) -> dict:
+    return read_json(table.parent / "out" / "results" / "plates" / f"{name}_0.json", "result")
 
 
 def test_goes_on_after_an_interruption_and_repeats_nothing(
     table: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(folder: Path, job: object, content: dict) -> None:
-        if isinstance(job, Cell) and job.method == "uniformaly":
+        if isinstance(job, Job) and job.method == "uniformaly":
             raise KeyboardInterrupt
         write_result(folder, job, content)
 
@@ -92,14 +93,14 @@ def test_goes_on_after_an_interruption_and_repeats_nothing(
     assert list(_times(table)) == ["no_maps/kmeans"]
     assert "4 of 5 results are not measured yet" in (table.parent / "out/tables.md").read_text()
     before = _times(table)
-    said = succeed(*_arguments(table, tiny))
-    assert "5 results, 4 of them to be measured" in said
-    assert set(_times(table)) == set(CELLS)
+    printed = succeed(*_arguments(table, tiny))
+    assert "5 results, 4 of them to be measured" in printed
+    assert set(_times(table)) == set(RESULTS)
     assert _times(table)["no_maps/kmeans"] == before["no_maps/kmeans"]
     before = _times(table)
     assert "5 results, 0 of them" in succeed(*_arguments(table, tiny))
     assert _times(table) == before
-    one = _cell(table, "zero_shot/anomalyncd")
+    one = _result(table, "zero_shot/anomalyncd")
     assert len(from_text(one["classes"])) == 12  # without `combined`
     assert from_text(one["true_classes"]).tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert one["digest"]
@@ -125,8 +126,8 @@ def test_a_change_repeats_what_depends_on_it(table: Path, tiny: Path) -> None:
         "zero_shot/anomalyncd",
         "zero_shot/uniformaly",
     }
-    assert repeated("plates: plates", "plates: {folder: plates, combined: dropped}") == set(CELLS)
-    shutil.rmtree(table.parent / "out" / "cells" / "plates" / "masks")
+    assert repeated("plates: plates", "plates: {folder: plates, combined: dropped}") == set(RESULTS)
+    shutil.rmtree(table.parent / "out" / "results" / "plates" / "masks")
     assert repeated("seeds", "seeds") == {"masks/anomalyncd", "masks/uniformaly"}
 
 
@@ -153,7 +154,7 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("plates: plates", "plates: plats", "plats' does not exist"),
         ("plates: plates", "plates: plates/test/good", "cannot be scored"),
@@ -166,13 +167,13 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
         ("seeds: 1", "seeds: 1\ndetector: {layer: 1}", "did you mean layers"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_anything_is_made(
-    old: str, new: str, said: str, table: Path, tiny: Path
+def test_faults_are_reported_before_anything_is_made(
+    old: str, new: str, message: str, table: Path, tiny: Path
 ) -> None:
     table.write_text(TABLE.replace(old, new), encoding="utf-8")
     result = call(*_arguments(table, tiny))
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
     assert not (table.parent / "out" / "plan.json").exists()
 
 

@@ -1,43 +1,27 @@
-"""Tables hold the numbers that the files of a benchmark do."""
+"""Tables contain the numbers that the files of a benchmark contain."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from anomalyncd.errors import InputError
 from anomalyncd.evaluation.metrics import cluster_scores
-from anomalyncd_bench.differences import differences
-from anomalyncd_bench.page import write_bench_page
-from anomalyncd_bench.published import published_tables
-from anomalyncd_bench.results import (
-    Cell,
-    MapsJob,
-    Plan,
-    as_text,
-    write_result,
-)
-from anomalyncd_bench.tables import (
-    Results,
-    map_table,
-    mean_tables,
-    score_tables,
-    score_text,
-)
-from anomalyncd_bench.writing import (
-    all_tables,
-    latex,
-    results_page,
-    write_tables,
-)
+from anomalyncd_bench.report.comparisons import differences, published_tables
+from anomalyncd_bench.report.page import results_page, write_bench_page
+from anomalyncd_bench.report.tables import map_table, mean_tables, measure_tables, score_tables
+from anomalyncd_bench.report.writing import all_tables, latex, write_tables
+from anomalyncd_bench.results import Job, MapsJob, Plan, Results, as_text, score_text, write_result
 
 TRUE = np.arange(40) % 4
-METHODS = {"ours": "anomalyncd", "rival_1": "kmeans", "rival_2": "gcd"}
-WRONG = {"ours": 2, "rival_1": 10, "rival_2": 20}
+METHODS = {"ours": "anomalyncd", "baseline_1": "kmeans", "baseline_2": "gcd"}
+WRONG = {"ours": 2, "baseline_1": 10, "baseline_2": 20}
 SETS = ("bottle", "pill")
 
 
-def found(method: str, seed: int, set_name: str) -> np.ndarray:
+def predicted(method: str, seed: int, set_name: str) -> np.ndarray:
     """Classes with some mistakes, more for each further seed and for pill."""
     n_wrong = WRONG[method] + seed + 3 * (set_name == "pill")
     return np.where(np.arange(40) < n_wrong, (TRUE + 1) % 4, TRUE)
@@ -45,7 +29,7 @@ def found(method: str, seed: int, set_name: str) -> np.ndarray:
 
 def scores(method: str, set_name: str) -> np.ndarray:
     """(seeds, 3)."""
-    several = [cluster_scores(TRUE, found(method, seed, set_name)) for seed in (0, 1)]
+    several = [cluster_scores(TRUE, predicted(method, seed, set_name)) for seed in (0, 1)]
     return np.array([[one.nmi, one.ari, one.f1] for one in several])
 
 
@@ -55,10 +39,10 @@ def spread(values: np.ndarray) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A finished benchmark, written by hand; `rival_2` looks at no maps."""
-    source = {"ours": "zero_shot", "rival_1": "zero_shot", "rival_2": "no_maps"}
-    cells = [
-        Cell(name, source[method], method, seed, f"{name}{method}{seed}")
+    """A finished benchmark, written by hand; `baseline_2` uses no maps."""
+    source = {"ours": "zero_shot", "baseline_1": "zero_shot", "baseline_2": "no_maps"}
+    jobs = [
+        Job(name, source[method], method, seed, f"{name}{method}{seed}")
         for name in SETS
         for method in METHODS
         for seed in (0, 1)
@@ -87,24 +71,23 @@ def folder(tmp_path: Path) -> Path:
                 "method": method,
                 "preset": "paper" if name == "ours" else None,
                 "config": {},
-                "ours": name == "ours",
+                "role": "ours" if name == "ours" else "baseline",
                 "sources": ["zero_shot"],
-                "maps": name != "rival_2",
             }
             for name, method in METHODS.items()
         ],
         (0, 1),
         "tiny",
-        cells,
+        jobs,
         [maps],
     ).write(tmp_path)
-    for cell in cells:
-        classes = found(cell.method, cell.seed, cell.set)
+    for job in jobs:
+        classes = predicted(job.method, job.seed, job.set)
         one = cluster_scores(TRUE, classes)
         content = {"nmi": one.nmi, "ari": one.ari, "f1": one.f1, "n_classes_found": 4}
         content |= {"classes": as_text(classes), "true_classes": as_text(TRUE)}
-        content |= {"seconds": 1.0 + cell.seed, "seconds_reading": 0, "peak_memory_mb": 100}
-        write_result(tmp_path, cell, content)
+        content |= {"seconds": 1.0 + job.seed, "seconds_reading": 0, "peak_memory_mb": 100}
+        write_result(tmp_path, job, content)
     write_result(tmp_path, maps, {"image_auroc": 0.75, "pixel_auroc": None, "aupro": 1.0})
     return tmp_path
 
@@ -128,17 +111,57 @@ def test_means_over_categories_are_taken_seed_by_seed(folder: Path) -> None:
         assert list(row) == [spread(one) for one in means.T]
 
 
-def test_ours_is_compared_with_the_best_rival(folder: Path) -> None:
+def test_ours_is_compared_with_the_best_baseline(folder: Path) -> None:
     table = differences(Results(folder))
     assert table is not None
     for name, (_, row) in zip(SETS, table.frame.iterrows(), strict=True):
-        gap = scores("ours", name).mean(0) - scores("rival_1", name).mean(0)
+        gap = scores("ours", name).mean(0) - scores("baseline_1", name).mean(0)
         for column, expected in zip(("NMI", "ARI", "F1"), gap, strict=True):
             assert row[column].startswith(f"+{score_text(expected)} [+")
-            assert row[column].endswith("(rival_1)")
+            assert row[column].endswith("(baseline_1)")
 
 
-def test_published_scores_stand_apart(folder: Path) -> None:
+def change_methods(folder: Path, name: str, **fields: object) -> None:
+    """Changes the record of one method in the plan."""
+    plan = Plan.read(folder)
+    methods = [one | fields if one["name"] == name else one for one in map(dict, plan.methods)]
+    replace(plan, methods=methods).write(folder)
+
+
+def test_references_are_shown_and_not_compared_with(folder: Path) -> None:
+    change_methods(folder, "baseline_1", role="reference")
+    results = Results(folder)
+    table = differences(results)
+    assert table is not None
+    assert all(value.endswith("(baseline_2)") for value in table.frame["NMI"])
+    (_, _, bottle), _ = score_tables(results)
+    assert "baseline_1" in list(bottle.frame["method"])
+
+
+def test_measures_have_tables_of_their_own(folder: Path) -> None:
+    change_methods(folder, "baseline_1", role="measure", method="class_number")
+    results = Results(folder)
+    for job in results.plan.results:
+        if job.method == "baseline_1":
+            figures = {"true": 5, "estimate": 4, "low": 3, "high": 6 + job.seed}
+            write_result(folder, job, figures | {"votes": {"silhouette": 4, "stability": 3}})
+    (table,) = measure_tables(Results(folder))
+    assert list(table.frame["estimate"]) == ["4 (3 to 6)", "4 (3 to 7)"] * 2
+    assert set(table.frame["criteria"]) == {"silhouette 4, stability 3"}
+    (_, _, bottle), _ = score_tables(Results(folder))
+    assert "baseline_1" not in list(bottle.frame["method"])
+    write_tables(Results(folder), folder)
+    assert "4 (3 to 7)" in (folder / "tables.md").read_text(encoding="utf-8")
+
+
+def test_published_scores_are_compared_with_unchanged_presets_alone(folder: Path) -> None:
+    change_methods(folder, "ours", config={"training.epochs": 1})
+    for table in published_tables(Results(folder)):
+        musc = table.frame.set_index("method").loc["MuSc + AnomalyNCD"]
+        assert musc["measured here NMI / ARI / F1"] == "-"
+
+
+def test_published_scores_are_beside_ours(folder: Path) -> None:
     tables = {table.title.split(": ")[1]: table for table in published_tables(Results(folder))}
     assert list(tables) == ["bottle", "pill", "MVTec AD"]
     bottle = tables["bottle"].frame.set_index("method")
@@ -149,7 +172,7 @@ def test_published_scores_stand_apart(folder: Path) -> None:
     assert bottle.loc["CPR + AnomalyNCD", "measured here NMI / ARI / F1"] == "-"
     gcd = tables["MVTec AD"].frame.set_index("method").loc["GCD"]
     assert gcd["published NMI / ARI / F1"] == ".417 / .302 / .553"
-    means = np.mean([scores("rival_2", name) for name in SETS], axis=(0, 1))
+    means = np.mean([scores("baseline_2", name) for name in SETS], axis=(0, 1))
     assert gcd["measured here NMI / ARI / F1"] == " / ".join(score_text(one) for one in means)
     assert "15 categories; here: mean over bottle, pill" in tables["MVTec AD"].note
 
@@ -167,15 +190,15 @@ def test_every_form_holds_the_same_numbers(folder: Path) -> None:
     markdown = (folder / "tables.md").read_text(encoding="utf-8")
     for table in all_tables(results):
         assert table.title in markdown
-        for cell in table.frame.to_numpy().ravel():
-            assert cell in markdown
-            assert cell in page
-            assert cell.replace("_", r"\_").replace("±", r"$\pm$") in latex(table)
+        for value in table.frame.to_numpy().ravel():
+            assert value in markdown
+            assert value in page
+            assert value.replace("_", r"\_").replace("±", r"$\pm$") in latex(table)
     assert "https://" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
-    cells = pd.read_csv(folder / "cells.csv")
-    assert len(cells) == 12
-    one = cells[(cells["set"] == "pill") & (cells["method"] == "ours") & (cells["seed"] == 1)]
+    rows = pd.read_csv(folder / "results.csv")
+    assert len(rows) == 12
+    one = rows[(rows["set"] == "pill") & (rows["method"] == "ours") & (rows["seed"] == 1)]
     assert one["nmi"].item() == pytest.approx(scores("ours", "pill")[1, 0])
     assert sorted(path.name for path in (folder / "plots").iterdir()) == [
         "bottle_zero_shot.svg",
@@ -183,12 +206,29 @@ def test_every_form_holds_the_same_numbers(folder: Path) -> None:
     ]
 
 
-def test_what_is_missing_is_said(folder: Path) -> None:
-    cell = Results(folder).plan.cells[0]
-    (folder / cell.path).unlink()
+def test_missing_damaged_and_outdated_results_are_counted(folder: Path) -> None:
+    first, second, third, *_ = Results(folder).plan.results
+    (folder / first.path).unlink()
+    (folder / second.path).write_text("{", encoding="utf-8")
+    write_result(folder, replace(third, digest="another"), {})
     results = Results(folder)
-    assert results.n_missing == 1
-    assert "1 of 12 results are not measured yet" in results_page([folder])
+    assert results.n_missing == 3
+    assert "3 of 12 results are not measured yet" in results_page([folder])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"format": 2', '"format": 1', "is of another version; run it again"),
+        ('"seeds"', '"grains"', "is damaged"),
+        ("{", "", "is damaged"),
+    ],
+)
+def test_plans_that_cannot_be_read(folder: Path, old: str, new: str, message: str) -> None:
+    path = folder / "plan.json"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        Results(folder)
 
 
 def test_digits_as_in_the_papers() -> None:

@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from anomalyncd.evaluation.metrics import cluster_scores
-from anomalyncd_bench.bootstrap import (
-    SCORES,
-    paired_differences,
-    weighted_scores,
-)
+from anomalyncd_bench.report.bootstrap import SCORES, paired_differences, weighted_scores
 
 RNG = np.random.default_rng(3)
 TRUE = RNG.integers(0, 4, 80)
@@ -16,14 +12,14 @@ GOOD = np.where(RNG.random(80) < 0.9, TRUE, RNG.integers(0, 5, 80))
 POOR = np.where(RNG.random(80) < 0.3, TRUE, RNG.integers(0, 5, 80))
 
 
-@pytest.mark.parametrize("found", [GOOD, POOR, TRUE, np.zeros(80, int)])
-def test_weights_mean_repeated_images(found: np.ndarray) -> None:
+@pytest.mark.parametrize("predicted", [GOOD, POOR, TRUE, np.zeros(80, int)])
+def test_weights_mean_repeated_images(predicted: np.ndarray) -> None:
     weights = np.vstack([np.ones(80, int), RNG.multinomial(80, np.full(80, 1 / 80), 5)])
-    several = weighted_scores(TRUE, found, weights)
+    several = weighted_scores(TRUE, predicted, weights)
     assert several.shape == (3, 6)
     for scores, weight in zip(several.T, weights, strict=True):
         rows = np.repeat(np.arange(80), weight)
-        one = cluster_scores(TRUE[rows], found[rows])
+        one = cluster_scores(TRUE[rows], predicted[rows])
         np.testing.assert_allclose(scores, [one.nmi, one.ari, one.f1], atol=1e-9)
 
 
@@ -33,21 +29,21 @@ def test_a_single_class_on_both_sides_agrees() -> None:
 
 
 def test_a_method_does_not_differ_from_itself() -> None:
-    for apart in paired_differences(TRUE, [GOOD, POOR], [GOOD, POOR]).values():
-        assert (apart.low, apart.mean, apart.high) == (0, 0, 0)
+    for gap in paired_differences(TRUE, [GOOD, POOR], [GOOD, POOR]).values():
+        assert (gap.low, gap.mean, gap.high) == (0, 0, 0)
 
 
-def test_equally_good_methods_are_not_told_apart() -> None:
+def test_equally_good_methods_are_not_separated() -> None:
     other = np.where(np.random.default_rng(8).random(80) < 0.9, TRUE, 4)
-    for apart in paired_differences(TRUE, [GOOD], [other]).values():
-        assert apart.low < 0 < apart.high
+    for gap in paired_differences(TRUE, [GOOD], [other]).values():
+        assert gap.low < 0 < gap.high
 
 
-def test_a_better_method_is_told_apart_by_the_difference_of_the_means() -> None:
-    found = paired_differences(TRUE, [GOOD, GOOD], [POOR, TRUE])
+def test_a_better_method_is_separated_by_the_difference_of_the_means() -> None:
+    differences = paired_differences(TRUE, [GOOD, GOOD], [POOR, TRUE])
     good, poor = cluster_scores(TRUE, GOOD), cluster_scores(TRUE, POOR)
     for name in SCORES:
         expected = getattr(good, name) - (getattr(poor, name) + 1) / 2
-        assert found[name].mean == pytest.approx(expected)
-        assert found[name].low < found[name].mean < found[name].high
-        assert found[name].low > 0
+        assert differences[name].mean == pytest.approx(expected)
+        assert differences[name].low < differences[name].mean < differences[name].high
+        assert differences[name].low > 0

@@ -1,27 +1,26 @@
-"""Builds `bench.html`, the page of a benchmark, and its plots as files of their own."""
+"""The page of a benchmark, its plots as files of their own, and the page of all results."""
 
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from anomalyncd import __version__
 from anomalyncd.io.files import write_atomically
-from anomalyncd.report.dots import dots
-from anomalyncd.report.page import write_page
-from anomalyncd_bench.bootstrap import SCORES
-from anomalyncd_bench.differences import differences
-from anomalyncd_bench.published import published_tables
-from anomalyncd_bench.table_file import file_name
-from anomalyncd_bench.tables import (
+from anomalyncd.report.page import style_sheet, write_page
+from anomalyncd.report.plots import dots
+from anomalyncd_bench.entries import file_name
+from anomalyncd_bench.report.bootstrap import SCORES
+from anomalyncd_bench.report.comparisons import differences, published_tables
+from anomalyncd_bench.report.tables import (
     HEADS,
     TEXT_COLUMNS,
-    Results,
     Table,
     map_table,
     mean_tables,
+    measure_tables,
     score_tables,
 )
-from anomalyncd_bench.writing import made_with
+from anomalyncd_bench.report.writing import made_with, markdown
+from anomalyncd_bench.results import Results
 
 PAGE, PLOTS = "bench.html", "plots"
 
@@ -30,26 +29,25 @@ def write_bench_page(results: Results, folder: Path) -> Path:
     """Writes the page, complete in itself, and `plots/SET_SOURCE.svg`.
 
     Args:
-        results: What was measured so far.
+        results: The results that have been measured.
         folder: Of the benchmark.
 
     Returns:
         `folder/bench.html`.
     """
     scores = list(_with_plots(results))
-    style = (files("anomalyncd.report") / "style.css").read_text(encoding="utf-8")
     for name, _, plot in scores:
-        styled = plot.replace(">", f"><style>{style}</style>", 1)
+        styled = plot.replace(">", f"><style>{style_sheet()}</style>", 1)
         with write_atomically(folder / PLOTS / f"{name}.svg") as temporary:
             temporary.write_text(styled, encoding="utf-8", newline="\n")
     path = folder / PAGE
     write_page(
         path,
-        package="anomalyncd_bench",
+        package="anomalyncd_bench.report",
         results=results,
         made_with=made_with(results).replace("`", "").replace("**", ""),
         scores=scores,
-        means=list(mean_tables(results)),
+        means=[*mean_tables(results), *measure_tables(results)],
         differences=differences(results),
         published=list(published_tables(results)),
         maps=map_table(results),
@@ -68,3 +66,17 @@ def _with_plots(results: Results) -> Iterator[tuple[str, Table, str]]:
             rows.append((method, [(one.mean, one.std) for one in spreads if one is not None]))
         plot = dots(rows, list(HEADS.values()), f"Scores of the methods: {table.title}")
         yield f"{file_name(set_name)}_{file_name(source)}", table, plot
+
+
+def results_page(folders: Iterable[Path]) -> str:
+    """The page `docs/results.md`, from the folders of finished benchmarks."""
+    blocks = [
+        "# Results",
+        "This page is made by `make results` from the files in `benchmarks/results/bench`; "
+        "do not change it by hand. [Compare methods](guide/bench.md) explains how to run a "
+        "benchmark.",
+    ]
+    for folder in folders:
+        results = Results(folder)
+        blocks.append(f"## {results.plan.name}\n\n{markdown(results, level=3)}")
+    return "\n\n".join(block.rstrip() for block in blocks) + "\n"

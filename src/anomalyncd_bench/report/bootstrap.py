@@ -1,4 +1,4 @@
-"""How far the difference of two methods depends on which images were there."""
+"""How far the difference of two methods depends on the choice of the images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Difference:
-    """First method minus second, in one score, both averaged over their seeds."""
+    """First method minus second in one score, each averaged over its seeds."""
 
     mean: float
     """On all images."""
     low: float
-    """Lower end of the interval that holds 95 % of the resamples."""
+    """Lower end of the interval that contains 95 % of the resamples."""
     high: float
     """Upper end."""
 
@@ -30,14 +30,14 @@ def paired_differences(
     second: Sequence[NDArray[np.int64]],
     n_resamples: int = N_RESAMPLES,
 ) -> dict[str, Difference]:
-    """Bootstrap intervals over images; both methods see the same images in every resample.
+    """Bootstrap intervals over images; both methods get the same images in every resample.
 
-    What seeds add to the uncertainty is averaged out, and not in the interval.
+    The variation over seeds is averaged out and not in the interval.
 
     Args:
         true: True class of each image, (N,), 0 and up.
         first: For each seed the class of each image, (N,), 0 and up.
-        second: The same of the method that is compared with.
+        second: The same for the other method.
         n_resamples: How often N images are drawn with replacement.
 
     Returns:
@@ -47,10 +47,10 @@ def paired_differences(
     rng = np.random.default_rng(0)
     drawn = rng.multinomial(n_images, np.full(n_images, 1 / n_images), n_resamples)
     weights = np.vstack([np.ones(n_images, np.int64), drawn])
-    apart = _mean_scores(true, first, weights) - _mean_scores(true, second, weights)
-    low, high = np.quantile(apart[:, 1:], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=1)
+    gaps = _mean_scores(true, first, weights) - _mean_scores(true, second, weights)
+    low, high = np.quantile(gaps[:, 1:], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=1)
     return {
-        name: Difference(float(apart[index, 0]), float(low[index]), float(high[index]))
+        name: Difference(float(gaps[index, 0]), float(low[index]), float(high[index]))
         for index, name in enumerate(SCORES)
     }
 
@@ -59,26 +59,27 @@ def _mean_scores(
     true: NDArray[np.int64], seeds: Sequence[NDArray[np.int64]], weights: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(scores, resamples), averaged over seeds."""
-    return np.asarray(np.mean([weighted_scores(true, found, weights) for found in seeds], axis=0))
+    scores = [weighted_scores(true, predicted, weights) for predicted in seeds]
+    return np.asarray(np.mean(scores, axis=0))
 
 
 def weighted_scores(
-    true: NDArray[np.int64], found: NDArray[np.int64], weights: NDArray[np.int64]
+    true: NDArray[np.int64], predicted: NDArray[np.int64], weights: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """NMI, ARI and F1 as `cluster_scores` has them, for many weightings of the images at once.
+    """NMI, ARI and F1 as `cluster_scores` defines them, for many weightings of the images at once.
 
     Args:
         true: (N,), 0 and up.
-        found: (N,), 0 and up.
+        predicted: (N,), 0 and up.
         weights: How often each image counts, (B, N).
 
     Returns:
         (3, B).
     """
-    n_true, n_found = int(true.max()) + 1, int(found.max()) + 1
-    cells = np.eye(n_true * n_found)[true * n_found + found]
-    counts = (weights @ cells).reshape(-1, n_true, n_found)
-    matched = [one[linear_sum_assignment(one, maximize=True)].sum() for one in counts]
+    n_true, n_predicted = int(true.max()) + 1, int(predicted.max()) + 1
+    pairs = np.eye(n_true * n_predicted)[true * n_predicted + predicted]
+    counts = (weights @ pairs).reshape(-1, n_true, n_predicted)
+    matched = [table[linear_sum_assignment(table, maximize=True)].sum() for table in counts]
     f1 = np.array(matched) / weights.sum(1)
     return np.stack([_nmi(counts), _ari(counts), f1])
 
@@ -102,8 +103,8 @@ def _ari(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     rows, columns = _pairs(counts.sum(2)).sum(1), _pairs(counts.sum(1)).sum(1)
     expected = rows * columns / _pairs(counts.sum((1, 2)))
     most = (rows + columns) / 2
-    apart = most - expected
-    return np.where(apart > 0, (together - expected) / np.where(apart > 0, apart, 1), 1.0)
+    span = most - expected
+    return np.where(span > 0, (together - expected) / np.where(span > 0, span, 1), 1.0)
 
 
 def _pairs(counts: NDArray[np.float64]) -> NDArray[np.float64]:
