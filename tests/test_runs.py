@@ -254,7 +254,7 @@ def test_foreign_maps_are_never_taken_or_deleted(
 ) -> None:
     (tmp_path / "maps").mkdir()
     np.save(tmp_path / "maps" / "mine.npy", np.zeros((4, 4)))
-    with pytest.raises(InputError, match=r"mine\.npy' was not made here"):
+    with pytest.raises(InputError, match=r"mine\.npy' was not made by this command"):
         estimator.fit(images_folder, folder=tmp_path)
     assert (tmp_path / "maps" / "mine.npy").is_file()
 

@@ -317,7 +317,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise
         except (TypeError, KeyError, AttributeError, IndexError, RuntimeError, ValueError) as error:
             raise InputError(
-                f"model file '{Path(folder) / 'model.json'}' is damaged ({error!r}); fit the model again"
+                f"model file '{Path(folder) / 'model.json'}' is damaged ({error!r}); "
+                "fit the model again"
             ) from error
         return loaded
 

@@ -159,6 +159,6 @@ def test_maps_that_were_not_made_here_are_refused(encoder: RegionEncoder, tmp_pa
     images = ImageSet.from_list([picture("good", 1)])
     bank = fit_memory_bank(encoder.vit, images, QUICK.detector, 0)
     np.save(tmp_path / "mine.npy", np.zeros((3, 4)))
-    with pytest.raises(InputError, match=r"mine\.npy' was not made here"):
+    with pytest.raises(InputError, match=r"mine\.npy' was not made by this command"):
         write_anomaly_maps(encoder.vit, images, bank, QUICK.detector, tmp_path)
     assert (tmp_path / "mine.npy").is_file()

@@ -141,7 +141,7 @@ def test_drawn_masks_are_used_however_small(tokens, vit, tmp_path: Path) -> None
 def test_masks_that_were_not_made_here_are_refused(tokens, vit, tmp_path: Path) -> None:
     (tmp_path / "mine.png").write_bytes(b"x")
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
-    with pytest.raises(InputError, match=r"mine\.png' was not made here"):
+    with pytest.raises(InputError, match=r"mine\.png' was not made by this command"):
         write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
     assert (tmp_path / "mine.png").is_file()
 

@@ -57,10 +57,10 @@ def test_boxes_of_all_parts(tmp_path: Path, images: ImageSet) -> None:
         (["name,left,top", "hole/1,1,2"], r"no column 'right' \(and 1 more\)"),
         (
             ["name,left,top,right,bottom", "hole/1,5,2,5,3"],
-            "that is invalid; give numbers with left",
+            "; give numbers with left",
         ),
-        (["name,left,top,right,bottom", "hole/1,1,2,x,3"], "'right': 'x'.* that is invalid"),
-        (["name,left,top,right,bottom", "hole/1,1,2,inf,3"], "that is invalid"),
+        (["name,left,top,right,bottom", "hole/1,1,2,x,3"], "has an invalid box .*right 'x'"),
+        (["name,left,top,right,bottom", "hole/1,1,2,inf,3"], "has an invalid box"),
         (["name,left,top,right,bottom", "hole/1,1,2,3,4", "x,1,2,3,4"], "box 'x' has no image"),
         (
             ["image,left,top,right,bottom", "x.png,1,2,3,4"],

@@ -51,7 +51,7 @@ def test_maps_come_with_a_manifest(folder: Path) -> None:
     assert inputs.normals.names == ("normals/normals/n",)
     np.testing.assert_array_equal(inputs.maps[0], RAMP)
     np.testing.assert_array_equal(inputs.normal_maps[0], RAMP)
-    with pytest.raises(InputError, match="`normals` next to given maps need maps of their own"):
+    with pytest.raises(InputError, match="normal images next to given maps need maps of their own"):
         check_inputs(path, normals=folder / "normals")
 
 
@@ -116,9 +116,9 @@ def test_combinations_that_mean_nothing(folder: Path) -> None:
         check_inputs(photos, maps=maps, boxes=folder / "boxes.csv")
     with pytest.raises(InputError, match="next to given maps need maps of their own"):
         check_inputs(photos, maps=maps, normals=folder / "normals")
-    with pytest.raises(InputError, match="`normal_maps` need the normal images"):
+    with pytest.raises(InputError, match="`normal_maps` needs the normal images"):
         check_inputs(photos, maps=maps, normal_maps=maps)
-    with pytest.raises(InputError, match="`normal_maps` need maps of the images"):
+    with pytest.raises(InputError, match="`normal_maps` needs maps of the images"):
         check_inputs(photos, normals=folder / "normals", normal_maps=maps)
     with pytest.raises(InputError, match=r"mask '.*nowhere\.png' does not exist"):
         check_inputs(photos, ignore=folder / "nowhere.png")

@@ -86,9 +86,10 @@ def _numbers(cells: pd.DataFrame, source: Path) -> NDArray[np.float64]:
     left, top, right, bottom = numbers.T
     bad = np.flatnonzero(~(np.isfinite(numbers).all(1) & (left < right) & (top < bottom)))
     if len(bad):
-        row = dict(cells.iloc[int(bad[0])])
+        first = cells.iloc[int(bad[0])]
+        box = ", ".join(f"{side} {cell!r}" for side, cell in first.items())
         raise InputError(
-            f"table of boxes '{source}' has a box {row}{and_more(len(bad))} that is invalid; "
+            f"table of boxes '{source}' has an invalid box ({box}){and_more(len(bad))}; "
             "give numbers with left < right and top < bottom"
         )
     return numbers

@@ -157,11 +157,11 @@ def _refuse_combination(
     scored = _has_maps(sources, images)
     if sources.normal_maps is not None and not scored:
         raise InputError(
-            "`normal_maps` need maps of the images; give `normals`, `maps` and `normal_maps`"
+            "`normal_maps` needs maps of the images; give `normals`, `maps` and `normal_maps`"
         )
     if scored and normals is not None and sources.normal_maps is None and not _names_maps(normals):
         raise InputError(
-            "`normals` next to given maps need maps of their own; give `normal_maps` as well"
+            "normal images next to given maps need maps of their own; give `normal_maps` as well"
         )
 
 

@@ -139,7 +139,8 @@ def _mtd(root: Path, split_list: Path | None) -> pd.DataFrame:
         path for path in root.glob("MT_*/Imgs/*") if path.suffix.lower() in (".jpg", ".jpeg")
     )
     if not images:
-        raise InputError(f"no image '{root / 'MT_*' / 'Imgs' / '*.jpg'}'; give the folder of MT_*")
+        wanted = root / "MT_*" / "Imgs" / "*.jpg"
+        raise InputError(f"no image matches '{wanted}'; give the folder that holds MT_*")
     rows = []
     for image in images:
         mask = image.with_suffix(".png")

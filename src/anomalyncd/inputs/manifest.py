@@ -88,7 +88,7 @@ class Manifest:
                 return self
             raise InputError(
                 f"manifest '{self.path}' has no row with '{split}' in the column '{SPLIT}'; "
-                "mark the normal images so"
+                "mark the normal images with it"
             )
         chosen = np.flatnonzero(in_split)
         return Manifest(

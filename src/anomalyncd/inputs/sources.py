@@ -83,5 +83,5 @@ class InputSources:
             )
         if self.normal_maps is not None and self.normals is None:
             raise InputError(
-                "`normal_maps` need the normal images; give `normals`, `maps` and `normal_maps`"
+                "`normal_maps` needs the normal images; give `normals`, `maps` and `normal_maps`"
             )

@@ -105,8 +105,8 @@ def keep_only_files_of(made_from: str, folder: Path, suffixes: frozenset[str], w
     present = files_by_name(folder, suffixes, what) if folder.is_dir() else {}
     if present and not record.is_file():
         raise InputError(
-            f"'{next(iter(present.values()))}' was not made here and would be taken for a {what} "
-            f"that was; give a folder without {what}s"
+            f"'{next(iter(present.values()))}' was not made by this command and would be taken for "
+            f"one of its {what}s; give a folder without {what}s"
         )
     for path in present.values():
         path.unlink()

@@ -211,7 +211,9 @@ def _read_tensors(folder: Path, description: dict[str, Any]) -> dict[str, Tensor
             raise ValueError("not the one that was saved")
         return load(content)
     except FileNotFoundError as error:
-        raise InputError(f"model '{folder}' lacks the file {path.name}; copy both files") from error
+        raise InputError(
+            f"model '{folder}' lacks the file {path.name}; copy it again with all its files"
+        ) from error
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"model file '{path}' is damaged ({error}); copy the model again"

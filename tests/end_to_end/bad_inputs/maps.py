@@ -102,11 +102,11 @@ CASES = [
     Case(
         "maps of normal images without normal images",
         f"{DISCOVER} --maps maps --normal-maps maps",
-        ("--normal-maps need", "give --normals"),
+        ("--normal-maps needs", "give --normals"),
     ),
     Case(
         "normal images without maps beside maps",
         f"{DISCOVER} --maps maps --normals photos/good",
-        ("--normals next to given maps", "give --normal-maps"),
+        ("next to given maps", "give --normal-maps"),
     ),
 ]

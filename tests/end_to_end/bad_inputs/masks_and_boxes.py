@@ -50,13 +50,13 @@ CASES = [
     Case(
         "a box of no size",
         BOXES,
-        ("'left': '9'", "left < right"),
+        ("left '9'", "left < right"),
         text("boxes.csv", f"{HEAD}line/000,9,2,3,4\n"),
     ),
     Case(
         "a box in words",
         BOXES,
-        ("'left': 'a'", "give numbers"),
+        ("left 'a'", "give numbers"),
         text("boxes.csv", f"{HEAD}line/000,a,2,inf,4\n"),
     ),
     Case(

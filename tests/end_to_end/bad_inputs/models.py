@@ -48,7 +48,7 @@ CASES = [
     Case(
         "a model without its tensors",
         PREDICT,
-        ("model.safetensors", "copy both files"),
+        ("model.safetensors", "copy it again"),
         gone("run/model/model.safetensors"),
     ),
     Case(

@@ -29,7 +29,7 @@ CASES = [
     Case(
         "results among the images",
         "discover photos --classes 3 --out photos/run",
-        ("among the images", "name a folder elsewhere"),
+        ("'photos/run' lies within the images", "name a folder elsewhere"),
     ),
     Case(
         "a name that is too long",
@@ -45,7 +45,7 @@ CASES = [
     Case(
         "a folder with maps of others",
         "maps photos --out maps",
-        ("not made here", "without maps"),
+        ("not made by this command", "without maps"),
     ),
     Case(
         "a sheet that is no picture",
