@@ -10,37 +10,16 @@ from numpy.typing import NDArray
 
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
-from anomalyncd.foreground.masks import FOLDER as OBJECTS
+from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.anomaly_maps import load_numbers
 from anomalyncd.inputs.masks import read_mask
-from anomalyncd.io.columns import is_result_column
+from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
 FORMAT = 1
 """Of run folders; raised when an older reader would misread a newer run."""
-
-_TEXT = ("name", "path", "class_name")
-_FLAGS = ("normal", "found", "ok", "unseen", "unsure")
-_WHOLE = ("class", "n_regions", "n_images", "height", "width")
-_MEANS = ("mean_area", "mean_score")
-"""Blank for a class without a region."""
-_NEEDED = {
-    "images.csv": {
-        "name",
-        "path",
-        "class",
-        "class_name",
-        "normal",
-        "score",
-        "n_regions",
-        "height",
-        "width",
-    },
-    "regions.csv": {"name", "class", "left", "top", "right", "bottom", "area", "score", "found"},
-    "classes.csv": {"class", "class_name", "normal", "n_images", "n_regions"},
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +66,7 @@ class Run:
         Raises:
             InputError: The file is missing or damaged, or whole pictures were taken for product.
         """
-        return read_mask(self.folder / OBJECTS / f"{name}.png")
+        return read_mask(self.folder / FOREGROUND / f"{name}.png")
 
 
 def read_run(folder: str | Path) -> Run:
@@ -102,7 +81,7 @@ def read_run(folder: str | Path) -> Run:
     folder = Path(folder).expanduser()
     if not (folder / RECORD).is_file():
         raise InputError(
-            f"'{folder}' holds no {RECORD}; give the folder of a run that was finished"
+            f"'{folder}' holds no {RECORD}; give the folder of a finished run"
         )
     run = Run(
         folder,
@@ -171,7 +150,7 @@ def _belongs_together(run: Run) -> bool:
     )
 
 
-def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
+def read_table(folder: str | Path, file: Table = "images.csv") -> pd.DataFrame:
     """A table of a run or a prediction, as it was written.
 
     Args:
@@ -187,17 +166,19 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
     try:
         head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
         # An image may be called "001" or "NA", and so may a lot.
-        text = {name: str for name in head if name in _TEXT or not is_result_column(name)}
+        known = {name: find_column(name) for name in head}
+        text = {name: str for name, column in known.items() if not column or column.kind == "text"}
+        blank = {name: "" for name, column in known.items() if column and column.may_be_blank}
         table = pd.read_csv(
             path,
             dtype=text,
             keep_default_na=False,
-            na_values=dict.fromkeys(_MEANS, ""),
+            na_values=blank,
             encoding="utf-8",
         )
     except ValueError as error:
         raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
-    lost = _NEEDED[file] - set(table.columns)
+    lost = required_columns(file) - set(table.columns)
     if lost:
         raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
     _refuse_odd_cells(table, path)
@@ -207,15 +188,16 @@ def read_table(folder: str | Path, file: str = "images.csv") -> pd.DataFrame:
 def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
     """Raises unless every column holds what it should, and every image has one row."""
     for name in table.columns:
-        if name in _TEXT or not is_result_column(str(name)):
+        column = find_column(str(name))
+        if column is None or column.kind == "text":
             continue
-        kinds = "b" if name in _FLAGS else "iu" if name in _WHOLE else "iuf"
         values = table[name]
-        blank = name not in _MEANS and not values.notna().all()
+        kinds = DTYPE_KINDS[column.kind]
+        blank = not column.may_be_blank and not values.notna().all()
         if values.dtype.kind not in kinds or blank or np.isinf(values.to_numpy(np.float64)).any():
             raise InputError(
-                f"'{path}' is damaged (column '{name}' holds something else than "
-                f"{'True and False' if name in _FLAGS else 'numbers'}); make the run again"
+                f"'{path}' is damaged (column '{name}' has cells that are not "
+                f"{'True and False' if column.kind == 'flag' else 'numbers'}); make the run again"
             )
     if path.name == "images.csv" and table["name"].duplicated().any():
         doubled = table["name"][table["name"].duplicated()].iloc[0]
