@@ -1,4 +1,4 @@
-"""Well separated classes, as tokens that a backbone might say of whole images."""
+"""Well separated classes, as tokens that a backbone could compute for whole images."""
 
 import numpy as np
 import torch
@@ -33,15 +33,16 @@ def blobs(with_base: bool = False) -> BaselineInputs:
     Labelled images have two classes of their own.
     """
     base = _base() if with_base else None
-    images = ImageTokens({3: _cls(LABELS, 0)}, [_patches(i, LABELS[i]) for i in range(len(LABELS))])
-    normals = ImageTokens({}, [_patches(100 + i, None) for i in range(4)])
+    images = ImageTokens(_cls(LABELS, 0), [_patches(i, LABELS[i]) for i in range(len(LABELS))])
+    patches = [_patches(100 + i, None) for i in range(4)]
+    normals = ImageTokens(np.zeros((4, _WIDTH), np.float32), patches)
     maps = [_map(i) for i in range(len(LABELS))]
     return BaselineInputs(CLASSES, 0, images, maps, normals, base, _views(with_base))
 
 
 def _base() -> LabelledTokens:
     labels = np.arange(10) % 2
-    return LabelledTokens({3: _cls(labels + 8, 1)}, labels, 2)
+    return LabelledTokens(_cls(labels + 8, 1), labels, 2)
 
 
 def _cls(labels: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
@@ -49,7 +50,7 @@ def _cls(labels: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
     return (_DIRECTIONS.numpy()[labels] + noise).astype(np.float32)
 
 
-def _place(image: int) -> tuple[slice, slice]:
+def _box(image: int) -> tuple[slice, slice]:
     top, left = np.random.default_rng(image).integers(0, 3, 2)
     return slice(top, top + 2), slice(left, left + 3)
 
@@ -59,13 +60,13 @@ def _patches(image: int, label: int | None) -> Tensor:
     noise = torch.randn(2, _WIDTH, *GRID, generator=torch.Generator().manual_seed(image))
     tokens = 3 * _DIRECTIONS[-1][:, None, None] + 0.3 * noise
     if label is not None:
-        tokens[:, :, *_place(image)] += 9 * _DIRECTIONS[label][:, None, None]
+        tokens[:, :, *_box(image)] += 9 * _DIRECTIONS[label][:, None, None]
     return tokens
 
 
 def _map(image: int) -> NDArray[np.float32]:
     scores = np.random.default_rng(image).normal(0.2, 0.02, GRID)
-    scores[_place(image)] += 1
+    scores[_box(image)] += 1
     return np.kron(scores, np.ones((4, 4))).astype(np.float32)
 
 
@@ -75,11 +76,11 @@ def _views(with_base: bool) -> TrainingViews:
     vit.norm.weight.fill_(10)  # CLS tokens about as long as those of real backbones
     encoder = RegionEncoder(vit, UNGUIDED)
     known = np.arange(24) % 2
-    base = BaseRegions(_cache(known + 8, 1), known, 2) if with_base else None
-    return TrainingViews(encoder, _cache(LABELS, 0), base)
+    base = BaseRegions(_tokens(known + 8, 1), known, 2) if with_base else None
+    return TrainingViews(encoder, _tokens(LABELS, 0), base)
 
 
-def _cache(labels: NDArray[np.int64], seed: int) -> TokenStore:
+def _tokens(labels: NDArray[np.int64], seed: int) -> TokenStore:
     """Tokens of all views; those of one class lie around one direction."""
     shape = (len(labels), 1 + _N_VIEWS, 1 + TINY.grid**2)
     noise = torch.randn(*shape, _WIDTH, generator=torch.Generator().manual_seed(seed))

@@ -1,8 +1,9 @@
-"""Anomaly clustering (AC; Sohn et al., WACV 2023): weighted mean patches and Ward linkage."""
+"""Baselines that describe each image by a mean of its anomalous patches: anomaly clustering (AC;
+Sohn et al., WACV 2023) and UniFormaly (Lee et al., 2023)."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,36 +12,35 @@ from sklearn.cluster import AgglomerativeClustering
 from torch import Tensor
 from torch.nn import functional
 
+from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.runtime.progress import track
-from anomalyncd_bench.baselines.inputs import (
-    BaselineInputs,
-    ReadOneByOne,
-    required,
-)
+from anomalyncd_bench.baselines.inputs import BaselineInputs, ReadOneByOne, required
 
 NEIGHBOURHOOD = 3
 """Side, in patches, of the square over which tokens are averaged, as in the paper."""
 MOST_REFERENCES = 40
-"""Images that patches are compared with; the paper takes all of them."""
+"""Most images with which patches are compared; the paper uses all."""
 TYPICAL_SHARE = 0.1
-"""Share of its patches over which a typical image spreads its weights; docs/reference/rivals.md."""
+"""Share of its patches over which a typical image spreads its weights, see
+docs/reference/baselines.md."""
+SHARE = 0.05
+"""Share of its patches by which UniFormaly describes an image."""
 
 
 @dataclass(frozen=True)
 class AnomalyClustering:
-    """Each image is the mean of its patches, weighted by how anomalous they are; then Ward.
+    """Each image is the mean of its patches, weighted by softmax(d / tau); then Ward linkage.
 
-    Weights are softmax(d / tau). The distances d are those of the paper, to the nearest patch of
-    other images (mean over them) or of normal images; or, a better start than the paper gave it,
-    those of the anomaly maps that everybody else gets. The paper gives tau in the unit of its
-    backbone's distances, which others do not share: here it is the one that spreads the weights of
-    a typical image over 10 % of its patches. Simplified: two middle blocks of a vision transformer,
-    joined, stand for the two middle stages of a Wide ResNet-50; at most 40 images are compared
-    with, drawn at random.
+    The distances d are those of the paper, to the nearest patch of other images (mean over them) or
+    of normal images; or, better than published, the scores of the anomaly maps of the benchmark.
+    The paper gives tau in the unit of its backbone's distances; here it is the value that spreads
+    the weights of a typical image over 10 % of its patches. Simplified: two middle blocks of a
+    vision transformer, joined, replace two middle stages of a Wide ResNet-50; patches are compared
+    with at most 40 images, drawn at random.
     """
 
     distances: Literal["others", "normals", "maps"]
-    """What patches are compared with, or that this was done already."""
+    """What patches are compared with; `maps` uses anomaly maps instead."""
 
     @property
     def needs(self) -> frozenset[str]:
@@ -67,9 +67,32 @@ class AnomalyClustering:
         if self.distances == "others":
             return distances_to_others(patches, inputs.seed)
         normals = required(inputs.normals, "normal images", "AC with normals")
-        bank = torch.cat([vectors(normals.patches[i]) for i in _some(normals.patches, inputs.seed)])
+        drawn = _drawn(normals.patches, inputs.seed)
+        bank = torch.cat([vectors(normals.patches[index]) for index in drawn])
         indices = track(range(len(patches)), "Comparing with normal images")
         return [nearest(vectors(patches[index]), bank) for index in indices]
+
+
+@dataclass(frozen=True)
+class UniFormaly:
+    """Each image is the mean of its 5 % most anomalous patches; then k-means, ten starts.
+
+    Better than published: patches are ranked by the anomaly maps of the benchmark instead of its
+    own memory bank with attention masks. Simplified: tokens are averaged over two middle blocks
+    instead of eight.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"maps"})
+
+    def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
+        """See `Baseline.fit_predict`."""
+        maps = required(inputs.maps, "anomaly maps", "UniFormaly")
+        patches = inputs.images.patches
+        means = []
+        for index in range(len(patches)):
+            tokens = patches[index]
+            means.append(top_mean(tokens.mean(0).flatten(1).T, on_patches(maps[index], tokens)))
+        return kmeans(np.stack([mean.numpy() for mean in means]), inputs.n_classes, inputs.seed)[1]
 
 
 def vectors(patches: Tensor) -> Tensor:
@@ -93,6 +116,11 @@ def on_patches(anomaly_map: NDArray[np.float32], patches: Tensor) -> Tensor:
     return functional.adaptive_avg_pool2d(scores, (patches.shape[-2], patches.shape[-1])).flatten()
 
 
+def top_mean(tokens: Tensor, scores: Tensor) -> Tensor:
+    """Mean (D,) of the tokens (P, D) with the highest 5 % of the scores (P,), at least of one."""
+    return tokens[scores.topk(max(1, round(SHARE * len(scores)))).indices].mean(0)
+
+
 def nearest(points: Tensor, references: Tensor) -> Tensor:
     """Euclidean distance of each point, (P, D), to the nearest reference, (Q, D)."""
     squares = references.square().sum(1) - 2 * points @ references.T
@@ -104,17 +132,17 @@ def distances_to_others(patches: ReadOneByOne[Tensor], seed: int) -> list[Tensor
 
     Args:
         patches: Of at least two images, (blocks, D, rows, columns) each.
-        seed: Of the choice of images that are compared with, where there are more than 40.
+        seed: Draws the images of the comparison, if there are more than 40.
 
     Returns:
         For each image (P,).
     """
-    references = {index: vectors(patches[index]) for index in _some(patches, seed)}
+    references = {index: vectors(patches[index]) for index in _drawn(patches, seed)}
     distances = []
     for index in track(range(len(patches)), "Comparing with other images"):
-        own = vectors(patches[index])
-        apart = [nearest(own, other) for i, other in references.items() if i != index]
-        distances.append(torch.stack(apart).mean(0))
+        points = vectors(patches[index])
+        nearby = [nearest(points, other) for i, other in references.items() if i != index]
+        distances.append(torch.stack(nearby).mean(0))
     return distances
 
 
@@ -150,7 +178,7 @@ def _typical_spread(distances: list[Tensor], temperature: float) -> float:
     return float(np.median(spreads))
 
 
-def _some(images: ReadOneByOne[Tensor], seed: int) -> list[int]:
+def _drawn(images: ReadOneByOne[Tensor], seed: int) -> list[int]:
     """At most 40 images, drawn at random."""
     chosen = np.random.default_rng(seed).permutation(len(images))[:MOST_REFERENCES]
     return [int(index) for index in np.sort(chosen)]

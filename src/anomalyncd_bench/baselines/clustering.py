@@ -1,6 +1,5 @@
-"""Rivals that cluster whole images by one frozen vector: k-means and GCD."""
+"""Baselines that cluster whole images by one frozen vector: k-means and GCD."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,48 +15,37 @@ _MOST_STEPS = 200
 
 @dataclass(frozen=True)
 class KMeansOnCls:
-    """k-means on plain CLS tokens of whole images, ten starts; the floor of every table."""
+    """k-means on CLS tokens of whole images, ten starts; the simplest baseline."""
 
-    block: int | None = None
-    """Block whose token is taken, counted from 0; None takes the last one."""
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
         """See `Baseline.fit_predict`."""
-        return kmeans(cls_of(inputs.images.cls, self.block), inputs.n_classes, inputs.seed)[1]
+        return kmeans(inputs.images.cls, inputs.n_classes, inputs.seed)[1]
 
 
 @dataclass(frozen=True)
 class GCD:
     """Generalized category discovery (Vaze et al., CVPR 2022): semi-supervised k-means.
 
-    Labelled images stay in their class; the others may join any cluster, those of labelled classes
-    too. Centres of labelled classes begin at their means, the others as in k-means++ among the
-    images without a label; of ten starts (100 in the paper) the tightest counts. Simplified: the
-    contrastive fine-tuning of the last block before it is left out, tokens are frozen. Without
-    labelled images it is k-means on unit vectors.
+    Labelled images stay in their class; the others may join any cluster, also that of a labelled
+    class. The centres of labelled classes start at their means, the others as in k-means++ among
+    the images without a label; the best of ten starts counts (100 in the paper). Simplified: frozen
+    tokens, without the contrastive fine-tuning of the last block. Without labelled images it is
+    k-means on unit vectors.
     """
 
-    block: int | None = None
-    """Block whose token is taken, counted from 0; None takes the last one."""
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
-        """See `Baseline.fit_predict`; images may also get one of the labelled classes, which come
-        after the novel ones.
-        """
-        novel = _unit(cls_of(inputs.images.cls, self.block))
+        """See `Baseline.fit_predict`; labelled classes, which may be predicted too, come last."""
+        novel = _unit(inputs.images.cls)
         if inputs.base is None:
             return kmeans(novel, inputs.n_classes, inputs.seed)[1]
         base = inputs.base
-        known = _unit(cls_of(base.cls, self.block))
+        known = _unit(base.cls)
         found = semi_supervised_kmeans(novel, known, base.labels, inputs.n_classes, inputs.seed)
         return (found - base.n_classes) % (base.n_classes + inputs.n_classes)
-
-
-def cls_of(cls: Mapping[int, NDArray[np.float32]], block: int | None) -> NDArray[np.float32]:
-    """CLS tokens of one block, (N, D); None takes the last block."""
-    return cls[max(cls) if block is None else block]
 
 
 def semi_supervised_kmeans(
@@ -67,14 +55,14 @@ def semi_supervised_kmeans(
     n_novel: int,
     seed: int,
 ) -> NDArray[np.int64]:
-    """k-means in which some points are bound to their class.
+    """k-means in which the class of some points is fixed.
 
     Args:
         novel: Points that may join any cluster, (N, D).
-        known: Points that stay in theirs, (B, D).
+        known: Points with a fixed class, (B, D).
         labels: Class of each of these, (B,), 0 and up, none empty.
-        n_novel: How many clusters there are besides those classes.
-        seed: Of the starts.
+        n_novel: Number of clusters besides those classes.
+        seed: Seed of the starts.
 
     Returns:
         Cluster of each novel point, (N,): known classes first.
@@ -92,10 +80,10 @@ def semi_supervised_kmeans(
             if np.array_equal(moved, centres):
                 break
             centres = moved
-        apart = _squared_distances(novel, centres)
-        inertia = apart.min(1).sum() + np.square(known - centres[labels]).sum()
+        distances = _squared_distances(novel, centres)
+        inertia = distances.min(1).sum() + np.square(known - centres[labels]).sum()
         if inertia < least:
-            best, least = apart.argmin(1), inertia
+            best, least = distances.argmin(1), inertia
     return best
 
 
@@ -105,10 +93,10 @@ def _spread(
     n_more: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """The centres and points far from them and from each other, as k-means++ draws them."""
+    """The centres and further points, far from them and from each other, as in k-means++."""
     for _ in range(n_more):
-        apart = _squared_distances(points, centres).min(1).astype(np.float64)
-        chance = apart / apart.sum() if apart.any() else None
+        distances = _squared_distances(points, centres).min(1).astype(np.float64)
+        chance = distances / distances.sum() if distances.any() else None
         centres = np.concatenate([centres, points[rng.choice(len(points), 1, p=chance)]])
     return centres
 
@@ -120,7 +108,7 @@ def _means(
     sums: NDArray[np.float32],
     counts: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Centres of what belongs to each cluster; one that lost everything stays where it is."""
+    """Centres of the clusters; an empty one stays where it was."""
     moved = centres.copy()
     for cluster in range(len(centres)):
         members = novel[closest == cluster]

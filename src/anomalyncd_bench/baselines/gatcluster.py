@@ -1,4 +1,4 @@
-"""GATCluster (Niu et al., ECCV 2020): four self-taught tasks and a Gaussian attention map."""
+"""GATCluster (Niu et al., ECCV 2020): four self-supervised tasks and a Gaussian attention map."""
 
 import math
 from dataclasses import dataclass
@@ -13,11 +13,7 @@ from torch.nn import functional
 from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd_bench.baselines.inputs import BaselineInputs, required
-from anomalyncd_bench.baselines.trained import (
-    classes_of,
-    minimise,
-    seeded,
-)
+from anomalyncd_bench.baselines.trained import classes_of, minimise, seeded
 
 _CHANNELS = 32
 _SPREAD = 0.05
@@ -31,19 +27,19 @@ _TINY = 1e-5
 
 @dataclass(frozen=True)
 class GATCluster:
-    """Learns class probabilities that stay the same across views, differ between clusters, use all
-    classes, and can be told from one Gaussian window of the image, whose place it learns.
+    """Learns class probabilities that agree across views, differ between clusters, use all classes,
+    and can be predicted from one Gaussian window of the image, whose position is learned.
 
-    Targets are made anew in every round from all images, as they are without augmentation, and
-    eight passes are made over them. It may leave a class empty, more often than other rivals.
+    In every round, targets are made from all images without augmentation, and eight passes follow.
+    It may leave a class empty, more often than other baselines.
 
-    A better start than the paper gave it: patch tokens of a backbone that was trained without
-    labels, as they enter its last block and frozen, in place of a small convolutional net from
-    random weights; only what follows is trained. Simplified: 50 rounds.
+    Better than published: frozen patch tokens that enter the last block of a pretrained backbone,
+    instead of a small convolutional network from random weights; only the layers after them are
+    trained. Simplified: 50 rounds.
     """
 
     rounds: int = 50
-    """How often targets are made anew."""
+    """How often targets are made."""
     needs: ClassVar[frozenset[str]] = frozenset({"views"})
 
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
@@ -79,15 +75,15 @@ class GATCluster:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What a round teaches, made of the class probabilities of all images."""
+    """Targets of a round, made from the class probabilities of all images."""
 
     balanced: Tensor
-    """(N, C): probabilities with every class used alike; what other views are to agree with."""
+    """(N, C): probabilities with every class used equally, for the other views."""
     sharpened: Tensor
-    """(N, C): squared and balanced; what the attended window is to say."""
+    """(N, C): squared and balanced probabilities, for the attended window."""
     clusters: Tensor
-    """(N,): of k-means on the probabilities, which says what belongs together; where a cluster is
-    next to empty, every image is one of its own."""
+    """(N,): clusters of k-means on the probabilities; if one is nearly empty, every image is a
+    cluster."""
 
     @classmethod
     def of(cls, probabilities: Tensor, seed: int) -> "Targets":
@@ -110,7 +106,7 @@ class Targets:
 
 
 def task_loss(whole: Tensor, attended: Tensor, targets: Targets) -> Tensor:
-    """The four tasks, weighed as in the paper: agreement, entropy, relations and attention.
+    """The four tasks, weighted as in the paper: agreement, entropy, relations and attention.
 
     Args:
         whole: Class probabilities of images, (B, C).
@@ -133,7 +129,7 @@ def task_loss(whole: Tensor, attended: Tensor, targets: Targets) -> Tensor:
 
 
 class GaussianAttention(nn.Module):
-    """Classes of an image and of the window that a Gaussian cuts out of it."""
+    """Classes of an image and of a Gaussian window in it."""
 
     def __init__(self, width: int, n_patches: int, n_classes: int) -> None:
         super().__init__()
@@ -163,15 +159,14 @@ class GaussianAttention(nn.Module):
         """Class probabilities of the central views of all images, (N, C), without a gradient."""
         self.eval()
         with torch.no_grad():
-            whole = [
-                self(trunk.tokens[:, n_prefix:])[0] for trunk in cache.central(self.places.device)
-            ]
+            batches = cache.central(self.places.device)
+            whole = [self(features.tokens[:, n_prefix:])[0] for features in batches]
         self.train()
         return torch.cat(whole)
 
 
 def gaussian_map(window: Tensor, places: Tensor) -> Tensor:
-    """Attention that falls off around a place (GATCluster, eq. 3 with one radius).
+    """Attention that decreases around a position (GATCluster, eq. 3 with one radius).
 
     Args:
         window: Row, column and size, (B, 3), 0..1.

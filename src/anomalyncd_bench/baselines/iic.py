@@ -1,4 +1,4 @@
-"""IIC (Ji et al., ICCV 2019): classes that say most about each other across two views."""
+"""IIC (Ji et al., ICCV 2019): mutual information between the classes of two views."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -26,12 +26,11 @@ _BATCH = 64
 @dataclass(frozen=True)
 class IIC:
     """Maximises the mutual information between the classes of two views of an image; five heads of
-    the true number of classes, and five of five times as many that are thrown away.
+    the true number of classes, and five auxiliary heads of five times as many.
 
-    A better start than the paper gave it: a backbone that was trained without labels on many
-    images, where the paper starts from random weights. Simplified: both kinds of heads learn in
-    every step, not by turns; batches of 64 and three times the learning rate, since 100 epochs are
-    few; of the heads, the one with the lowest loss counts.
+    Better than published: a pretrained backbone instead of random weights. Simplified: both kinds
+    of heads are trained in every step, not in turn; batches of 64 and three times the learning
+    rate, for 100 epochs; the head with the lowest loss counts.
     """
 
     epochs: int = 100

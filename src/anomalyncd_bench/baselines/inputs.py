@@ -1,6 +1,5 @@
-"""What all rivals share: tokens of whole images, read once, for one set of images."""
+"""The inputs of all baselines: tokens of whole images, read once for one set of images."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,11 +13,11 @@ from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.errors import InputError
 
 Item = TypeVar("Item", covariant=True)
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class ReadOneByOne(Protocol[Item]):
-    """A list, or what looks like one and reads each item when asked for it."""
+    """A list, or an object like a list that reads each item when it is used."""
 
     def __len__(self) -> int: ...
 
@@ -27,20 +26,20 @@ class ReadOneByOne(Protocol[Item]):
 
 @dataclass(frozen=True, eq=False)
 class ImageTokens:
-    """What a frozen backbone says of some whole images."""
+    """Tokens of N whole images from a frozen backbone."""
 
-    cls: Mapping[int, NDArray[np.float32]]
-    """Block, counted from 0, to its CLS tokens, (N, D), normalised as the last block's are."""
+    cls: NDArray[np.float32]
+    """CLS tokens after the last block, (N, D)."""
     patches: ReadOneByOne[Tensor]
     """For each image (blocks, D, rows, columns), float32, every token normalised."""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledTokens:
-    """Images of other products whose classes are known."""
+    """Tokens of B images of other products with known classes."""
 
-    cls: Mapping[int, NDArray[np.float32]]
-    """Block to CLS tokens, (B, D), as in `ImageTokens`."""
+    cls: NDArray[np.float32]
+    """CLS tokens after the last block, (B, D)."""
     labels: NDArray[np.int64]
     """Class of each, (B,), 0..n_classes - 1."""
     n_classes: int
@@ -48,24 +47,24 @@ class LabelledTokens:
 
 @dataclass(frozen=True, eq=False)
 class TrainingViews:
-    """Whole images in several augmented views, for rivals that are trained."""
+    """Whole images in several augmented views, for baselines that are trained."""
 
     encoder: RegionEncoder
-    """Reads the CLS token after the last block, unguided; rivals train copies of it."""
+    """Reads the CLS token after the last block, unguided; baselines train copies of it."""
     tokens: TokenStore
     """Frozen tokens of all views of each image."""
     base: BaseRegions | None = None
-    """Those of labelled images of other products; None without any."""
+    """Those of labelled images of other products."""
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineInputs:
-    """One set of images as all rivals see it; what a rival has no use for may be left out."""
+    """One set of images; fields that a baseline does not need may be None."""
 
     n_classes: int
-    """How many classes to find, the normal one included."""
+    """Number of classes, the normal class included."""
     seed: int
-    """Of everything random."""
+    """Seed of everything random."""
     images: ImageTokens
     """The images."""
     maps: ReadOneByOne[NDArray[np.float32]] | None = None
@@ -75,15 +74,15 @@ class BaselineInputs:
     base: LabelledTokens | None = None
     """Labelled images of other products."""
     views: TrainingViews | None = None
-    """The images as trained rivals see them."""
+    """The images for training."""
 
 
 class Baseline(Protocol):
-    """A published method, as far as `BaselineInputs` let it be one."""
+    """A published method on the inputs that all baselines share."""
 
     @property
     def needs(self) -> frozenset[str]:
-        """Fields of `BaselineInputs` that it cannot do without."""
+        """Fields of `BaselineInputs` without which it cannot run."""
         ...
 
     def fit_predict(self, inputs: BaselineInputs) -> NDArray[np.int64]:
@@ -96,19 +95,17 @@ class Baseline(Protocol):
             Class of each image, (N,), 0..n_classes - 1 in no particular order.
 
         Raises:
-            InputError: Something that the rival needs is missing.
+            InputError: Something that the baseline needs is missing.
         """
         ...
 
 
-def required(value: Found | None, what: str, baseline: str) -> Found:
-    """The value, which a rival needs.
+def required(value: Value | None, what: str, baseline: str) -> Value:
+    """Returns a value that a baseline needs.
 
     Raises:
         InputError: It is None.
     """
     if value is None:
-        raise InputError(
-            f"{baseline} cannot run without {what}; give them, or leave {baseline} out"
-        )
+        raise InputError(f"{baseline} cannot run without {what}; give them, or omit {baseline}")
     return value

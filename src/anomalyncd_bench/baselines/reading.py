@@ -1,4 +1,4 @@
-"""Reads whole images for the rivals, once for all of them."""
+"""Reads whole images for the baselines, once for all of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,27 +24,23 @@ from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.regions.crops import Crop
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.progress import track
-from anomalyncd_bench.baselines.inputs import (
-    ImageTokens,
-    LabelledTokens,
-    TrainingViews,
-)
+from anomalyncd_bench.baselines.inputs import ImageTokens, LabelledTokens, TrainingViews
 
 _SIDE = 224
-"""Whole images are squeezed to a square of this side, px, where only their CLS token is read."""
+"""Side of the square, px, to which whole images are resized for their CLS token."""
 _RESOLUTION = 336
-"""Patches are read of images with the area of a square of this side, px, as detectors do."""
+"""For patch tokens, images get the area of a square of this side, px, as in the detectors."""
 _PATCH_BLOCKS = (5, 8)
-"""Middle blocks, as AC and UniFormaly take middle layers."""
+"""Middle blocks, since AC and UniFormaly use middle layers."""
 UNGUIDED = EncoderConfig(
     guidance="none", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
 )
-"""The CLS token after the last block and nothing else."""
+"""Reads the CLS token after the last block alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class PatchTokens:
-    """Patch tokens of some blocks, read when asked for, those read before from the cache."""
+    """Patch tokens of some blocks, read when they are used, or taken from the cache."""
 
     vit: VisionTransformer
     images: ImageSet
@@ -65,46 +61,35 @@ class PatchTokens:
 
 
 def read_images(
-    vit: VisionTransformer,
-    images: ImageSet,
-    cls_blocks: tuple[int, ...] = (),
-    patch_blocks: tuple[int, ...] = _PATCH_BLOCKS,
+    vit: VisionTransformer, images: ImageSet, patch_blocks: tuple[int, ...] = _PATCH_BLOCKS
 ) -> ImageTokens:
-    """Reads CLS tokens now and patch tokens when asked for.
+    """Reads CLS tokens now and patch tokens when they are used.
 
     Args:
         vit: The backbone, untrained, on its device and in its precision.
-        images: Images; for CLS tokens each is squeezed to 224 x 224 px, for patches it keeps its
-            aspect ratio and gets the area of 336 x 336 px.
-        cls_blocks: Blocks besides the last one whose CLS token is read.
-        patch_blocks: Blocks whose patch tokens are read; one that the backbone does not have is
-            found missing when patches are asked for.
+        images: Images; for CLS tokens each is resized to 224 x 224 px, for patch tokens it keeps
+            its aspect ratio and gets the area of 336 x 336 px.
+        patch_blocks: Blocks whose patch tokens are read, counted from 0.
 
     Raises:
-        InputError: An image cannot be read, or the backbone has no such block.
+        InputError: An image cannot be read.
     """
-    return ImageTokens(_read_cls(vit, images, cls_blocks), PatchTokens(vit, images, patch_blocks))
+    return ImageTokens(_read_cls(vit, images), PatchTokens(vit, images, patch_blocks))
 
 
-def read_base_images(
-    vit: VisionTransformer, base: BaseSet, cls_blocks: tuple[int, ...] = ()
-) -> LabelledTokens:
-    """Reads CLS tokens of a base set, see `read_images`; its masks have no part in it."""
-    cls = _read_cls(vit, base.images, cls_blocks)
-    return LabelledTokens(cls, base.labels, len(base.class_names))
+def read_base_images(vit: VisionTransformer, base: BaseSet) -> LabelledTokens:
+    """Reads CLS tokens of a base set, see `read_images`; its masks are not used."""
+    return LabelledTokens(_read_cls(vit, base.images), base.labels, len(base.class_names))
 
 
-def _read_cls(
-    vit: VisionTransformer, images: ImageSet, blocks: tuple[int, ...]
-) -> dict[int, NDArray[np.float32]]:
-    """CLS tokens of the blocks named and of the last one, (N, D) each."""
-    layers = tuple(sorted({*blocks, vit.config.depth - 1}))
-    reader = TokenReader(vit, Reading(_SIDE, cls_layers=layers, square=True))
+def _read_cls(vit: VisionTransformer, images: ImageSet) -> NDArray[np.float32]:
+    """CLS tokens after the last block, (N, D)."""
+    reader = TokenReader(vit, Reading(_SIDE, cls_layers=(vit.config.depth - 1,), square=True))
     indices = track(range(len(images)), "Reading whole images")
-    read = torch.stack([torch.stack(reader.read(images, index).cls) for index in indices], dim=1)
+    tokens = torch.stack([reader.read(images, index).cls[0] for index in indices])
     with torch.inference_mode():
-        normalised = [vit.norm(one.to(vit.norm.weight.dtype)).float().cpu() for one in read]
-    return {layer: one.numpy() for layer, one in zip(layers, normalised, strict=True)}
+        cls: NDArray[np.float32] = vit.norm(tokens.to(vit.norm.weight.dtype)).float().cpu().numpy()
+    return cls
 
 
 def read_views(
@@ -114,7 +99,7 @@ def read_views(
 
     Args:
         vit: The backbone, on its device; its last block and its final norm in float32.
-        images: Images; each is squeezed to a square.
+        images: Images; each is resized to a square.
         base: Labelled images of other products, or None.
         config: Sizes, number of views and strength of augmentation.
         folder: Where tokens are written that are too large for memory.
@@ -132,7 +117,7 @@ def read_views(
 
 
 def _whole(images: ImageSet, side: int) -> Iterator[Crop]:
-    """Each image as a square crop on which nothing is marked."""
+    """Each image as a square crop with an empty mask."""
     nothing = np.zeros((side, side), np.float32)
     for index in range(len(images)):
         image = images.image(index)

@@ -1,16 +1,14 @@
-"""All rivals by name."""
+"""All baselines by name."""
 
 from collections.abc import Mapping
 
-from anomalyncd_bench.baselines.amend import AMEND
-from anomalyncd_bench.baselines.anomaly_clustering import AnomalyClustering
+from anomalyncd_bench.baselines.anomaly_clustering import AnomalyClustering, UniFormaly
 from anomalyncd_bench.baselines.clustering import GCD, KMeansOnCls
 from anomalyncd_bench.baselines.gatcluster import GATCluster
 from anomalyncd_bench.baselines.iic import IIC
 from anomalyncd_bench.baselines.inputs import Baseline
 from anomalyncd_bench.baselines.scan import SCAN
-from anomalyncd_bench.baselines.simgcd import SimGCD
-from anomalyncd_bench.baselines.uniformaly import UniFormaly
+from anomalyncd_bench.baselines.simgcd import AMEND, SimGCD
 from anomalyncd_bench.baselines.uno import UNO
 
 BASELINES: Mapping[str, Baseline] = {

@@ -1,4 +1,4 @@
-"""SCAN (Van Gansbeke et al., ECCV 2020): neighbours share a class, then confident ones teach."""
+"""SCAN (Van Gansbeke et al., ECCV 2020): neighbours share a class; then self-labelling."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from anomalyncd_bench.baselines.trained import (
     central_features,
     classes_of,
     minimise,
+    random_view,
     seeded,
-    some_view,
 )
 
 MOST_NEIGHBOURS = 20
@@ -31,14 +31,13 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class SCAN:
-    """Neighbours in a pretext space are to be classified alike and all classes are to be used;
-    afterwards images that are classified with confidence teach their augmented views.
+    """Trains nearest neighbours to get the same class while all classes are used; then images that
+    are classified with confidence give pseudo-labels to their augmented views.
 
-    A better start than the paper gave it: neighbours are those of the backbone's own CLS tokens,
-    which many more images went into than into the paper's pretext task. Simplified: 20 neighbours
-    as in the paper, but at most half of what a class would have if all were as large; one head;
-    flips, rotations and colours are all the augmentation there is, weak views have none;
-    50 epochs of each step instead of 100.
+    Better than published: neighbours by the CLS tokens of the backbone instead of a pretext task.
+    Simplified: 20 neighbours as in the paper, but at most half the mean size of a class; one head;
+    flips, rotations and colours as augmentation, and none for weak views; 50 epochs of each step
+    instead of 100.
     """
 
     epochs: int = 50
@@ -55,12 +54,12 @@ class SCAN:
         generator = torch.Generator().manual_seed(inputs.seed)
         n_neighbours = min(MOST_NEIGHBOURS, max(1, len(cache) // (2 * inputs.n_classes)))
         near = neighbours(central_features(encoder, cache), n_neighbours)
-        self._agree_with_neighbours(encoder, head, cache, near, generator)
-        self._learn_from_the_confident(encoder, head, cache, generator)
+        self._fit_neighbours(encoder, head, cache, near, generator)
+        self._fit_self_labels(encoder, head, cache, generator)
         with torch.no_grad():
             return classes_of(head(central_features(encoder, cache))[0])
 
-    def _agree_with_neighbours(
+    def _fit_neighbours(
         self,
         encoder: CLSEncoder,
         head: LinearHeads,
@@ -71,7 +70,7 @@ class SCAN:
         def loss(rows: Tensor, epoch: int) -> Tensor:
             chosen = torch.randint(near.shape[1], rows.shape, generator=generator)
             views = [
-                some_view(cache, which, generator, encoder.device)
+                random_view(cache, which, generator, encoder.device)
                 for which in (rows, near[rows, chosen])
             ]
             anchors, others = (head(encoder(view))[0].softmax(-1) for view in views)
@@ -79,7 +78,7 @@ class SCAN:
 
         self._minimise(loss, encoder, head, cache, generator)
 
-    def _learn_from_the_confident(
+    def _fit_self_labels(
         self,
         encoder: CLSEncoder,
         head: LinearHeads,
@@ -90,7 +89,7 @@ class SCAN:
             with torch.no_grad():
                 weak = cache.batch(rows, torch.zeros_like(rows), encoder.device)
                 probabilities = head(encoder(weak))[0].softmax(-1)
-            strong = head(encoder(some_view(cache, rows, generator, encoder.device)))[0]
+            strong = head(encoder(random_view(cache, rows, generator, encoder.device)))[0]
             return self_label_loss(strong, probabilities)
 
         self._minimise(loss, encoder, head, cache, generator)
@@ -109,13 +108,13 @@ class SCAN:
 
 
 def neighbours(features: Tensor, count: int) -> Tensor:
-    """The images nearest to each image by cosine, itself left out, (N, count), nearest first."""
+    """The other images that are nearest to each image by cosine, (N, count), nearest first."""
     unit = functional.normalize(features.cpu(), dim=1)
     return (unit @ unit.T).fill_diagonal_(-2).topk(count).indices
 
 
 def neighbour_loss(anchors: Tensor, others: Tensor) -> Tensor:
-    """Minus the log of how far both agree, minus five times the entropy of the mean (SCAN, eq. 2).
+    """Negative log agreement, minus five times the entropy of the mean (SCAN, eq. 2).
 
     Args:
         anchors: Probabilities, (B, C).
@@ -127,14 +126,14 @@ def neighbour_loss(anchors: Tensor, others: Tensor) -> Tensor:
 
 
 def self_label_loss(strong: Tensor, weak: Tensor) -> Tensor | None:
-    """Cross-entropy with the classes of what is classified with confidence, balanced by class.
+    """Cross-entropy with the classes of images classified with confidence, balanced by class.
 
     Args:
         strong: Logits of augmented views, (B, C).
-        weak: Probabilities of the views as they are, (B, C), without a gradient.
+        weak: Probabilities of the views without augmentation, (B, C), without a gradient.
 
     Returns:
-        Scalar; None where nothing is classified with a probability above 0.99.
+        Scalar; None if no image is classified with a probability above 0.99.
     """
     highest, labels = weak.max(1)
     sure = highest > _CONFIDENT

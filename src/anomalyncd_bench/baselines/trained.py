@@ -1,4 +1,4 @@
-"""What rivals share that train the last block and a head of their own on cached views."""
+"""Shared by the baselines that train the last block and a head on cached views."""
 
 import copy
 import math
@@ -34,12 +34,12 @@ class CLSEncoder(nn.Module):
         """Where it computes."""
         return self.encoder.vit.cls_token.device
 
-    def forward(self, trunk: FrozenFeatures) -> Tensor:
+    def forward(self, features: FrozenFeatures) -> Tensor:
         """CLS tokens, (B, D), after the final LayerNorm."""
-        return self.encoder.read(trunk)
+        return self.encoder.read(features)
 
     def trainable(self) -> list[nn.Parameter]:
-        """Parameters of the last block and of the LayerNorm; the others stay frozen."""
+        """Parameters of the last block and of the LayerNorm; all others stay frozen."""
         vit = self.encoder.vit
         return [*vit.blocks[self.encoder.readout].parameters(), *vit.norm.parameters()]
 
@@ -59,7 +59,7 @@ class LinearHeads(nn.Module):
 
 
 def seeded(make: Callable[[], Module], seed: int, device: torch.device) -> Module:
-    """A module whose weights depend on the seed alone, on the device."""
+    """A module on the device, whose weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make().to(device)
@@ -78,11 +78,11 @@ def minimise(
 
     Args:
         loss: Of the images of a batch, by their indices (B,) and the epoch; None skips the step.
-        optimiser: Of all that is trained.
-        n_images: How many images there are.
-        n_epochs: How often each is seen.
-        batch_size: Most images a step; batches are as even as can be, since some losses look at
-            the distribution over the batch.
+        optimiser: Holds all trained parameters.
+        n_images: Number of images.
+        n_epochs: Number of passes over them.
+        batch_size: Most images of a step; all batches have nearly the same size, since some losses
+            use the distribution over the batch.
         generator: Shuffles the images.
         before_epoch: Called with the number of each epoch before it.
     """
@@ -104,10 +104,10 @@ def minimise(
                 optimiser.step()
 
 
-def some_view(
+def random_view(
     cache: TokenStore, rows: Tensor, generator: torch.Generator, device: torch.device
 ) -> FrozenFeatures:
-    """One augmented view of each image named, (B,)."""
+    """One random augmented view of each of these images, (B,)."""
     return cache.batch(
         rows, 1 + torch.randint(cache.n_views, rows.shape, generator=generator), device
     )
@@ -116,7 +116,7 @@ def some_view(
 def central_features(model: CLSEncoder, cache: TokenStore) -> Tensor:
     """CLS tokens of the central view of every image, (N, D), without a gradient."""
     with torch.no_grad():
-        return torch.cat([model(trunk) for trunk in cache.central(model.device)])
+        return torch.cat([model(features) for features in cache.central(model.device)])
 
 
 def classes_of(logits: Tensor) -> NDArray[np.int64]:

@@ -10,11 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anomalyncd.discovery.classifier import PrototypeHeads
-from anomalyncd_bench.baselines.inputs import (
-    BaselineInputs,
-    TrainingViews,
-    required,
-)
+from anomalyncd_bench.baselines.inputs import BaselineInputs, TrainingViews, required
 from anomalyncd_bench.baselines.trained import (
     CLSEncoder,
     central_features,
@@ -37,10 +33,9 @@ class UNO:
     """Each view predicts the balanced pseudo-label of the other one, in one softmax with the
     labelled classes; four heads of the true number of classes and four of three times as many.
 
-    A better start than the paper gave it: the backbone was trained without labels on many images,
-    where the paper trains on the labelled set first; only its last block goes on learning. Without
-    labelled images the softmax is over novel classes alone. 100 epochs instead of 200; of the
-    heads, the one with the lowest loss counts.
+    Better than published: a pretrained backbone replaces training on the labelled set; only its
+    last block is trained. Without labelled images the softmax is over novel classes alone.
+    Simplified: 100 epochs instead of 200; the head with the lowest loss counts.
     """
 
     epochs: int = 100
@@ -63,7 +58,7 @@ class UNO:
 
 
 def sinkhorn(logits: Tensor) -> Tensor:
-    """Pseudo-labels that use all classes alike, by three steps of Sinkhorn and Knopp.
+    """Pseudo-labels that use all classes equally, by three steps of Sinkhorn and Knopp.
 
     Args:
         logits: Cosines, (B, C).

@@ -1,4 +1,4 @@
-"""Every rival finds classes that nobody could miss, and the same ones again."""
+"""Every baseline finds well separated classes, and the same ones again."""
 
 from dataclasses import replace
 
@@ -8,13 +8,12 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from anomalyncd.errors import InputError
-from anomalyncd_bench.baselines.amend import AMEND
 from anomalyncd_bench.baselines.gatcluster import GATCluster
 from anomalyncd_bench.baselines.iic import IIC
 from anomalyncd_bench.baselines.inputs import Baseline
 from anomalyncd_bench.baselines.registry import BASELINES
 from anomalyncd_bench.baselines.scan import SCAN
-from anomalyncd_bench.baselines.simgcd import SimGCD
+from anomalyncd_bench.baselines.simgcd import AMEND, SimGCD
 from anomalyncd_bench.baselines.uno import UNO
 from support.blobs import CLASSES, LABELS, blobs
 
@@ -36,7 +35,7 @@ SHORT: dict[str, Baseline] = {
     "gatcluster": GATCluster(rounds=1),
 }
 SEEDS = {"gatcluster": 2}
-"""Of a rival that loses a class with some seeds, as it is known to; others take 0."""
+"""GATCluster loses a class with some seeds; all others use seed 0."""
 USE_LABELS = ("gcd", "simgcd", "amend", "uno")
 
 
@@ -66,7 +65,7 @@ def test_depends_on_the_seed_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, baseline in BASELINES.items() if baseline.needs])
-def test_what_is_missing_is_named(name: str) -> None:
+def test_missing_inputs_are_named(name: str) -> None:
     without = dict.fromkeys(BASELINES[name].needs)
     with pytest.raises(InputError, match="cannot run without"):
         BASELINES[name].fit_predict(replace(blobs(), **without))

@@ -1,4 +1,4 @@
-"""The formulas of the rivals, against values worked out by hand."""
+"""The formulas of the baselines, against values worked out by hand."""
 
 import math
 
@@ -6,24 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from anomalyncd_bench.baselines.amend import adaptive_margin, neighbourhood_contrast
 from anomalyncd_bench.baselines.anomaly_clustering import (
     distances_to_others,
     nearest,
     on_patches,
     softmax_weights,
+    top_mean,
     typical_temperature,
     vectors,
 )
 from anomalyncd_bench.baselines.clustering import semi_supervised_kmeans
 from anomalyncd_bench.baselines.gatcluster import Targets, gaussian_map
 from anomalyncd_bench.baselines.iic import mutual_information
-from anomalyncd_bench.baselines.scan import (
-    neighbour_loss,
-    neighbours,
-    self_label_loss,
-)
-from anomalyncd_bench.baselines.uniformaly import top_mean
+from anomalyncd_bench.baselines.scan import neighbour_loss, neighbours, self_label_loss
+from anomalyncd_bench.baselines.simgcd import adaptive_margin, neighbourhood_contrast
 from anomalyncd_bench.baselines.uno import sinkhorn
 
 
