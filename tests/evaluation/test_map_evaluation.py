@@ -70,19 +70,20 @@ def run(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, scores)
         image = str(tmp_path / "images" / "test" / f"{name}.png")
-        rows.append((name, image, 0, "a", False, 1.0, int(found.any()), *SIZE))
+        rows.append((name, image, 1.0, int(found.any()), *SIZE))
         y, x = np.nonzero(found) if found.any() else ([0, 39], [0, 59])
         box = (min(x), min(y), max(x) + 1, max(y) + 1)
-        boxes.append((name, 0, *box, int(found.sum()), 1.0, bool(found.any())))
-    columns = ["name", "path", "class", "class_name", "normal", "score", "n_regions"]
-    images = pd.DataFrame(rows, columns=[*columns, "height", "width"])
-    images["p_0"] = 1.0
-    images["class_name"] = [name.split("/")[0] for name in NAMES]
+        boxes.append((name, image, *box, int(found.sum()), 1.0, bool(found.any())))
+    images = pd.DataFrame(rows, columns=["name", "path", "score", "n_regions", "height", "width"])
     sides = ["left", "top", "right", "bottom"]
-    regions = pd.DataFrame(boxes, columns=["name", "class", *sides, "area", "score", "found"])
-    regions["p_0"] = 1.0
-    classes = pd.DataFrame([(0, "a", True, 8, 8)])
-    classes.columns = ["class", "class_name", "normal", "n_images", "n_regions"]
+    regions = pd.DataFrame(boxes, columns=["name", "path", *sides, "area", "score", "found"])
+    images, regions = (
+        table.assign(class_name=table["name"].str.split("/").str[0], normal=False, p_0=1.0)
+        for table in (images, regions)
+    )
+    images["class"] = regions["class"] = 0
+    counts = {"n_images": 8, "n_regions": 8, "mean_area": 1.0, "mean_score": 1.0}
+    classes = pd.DataFrame([{"class": 0, "class_name": "a", "normal": True, **counts}])
     for table, name in ((images, "images"), (regions, "regions"), (classes, "classes")):
         table.to_csv(folder / f"{name}.csv", index=False)
     for name, array in (("features", (8, 2)), ("counts", (8, 4)), ("normal_scores", (0,))):
@@ -235,7 +236,7 @@ def test_report_has_the_scores_in_a_sentence(run: Path) -> None:
 def test_regions_and_pixels_are_counted() -> None:
     truth, predicted = np.zeros((2, 20, 40), np.bool_)
     truth[0:4, 0:4] = truth[10:14, 20:24] = True  # The second one is missed.
-    predicted[2:6, 2:6] = predicted[0:2, 30:32] = True  # The second one is noverlap.
+    predicted[2:6, 2:6] = predicted[0:2, 30:32] = True  # The second one is no defect.
     boxes = np.array([[-0.1, -0.2, 0.2, 0.4], [0.7, 0, 0.9, 0.2]])
     overlap = mask_overlap(predicted, label_regions(truth), boxes)
     assert overlap == Overlap(20, 32, 4, 2, 1, 2, 1)
@@ -279,7 +280,9 @@ def test_overlap_is_that_of_the_masks(
     boxes = np.array([[0, 0, 1, 1.0]]) if whole else np.zeros((0, 4))
     overlap = mask_overlap(predicted, label_regions(truth), boxes)
     assert overlap.shared_pixels == np.count_nonzero(predicted & truth)
-    assert overlap.true_regions_touched <= min(overlap.true_regions, overlap.shared_pixels)
+    touched = np.unique(label_regions(truth)[predicted & truth])
+    assert overlap.true_regions_touched == len(touched)
+    assert overlap.true_regions == label_regions(truth).max()
     assert overlap.predicted_regions_touching == (whole and bool((predicted & truth).any()))
 
 

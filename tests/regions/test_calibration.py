@@ -65,6 +65,12 @@ def test_surroundings_reach_a_fifth_of_the_side() -> None:
     assert background_peak(scores) == np.float32(0.3)
 
 
+def test_a_diagonal_line_is_a_single_element() -> None:
+    scores = np.diag(np.linspace(1, 0.8, 100)).astype(np.float32)
+    scores[10, 80] = 0.3
+    assert background_peak(scores) == np.float32(0.3)
+
+
 def test_where_the_main_element_is_everywhere_there_is_no_background_peak() -> None:
     lattice = np.zeros((20, 20), np.float32)
     lattice[::4] = lattice[:, ::4] = 1
@@ -87,8 +93,8 @@ def test_level_ignores_a_defect_on_less_than_half_of_the_blocks() -> None:
 def test_scores_without_a_long_tail_stay_as_they_are() -> None:
     score_range = fit_score_range(MAPS, CONFIG)
     assert score_range.calibration is None
-    assert score_range.high == max(float(one.max()) for one in MAPS)
-    moved = fit_score_range([one * 500 + 1000 for one in MAPS], CONFIG)
+    assert score_range.high == max(float(scores.max()) for scores in MAPS)
+    moved = fit_score_range([scores * 500 + 1000 for scores in MAPS], CONFIG)
     assert moved.calibration is None
     assert moved.low == pytest.approx(score_range.low * 500 + 1000, rel=1e-5)
     rare_and_strong = fit_score_range([*NORMAL, _map(50, 2.0), _map(51, 3.0)], CONFIG)
@@ -98,24 +104,24 @@ def test_scores_without_a_long_tail_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     "warp",
     [
-        lambda one: np.exp(8 * one),
-        lambda one: np.exp(30 * one) * 1e-6,
-        lambda one: (one / 0.3) ** 6,
-        lambda one: one - 0.3 + 1e4 * np.maximum(one - 0.5, 0) ** 5,
+        lambda scores: np.exp(8 * scores),
+        lambda scores: np.exp(30 * scores) * 1e-6,
+        lambda scores: (scores / 0.3) ** 6,
+        lambda scores: scores - 0.3 + 1e4 * np.maximum(scores - 0.5, 0) ** 5,
     ],
 )
 def test_regions_of_skewed_maps_survive(warp, monkeypatch) -> None:
-    skewed = [warp(one).astype(np.float32) for one in MAPS]
+    skewed = [warp(scores).astype(np.float32) for scores in MAPS]
     before = _masks(MAPS, fit_score_range(MAPS, CONFIG))
     score_range = fit_score_range(skewed, CONFIG)
     assert score_range.calibration is not None
     after = _masks(skewed, score_range)
-    n_found = sum(one.any() for one in after[len(NORMAL) :])
-    assert not any(one.any() for one in after[: len(NORMAL)])
+    n_found = sum(mask.any() for mask in after[len(NORMAL) :])
+    assert not any(mask.any() for mask in after[: len(NORMAL)])
 
     monkeypatch.setattr("anomalyncd.regions.score_range.calibrate", lambda *_: None)
     straight = _masks(skewed, fit_score_range(skewed, CONFIG))
-    assert n_found >= sum(one.any() for one in straight[len(NORMAL) :]) + 5
+    assert n_found >= sum(mask.any() for mask in straight[len(NORMAL) :]) + 5
     assert _overlap(before, after) > _overlap(before, straight) + 0.05
 
 
@@ -125,10 +131,10 @@ def test_one_extreme_map_leaves_the_others_their_regions(factor) -> None:
     score_range = fit_score_range(with_extreme, CONFIG)
     before, after = _masks(MAPS, fit_score_range(MAPS, CONFIG)), _masks(MAPS, score_range)
     assert _overlap(before, after) > 0.9
-    assert [one.any() for one in before] == [one.any() for one in after]
-    assert min(float(rescale(one, score_range).max()) for one in DEFECTIVE) > 0.15
+    assert [mask.any() for mask in before] == [mask.any() for mask in after]
+    assert min(float(rescale(scores, score_range).max()) for scores in DEFECTIVE) > 0.15
     straight = ScoreRange(fit_score_range(MAPS, CONFIG).low, float(with_extreme[-1].max()))
-    assert not any(one.any() for one in _masks(MAPS, straight))
+    assert not any(mask.any() for mask in _masks(MAPS, straight))
 
 
 def test_typical_defect_reaches_a_third_of_the_largest() -> None:
@@ -165,24 +171,24 @@ def test_any_calibration_is_monotone_and_finite(maxima, level, spread) -> None:
 def test_two_maps_and_constant_maps() -> None:
     weak, strong = _map(1, 0.5), _map(2, 50.0)
     score_range = fit_score_range([weak, strong], CONFIG)
-    assert all(one.any() for one in _masks([weak, strong], score_range))
+    assert all(mask.any() for mask in _masks([weak, strong], score_range))
     for constant in (0.0, 3.0):
         score_range = fit_score_range([np.full((9, 9), constant)] * 2, CONFIG)
         assert (score_range.low, score_range.high) == (constant, constant)
     # A background of zeros has no spread; whatever rises from it is clear.
-    zeros = [np.maximum(one - 0.4, 0) for one in [*DEFECTIVE, DEFECTIVE[3] * 1000]]
+    zeros = [np.maximum(scores - 0.4, 0) for scores in [*DEFECTIVE, DEFECTIVE[3] * 1000]]
     score_range = fit_score_range(zeros, CONFIG)
-    assert sum(one.any() for one in _masks(zeros, score_range)) >= 18
+    assert sum(mask.any() for mask in _masks(zeros, score_range)) >= 18
 
 
 def test_level_is_learned_from_normal_maps() -> None:
     covered = [_map(200 + i) + rise for i, rise in enumerate((0.4, 0.5, 0.6, 40.0))]
     learned = fit_score_range(covered, CONFIG, normal_maps=NORMAL)
-    level = np.median([background(one).level for one in NORMAL])
+    level = np.median([background(scores).level for scores in NORMAL])
     assert learned.calibration is not None
     assert learned.calibration.level == pytest.approx(level)
     assert learned.low == pytest.approx(
-        float(learned.calibration(np.median([one.max() for one in NORMAL]))), rel=1e-5
+        float(learned.calibration(np.median([scores.max() for scores in NORMAL]))), rel=1e-5
     )
     assert fit_score_range(covered, CONFIG).calibration.level > level + 0.3
 
@@ -192,8 +198,8 @@ def test_floor_is_in_the_unit_of_the_maps() -> None:
     score_range = fit_score_range(maps, replace(CONFIG, floor=0.6))
     assert score_range.calibration is not None
     assert score_range.low == float(score_range.calibration(0.6))
-    for one, mask in zip(maps, _masks(maps, score_range), strict=True):
-        assert not np.any(one[mask] <= 0.6)
+    for scores, mask in zip(maps, _masks(maps, score_range), strict=True):
+        assert not np.any(scores[mask] <= 0.6)
 
 
 def test_paper_rules_take_scores_as_they_are() -> None:

@@ -43,6 +43,17 @@ def test_without_maps_there_is_nothing_to_inspect() -> None:
         inspect_maps(inputs, PRESETS["default"])
 
 
+@pytest.mark.parametrize(
+    ("top", "left", "at_edge"),
+    [(60, 60, False), (0, 60, True), (130, 60, True), (60, 0, True), (60, 130, True)],
+)
+def test_regions_at_any_edge_are_noticed(top: int, left: int, at_edge: bool) -> None:
+    maps = batch_of_maps()
+    maps[0][top : top + 30, left : left + 30] = 0.9
+    # Erosion does not take pixels away at the edge of the image.
+    assert inspected(maps).at_edge[0] == at_edge
+
+
 def test_bins_contain_all_maxima_and_the_floor() -> None:
     inspection = inspected(batch_of_maps())
     edges = inspection.edges(4)

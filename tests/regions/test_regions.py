@@ -81,6 +81,18 @@ def test_scores_follow_their_defect_at_any_resolution_of_the_map(map_size: tuple
     assert regions.score[order].tolist() == pytest.approx([0.4, 0.8])
 
 
+def test_a_score_counts_in_every_box_that_touches_its_pixel() -> None:
+    scores = np.zeros((10, 10), np.float32)
+    scores[3, 3], scores[2, 2], scores[4, 4], scores[5, 5] = 0.4, 0.5, 0.6, 0.7
+    binarised = _binarised(scores == np.float32(0.4))
+    regions = find_regions(scores, binarised, (100, 100), ScoreRange(0, 1), RegionConfig())
+    assert regions.box.tolist() == [[25, 25, 45, 45]]
+    assert regions.score.tolist() == pytest.approx([0.6])
+    scores[4, 4] = 0
+    lower = find_regions(scores, binarised, (100, 100), ScoreRange(0, 1), RegionConfig())
+    assert lower.score.tolist() == pytest.approx([0.5])
+
+
 @pytest.mark.parametrize("rules", ["paper", "default"])
 def test_regions_of_a_given_mask(rules: str) -> None:
     mask = np.zeros((200, 300), bool)

@@ -128,16 +128,16 @@ def _sizes_plot(run: Run) -> str:
 
 def _projection(run: Run, names: list[str]) -> str | None:
     """Plots the descriptors by t-SNE; of many regions a random selection."""
-    found = np.flatnonzero(run.regions["found"])
-    if len(found) < 10:
+    rows = np.flatnonzero(run.regions["found"])
+    if len(rows) < 10:
         return None
-    if len(found) > _MOST_POINTS:
-        found = np.sort(np.random.default_rng(0).choice(found, _MOST_POINTS, replace=False))
-    vectors = run.features[found]
+    if len(rows) > _MOST_POINTS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
+    vectors = run.features[rows]
     vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
-    perplexity = min(30.0, (len(found) - 1) / 3)
+    perplexity = min(30.0, (len(rows) - 1) / 3)
     points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
-    classes = run.regions["class"].to_numpy()[found]
+    classes = run.regions["class"].to_numpy()[rows]
     return plots.scatter(points.astype(float), classes, names, "Regions by their descriptors")
 
 
@@ -149,10 +149,10 @@ def _score_plot(run: Run) -> str:
 
 def _count_curve(run: Run) -> tuple[str, str] | None:
     """Returns the name of the image with a median score, of those with a region, and its counts."""
-    found = run.images[run.images["n_regions"] > 0].sort_values("score", kind="stable")
-    if not run.counts.shape[1] or not len(found):
+    with_region = run.images[run.images["n_regions"] > 0].sort_values("score", kind="stable")
+    if not run.counts.shape[1] or not len(with_region):
         return None
-    index = int(str(found.index[len(found) // 2]))
+    index = int(str(with_region.index[len(with_region) // 2]))
     mebin = run.record["config"]["mebin"]
     if mebin["binarisation"] != "mebin":
         return None
