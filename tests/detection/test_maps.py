@@ -150,9 +150,10 @@ def test_maps_are_made_anew_when_anything_changes(encoder: RegionEncoder, tmp_pa
         (bank, config, ImageSet(images.names, (picture("line", 1), images.sources[1]))),
         (bank, config, ImageSet(("a", "c"), images.sources)),
     )
-    for detector, config_of_maps, images_of_maps in changed:
-        assert not is_used(detector, config_of_maps, images_of_maps)
-        assert is_used(detector, config_of_maps, images_of_maps)
+    for other in changed:
+        write_anomaly_maps(encoder.vit, images, bank, config, tmp_path)
+        assert not is_used(*other)
+        assert is_used(*other)
 
 
 def test_maps_that_were_not_made_here_are_refused(encoder: RegionEncoder, tmp_path: Path) -> None:

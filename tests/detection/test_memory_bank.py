@@ -94,6 +94,12 @@ def test_discounts_are_a_share_of_the_distance_to_other_images(encoder: RegionEn
     assert without.discounts == ()
 
 
+def test_discounts_of_patches_that_repeat_exactly_are_not_zero(encoder: RegionEncoder) -> None:
+    repeated = ImageSet.from_list([picture("good", 1)] * 2, ["a", "b"])
+    bank = fit_memory_bank(encoder.vit, repeated, QUICK.detector, 0)
+    assert all((discounts == 0.3 * torch.tensor(0.1)).all() for discounts in bank.discounts)
+
+
 def test_the_bank_has_the_size_of_the_config(encoder: RegionEncoder) -> None:
     config = DetectorConfig(resolution=96, layers=(0, 1), bank_size=10, n_candidates=50)
     bank = fit_memory_bank(encoder.vit, NORMALS, config, 0)
