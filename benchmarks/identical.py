@@ -49,9 +49,8 @@ def main() -> None:
 
 def digests(name: str, preset: str, method: str, precision: str) -> dict[str, object]:
     """Digests and costs of one run."""
-    from anomalyncd.runtime.measurement import peak_memory_mb
-
     from anomalyncd.estimator import ESTIMATORS
+    from anomalyncd.runtime.measurement import peak_memory_mb
     from anomalyncd.synthetic.generate import make_synthetic_images
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -112,7 +112,7 @@ def test_other_peoples_folders_are_refused(
         discover_run(estimator, images_folder, tmp_path / "thesis", overwrite=overwrite)
     with pytest.raises(InputError, match="is a file"):
         discover_run(estimator, images_folder, tmp_path / "thesis" / "chapter.tex")
-    with pytest.raises(InputError, match="would lie among the images"):
+    with pytest.raises(InputError, match="lies within the images"):
         discover_run(estimator, images_folder, images_folder / "runs")
     (tmp_path / "detector" / "masks").mkdir(parents=True)
     with pytest.raises(InputError, match="holds 'masks'"):

@@ -1,4 +1,4 @@
-"""What the regions of a image say together."""
+"""What the regions of an image say together."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_given_masks_reach_the_run_and_its_report(
     assert record["foreground"]["n_images"] == 12
     assert record["foreground"]["shares"] == pytest.approx([0.5] * 3, abs=0.01)
     page = write_report(run).read_text(encoding="utf-8")
-    assert "Masks of the product were given. It covers 50 % to 50 %" in page
+    assert "Masks of the foreground were given. It covers 50 % to 50 %" in page
     assert page.count("the background darkened") == 12
     new = tmp_path / "new"
     new.mkdir()
