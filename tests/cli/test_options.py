@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from anomalyncd.cli.main import app
 from anomalyncd.cli.options import EstimatorOptions
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.results.run_folder import RECORD
 
@@ -134,3 +135,14 @@ def test_the_file_that_marks_a_finished_run_is_the_one_that_commands_look_for(
 ) -> None:
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert f"holds no {RECORD};" in result.stderr
+
+
+def test_every_command_refuses_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    refused = []
+    for name, command in commands(ROOT):
+        given = [one for one in command.params if one.param_type_name == "argument"]
+        if any(one.metavar == "RUN" for one in given):
+            with pytest.raises(InputError, match="give the folder of a finished run"):
+                command.make_context(name, [str(tmp_path)] * len(given))
+            refused.append(name)
+    assert {"compare", "evaluate", "operate", "predict", "report"} <= set(refused)
