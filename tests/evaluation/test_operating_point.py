@@ -1,8 +1,11 @@
 """The threshold between OK and NG."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.operating_point import (
     OperatingPoint,
+    curve_of_run,
     operating_curve,
     read_point,
     write_point,
@@ -34,6 +38,33 @@ def test_share_of_defects_in_production_counts() -> None:
     curve = operating_curve(OK, DEFECTIVE)
     rare = curve.cheapest(escape_cost=2, overkill_cost=1, defect_share=0.01)
     assert rare.overkill == 0
+
+
+def test_of_equal_costs_the_point_with_fewest_escapes_is_taken() -> None:
+    point = operating_curve(OK, DEFECTIVE).cheapest(escape_cost=0, overkill_cost=1)
+    assert (point.overkill, point.escapes) == (0, pytest.approx(2 / 3))
+
+
+def run_with(labels: list[str], normal_scores: np.ndarray) -> Any:
+    names = [f"{index}" for index in range(len(labels))]
+    table = pd.DataFrame({"name": names, "label": labels, "score": [0.1, 0.3, 0.6, 0.9]})
+    return SimpleNamespace(images=table, normal_scores=normal_scores, folder=Path("run"))
+
+
+def test_curve_of_a_run_is_that_of_its_labelled_images() -> None:
+    curve = curve_of_run(run_with(["good", "good", "", "dent"], np.zeros(9)))
+    assert curve.thresholds == pytest.approx([0.1, 0.2, 0.6, 0.9], abs=1e-5)
+    assert (curve.defect_share, curve.escapes[-2]) == (pytest.approx(1 / 3), 0)
+    with_other_name = curve_of_run(run_with(["Fine", "dent", "dent", "dent"], np.zeros(9)), "fine")
+    assert with_other_name.defect_share == 0.75
+
+
+def test_curve_of_a_run_without_such_labels_is_that_of_its_normal_images() -> None:
+    curve = curve_of_run(run_with(["a", "b", "c", "d"], np.array([0.2, 0.4])))
+    assert curve.thresholds == pytest.approx([0.2, 0.3, 0.4], abs=1e-5)
+    assert curve.escapes is None
+    with pytest.raises(InputError, match=r"discover with `normals`.*good or normal or ok"):
+        curve_of_run(run_with(["a", "b", "c", "d"], np.zeros(0)))
 
 
 def test_normal_images_alone_give_overkill() -> None:
