@@ -80,9 +80,7 @@ def read_run(folder: str | Path) -> Run:
     """
     folder = Path(folder).expanduser()
     if not (folder / RECORD).is_file():
-        raise InputError(
-            f"'{folder}' holds no {RECORD}; give the folder of a finished run"
-        )
+        raise InputError(f"'{folder}' holds no {RECORD}; give the folder of a finished run")
     run = Run(
         folder,
         read_table(folder, "images.csv"),
