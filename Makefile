@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 endif
 EXTRAS := dev
 TESTS := tests
+TABLES := mtd mvtec base_set limits unseen ablations ablation_maps maps
 
-.PHONY: install demo test test-anomalib check bench results docs figures
+.PHONY: install demo test test-anomalib check bench always results docs figures
 
 install: $(VENV)/installed
 
@@ -37,21 +38,18 @@ check: install
 	$(BIN)/lint-imports
 	$(MAKE) test
 
+# Takes many hours; finished results are not measured again, so it can be interrupted.
 bench: install
 	$(BIN)/python benchmarks/mebin.py
 	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/discovery.py
-	$(BIN)/python benchmarks/maps.py
-	$(BIN)/python benchmarks/maps.py --growth
-	$(BIN)/python benchmarks/unseen.py --kinds zero_shot masks
-	$(BIN)/python benchmarks/limits.py
-	$(BIN)/python benchmarks/class_number.py
-	$(BIN)/python benchmarks/ablations.py --untrained
-	$(BIN)/python benchmarks/ablations.py --sets bottle pill
+	$(MAKE) $(addprefix bench/,$(TABLES))
 
-# From the results that are committed; `anomalyncd bench` makes these.
+bench/%: benchmarks/tables/%.yaml always
+	$(BIN)/anomalyncd-bench $< --out $@ --maps bench/work
+
+# From the results that are committed.
 results: install
-	$(BIN)/python benchmarks/results_page.py
+	$(BIN)/anomalyncd-bench --results-page docs/results.md $(sort $(wildcard benchmarks/results/bench/*))
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed-docs

@@ -1,10 +1,11 @@
-"""MEBin against the published loop: same maps, same counts, one run.
+"""Speed of MEBin and of the published loop on the same maps, with the same counts.
 
     python benchmarks/mebin.py
 
-The published loop compares a map with each of 64 thresholds in double precision, erodes the outcome
+The published loop compares a map with each of 64 thresholds in double precision, erodes the result
 and labels it. Ours is timed as it is used, with erosion, threshold and mask. `alone`: one thread
-for both. `together`: the published loop with OpenCV's own threads, ours with one map a processor.
+for both. `together`: the published loop with the threads of OpenCV, ours with one map for each
+processor.
 """
 
 import os
@@ -20,14 +21,14 @@ from anomalyncd.config import MebinConfig
 from anomalyncd.regions.mebin import binarise_all
 from anomalyncd.regions.score_range import ScoreRange, fit_score_range
 
-SETTINGS = MebinConfig()
+CONFIG = MebinConfig()
 SIDES = (256, 512, 1024)
 N_DEFECTS = (0, 1, 3, 6)
 N_RUNS = 3
 
 
 def made_map(side: int, n_defects: int, seed: int) -> NDArray[np.float32]:
-    """Smooth noise, as detectors leave it, with bumps of several heights and sizes."""
+    """Smooth noise with bumps of several heights and sizes."""
     rng = np.random.default_rng(seed)
     scores = np.zeros((side, side))
     for share, height in ((1 / 80, 0.05), (1 / 24, 0.05), (1 / 6, 0.1)):
@@ -73,7 +74,7 @@ def compare(
         return [published_counts(anomaly_map, score_range) for anomaly_map in maps]
 
     def ours() -> list[list[int]]:
-        return [r.counts.tolist() for r in binarise_all(maps, score_range, SETTINGS, n_threads)]
+        return [r.counts.tolist() for r in binarise_all(maps, score_range, CONFIG, n_threads)]
 
     ours()
     runs = [(timed(published), timed(ours)) for _ in range(N_RUNS)]
@@ -89,7 +90,7 @@ def main() -> None:
     for side in SIDES:
         n_maps = len(N_DEFECTS) * (max(SIDES) // side) ** 2
         maps = [made_map(side, N_DEFECTS[seed % len(N_DEFECTS)], seed) for seed in range(n_maps)]
-        usual = fit_score_range(maps, SETTINGS)
+        usual = fit_score_range(maps, CONFIG)
         lowest = min(float(anomaly_map.min()) for anomaly_map in maps)
         for name, score_range in (("usual", usual), ("widest", ScoreRange(lowest, usual.high))):
             share = np.mean([(anomaly_map > score_range.low).mean() for anomaly_map in maps])

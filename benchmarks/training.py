@@ -1,8 +1,8 @@
-"""One epoch of training from the trunk cache against plain forward and backward passes.
+"""One epoch of training from cached frozen features, compared with plain passes.
 
-Both see the same batches of the same views in the same precision and end in the same gradients:
+Both use the same batches of the same views in the same precision and compute the same gradients:
 the plain pass runs every block on every view of every step, as the published code does; the cached
-one reads what the frozen blocks said and evaluates the last block for its CLS row alone.
+pass reads the frozen features and evaluates the last block for its CLS row alone.
 
     python benchmarks/training.py [--regions 128] [--precision fp32] [--runs 3]
 """
@@ -19,14 +19,16 @@ import numpy as np
 import torch
 
 from anomalyncd.backbone.weights import load_backbone
-from anomalyncd.config import PRESETS
+from anomalyncd.config import PRESETS, TrainingConfig
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd.embedding.augmentation import CropBatch, central_view
-from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.context import RunContext
+from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.embedding.token_store import TokenStore, fill_token_store
 from anomalyncd.regions.crops import Crop
 from anomalyncd.runtime.device import PRECISIONS, resolve_precision
+from anomalyncd.runtime.measurement import Stages
 
 
 def random_crops(n_regions: int, side: int) -> list[Crop]:
@@ -37,32 +39,34 @@ def random_crops(n_regions: int, side: int) -> list[Crop]:
     return [Crop(image, mask) for image, mask in zip(images, masks, strict=True)]
 
 
-def step(model: RegionClassifier, batch: Batch, config) -> float:
+def step(model: RegionClassifier, batch: Batch, config: TrainingConfig) -> float:
     model.zero_grad()
-    loss, _ = batch_loss(model, batch, None, Objective(config.training), 0)
+    loss, _ = batch_loss(model, batch, None, Objective(config), 0)
     loss.backward()
     return float(loss.detach())
 
 
 def plain_epoch(
-    model: RegionClassifier, views: CropBatch, scores: torch.Tensor, config
+    model: RegionClassifier, views: CropBatch, scores: torch.Tensor, config: TrainingConfig
 ) -> list[float]:
     dtype = model.encoder.vit.patch_embed.proj.weight.dtype
     losses = []
-    for rows in torch.arange(len(scores)).split(config.training.batch_size):
+    for rows in torch.arange(len(scores)).split(config.batch_size):
         both = rows.repeat(2)
-        trunk = model.encoder.trunk(views.images[both].to(dtype), views.masks[both])
-        trunk = type(trunk)(trunk.tokens.float(), trunk.shares, trunk.frozen)
-        losses.append(step(model, Batch(trunk, scores[rows]), config))
+        frozen = model.encoder.frozen_features(views.images[both].to(dtype), views.masks[both])
+        features = FrozenFeatures(frozen.tokens.float(), frozen.shares, frozen.frozen)
+        losses.append(step(model, Batch(features, scores[rows]), config))
     return losses
 
 
-def cached_epoch(model: RegionClassifier, cache, scores: torch.Tensor, config) -> list[float]:
+def cached_epoch(
+    model: RegionClassifier, cache: TokenStore, scores: torch.Tensor, config: TrainingConfig
+) -> list[float]:
     losses = []
-    for rows in torch.arange(len(scores)).split(config.training.batch_size):
+    for rows in torch.arange(len(scores)).split(config.batch_size):
         both = rows.repeat(2)
-        trunk = cache.batch(both, torch.zeros_like(both), scores.device)
-        losses.append(step(model, Batch(trunk, scores[rows]), config))
+        features = cache.batch(both, torch.zeros_like(both), scores.device)
+        losses.append(step(model, Batch(features, scores[rows]), config))
     return losses
 
 
@@ -82,24 +86,25 @@ def main() -> None:
     config = PRESETS[options.preset].resolved(with_base=True)
     torch.manual_seed(0)
     encoder = RegionEncoder(load_backbone(), config.encoder)
-    encoder.set_trunk_precision(resolve_precision(options.precision, torch.device("cpu")))
+    encoder.set_frozen_precision(resolve_precision(options.precision, torch.device("cpu")))
     model = RegionClassifier(encoder, 6, config.training.n_heads)
     for parameter in model.trainable():
         parameter.requires_grad_(True)
     crops = random_crops(options.regions, config.crops.load_size)
     scores = torch.rand(options.regions)
     with tempfile.TemporaryDirectory() as folder:
+        context = RunContext(encoder, config, 0, Path(folder), Stages())
         start = time.perf_counter()
-        cache = fill_token_store(encoder, crops, len(crops), config.crops, 0, Path(folder))
+        cache = fill_token_store(context, crops, len(crops))
         filling = time.perf_counter() - start
     images = torch.from_numpy(np.stack([crop.image for crop in crops])).permute(0, 3, 1, 2) / 255
     masks = torch.from_numpy(np.stack([crop.mask for crop in crops]))[:, None]
     views = central_view(CropBatch(images, masks), config.crops)
-    cached_epoch(model, cache, scores, config)  # warms up
+    cached_epoch(model, cache, scores, config.training)  # warms up
     timings: dict[str, list[float]] = {"plain": [], "cached": []}
     for _ in range(options.runs):
-        plain, plain_losses = seconds(plain_epoch, model, views, scores, config)
-        cached, cached_losses = seconds(cached_epoch, model, cache, scores, config)
+        plain, plain_losses = seconds(plain_epoch, model, views, scores, config.training)
+        cached, cached_losses = seconds(cached_epoch, model, cache, scores, config.training)
         np.testing.assert_allclose(cached_losses, plain_losses, rtol=2e-2)
         timings["plain"].append(plain)
         timings["cached"].append(cached)

@@ -21,7 +21,7 @@ from pydantic import (
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.layouts import LAYOUTS
-from anomalyncd_bench.report.published import PUBLISHED
+from anomalyncd_bench.published import PUBLISHED
 
 BuiltIn: TypeAlias = Literal["zero_shot", "normals", "masks"]
 BUILT_IN = ("zero_shot", "normals", "masks")

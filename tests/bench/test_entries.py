@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from anomalyncd.config import PRESETS
+from anomalyncd.config.overrides import with_overrides
 from anomalyncd.errors import InputError
+from anomalyncd.io.key import key
 from anomalyncd_bench.entries import MethodEntry, TableEntry, file_name, read_table_file
 from anomalyncd_bench.methods import resolve_method
 
+TABLES = sorted((Path(__file__).parents[2] / "benchmarks" / "tables").glob("*.yaml"))
 WHOLE = """
 name: two sets
 sets:
@@ -131,3 +135,14 @@ def test_config_is_that_of_the_preset_with_its_changes() -> None:
 
 def test_names_of_files() -> None:
     assert file_name("true masks (upper bound), ä") == "true_masks_upper_bound_ä"
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_tables_of_this_repository_can_be_run(path: Path) -> None:
+    table = read_table_file(path)
+    methods = [resolve_method(one, table.base is not None) for one in table.methods]
+    assert len({key(method.made_from) for method in methods}) == len(methods)
+    detector = PRESETS["default"].detector
+    detectors = [with_overrides(detector, one.detector) for one in table.sources]
+    made = {(one.kind, chosen) for one, chosen in zip(table.sources, detectors, strict=True)}
+    assert len(made) == len(table.sources)

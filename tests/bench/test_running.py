@@ -153,6 +153,46 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
     assert "| ac_normals |" not in without.split("## Ours")[0]
 
 
+def test_each_source_has_its_detector_and_no_method_is_needed(table: Path, tiny: Path) -> None:
+    sources = "[zero_shot, {name: coarse, kind: zero_shot, detector: {resolution: 64}}]"
+    text = TABLE.split("methods:")[0].replace("[zero_shot, masks]", sources)
+    table.write_text(text, encoding="utf-8")
+    assert "0 results, 0 of them to be measured" in succeed(*_arguments(table, tiny))
+    out = table.parent / "out"
+    names = ("zero_shot", "coarse")
+    scores = [read_json(out / "maps" / f"plates_{name}_0.json", "maps") for name in names]
+    assert scores[0]["digest"] != scores[1]["digest"]
+    assert scores[0]["pixel_auroc"] != scores[1]["pixel_auroc"]
+    page = (out / "tables.md").read_text(encoding="utf-8")
+    assert "| plates | coarse | 0 |" in page
+
+
+def test_studies_are_run_beside_methods(table: Path, tiny: Path) -> None:
+    text = TABLE.split("methods:")[0].replace("[zero_shot, masks]", "[masks]")
+    text += "methods: [kmeans, supervised, class_number]"
+    table.write_text(text, encoding="utf-8")
+    succeed(*_arguments(table, tiny))
+    assert set(_times(table)) == {"no_maps/kmeans", "masks/supervised", "masks/class_number"}
+    assert _result(table, "masks/class_number")["true"] == 4  # with `combined`
+    page = (table.parent / "out" / "tables.md").read_text(encoding="utf-8")
+    assert "| supervised |" in page
+    assert "## The number of classes" in page
+    assert "minus the best baseline" not in page
+
+
+def test_a_page_of_several_benchmarks(table: Path, tiny: Path) -> None:
+    table.write_text(TABLE.split("  - {method: uniformaly")[0], encoding="utf-8")
+    folders = [table.parent / name for name in ("first", "second")]
+    for folder in folders:
+        succeed(table, "--out", folder, "--weights", tiny)
+    page = table.parent / "results.md"
+    succeed("--results-page", page, *folders)
+    assert page.read_text(encoding="utf-8").count("| kmeans |") == 2 * 2
+    refused = call(*folders)
+    assert refused.exit_code == 2
+    assert "give one, or --results-page" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from anomalyncd_bench.published import PUBLISHED, ROWS, PublishedRow
 from anomalyncd_bench.report.bootstrap import SCORES, Difference, paired_differences
-from anomalyncd_bench.report.published import PUBLISHED, ROWS, PublishedRow
 from anomalyncd_bench.report.tables import HEADS, MISSING, Table
 from anomalyncd_bench.results import Results, Spread, from_text, score_text
 
