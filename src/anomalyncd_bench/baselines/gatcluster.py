@@ -13,7 +13,7 @@ from torch.nn import functional
 from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd_bench.baselines.inputs import BaselineInputs, required
-from anomalyncd_bench.baselines.trained import classes_of, minimise, seeded
+from anomalyncd_bench.baselines.trained import Schedule, classes_of, minimise, seeded
 
 _CHANNELS = 32
 _SPREAD = 0.05
@@ -69,7 +69,7 @@ class GATCluster:
 
         optimiser = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE)
         n_epochs = self.rounds * _REPEATS
-        minimise(loss, optimiser, len(cache), n_epochs, _BATCH, generator, make_targets)
+        minimise(loss, optimiser, Schedule(len(cache), n_epochs, _BATCH), generator, make_targets)
         return classes_of(model.probabilities(cache, vit.n_prefix))
 
 

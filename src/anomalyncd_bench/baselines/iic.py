@@ -12,6 +12,7 @@ from anomalyncd_bench.baselines.inputs import BaselineInputs, required
 from anomalyncd_bench.baselines.trained import (
     CLSEncoder,
     LinearHeads,
+    Schedule,
     central_features,
     classes_of,
     minimise,
@@ -59,7 +60,7 @@ class IIC:
 
         parameters = [*encoder.trainable(), *heads.parameters(), *finer.parameters()]
         optimiser = torch.optim.Adam(parameters, lr=_LEARNING_RATE)
-        minimise(loss, optimiser, len(cache), self.epochs, _BATCH, generator)
+        minimise(loss, optimiser, Schedule(len(cache), self.epochs, _BATCH), generator)
         with torch.no_grad():
             return classes_of(heads(central_features(encoder, cache))[int(last.argmin())])
 

@@ -15,6 +15,7 @@ from anomalyncd_bench.baselines.inputs import BaselineInputs, required
 from anomalyncd_bench.baselines.trained import (
     CLSEncoder,
     LinearHeads,
+    Schedule,
     central_features,
     classes_of,
     minimise,
@@ -104,7 +105,7 @@ class SCAN:
     ) -> None:
         parameters = [*encoder.trainable(), *head.parameters()]
         optimiser = torch.optim.Adam(parameters, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        minimise(loss, optimiser, len(cache), self.epochs, _BATCH, generator)
+        minimise(loss, optimiser, Schedule(len(cache), self.epochs, _BATCH), generator)
 
 
 def neighbours(features: Tensor, count: int) -> Tensor:

@@ -22,7 +22,7 @@ from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd_bench.baselines.inputs import BaselineInputs, TrainingViews, required
 from anomalyncd_bench.baselines.reading import UNGUIDED
-from anomalyncd_bench.baselines.trained import classes_of, minimise, seeded
+from anomalyncd_bench.baselines.trained import Schedule, classes_of, minimise, seeded
 
 N_NEIGHBOURS = 5
 """Nearest images that attract each view, and nearest images of each of these."""
@@ -116,8 +116,8 @@ class AMEND:
             weight_decay=config.weight_decay,
         )
         model.train()
-        n_images = len(views.tokens)
-        minimise(loss, optimiser, n_images, self.epochs, config.batch_size, generator)
+        schedule = Schedule(len(views.tokens), self.epochs, config.batch_size)
+        minimise(loss, optimiser, schedule, generator)
 
 
 def neighbourhood_contrast(projections: Tensor, rows: Tensor, bank: Tensor) -> Tensor:

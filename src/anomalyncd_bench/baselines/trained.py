@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -65,12 +66,22 @@ def seeded(make: Callable[[], Module], seed: int, device: torch.device) -> Modul
         return make().to(device)
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """How often images are used for training, and how many at once."""
+
+    n_images: int
+    n_epochs: int
+    """Passes over the images."""
+    batch_size: int
+    """Most images of a step; all batches have nearly the same size, since some losses use the
+    distribution over the batch."""
+
+
 def minimise(
     loss: Callable[[Tensor, int], Tensor | None],
     optimiser: torch.optim.Optimizer,
-    n_images: int,
-    n_epochs: int,
-    batch_size: int,
+    schedule: Schedule,
     generator: torch.Generator,
     before_epoch: Callable[[int], None] | None = None,
 ) -> None:
@@ -79,14 +90,12 @@ def minimise(
     Args:
         loss: Of the images of a batch, by their indices (B,) and the epoch; None skips the step.
         optimiser: Holds all trained parameters.
-        n_images: Number of images.
-        n_epochs: Number of passes over them.
-        batch_size: Most images of a step; all batches have nearly the same size, since some losses
-            use the distribution over the batch.
+        schedule: Number of images, of epochs and of images in a batch.
         generator: Shuffles the images.
         before_epoch: Called with the number of each epoch before it.
     """
-    n_batches = math.ceil(n_images / batch_size)
+    n_images, n_epochs = schedule.n_images, schedule.n_epochs
+    n_batches = math.ceil(n_images / schedule.batch_size)
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             parameter.requires_grad_(True)

@@ -13,6 +13,7 @@ from anomalyncd.discovery.classifier import PrototypeHeads
 from anomalyncd_bench.baselines.inputs import BaselineInputs, TrainingViews, required
 from anomalyncd_bench.baselines.trained import (
     CLSEncoder,
+    Schedule,
     central_features,
     classes_of,
     minimise,
@@ -149,5 +150,5 @@ def _train(encoder: CLSEncoder, heads: _Heads, views: TrainingViews, epochs: int
         momentum=_MOMENTUM,
         weight_decay=_WEIGHT_DECAY,
     )
-    minimise(loss, optimiser, len(views.tokens), epochs, _BATCH, generator)
+    minimise(loss, optimiser, Schedule(len(views.tokens), epochs, _BATCH), generator)
     return int(last.argmin())

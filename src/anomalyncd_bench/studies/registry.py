@@ -1,7 +1,7 @@
 """All studies by name; they run on the regions of a set, as the default preset finds them."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,38 +17,22 @@ class Reference(Protocol):
     """A method that knows the true classes in part; it is scored as all methods are."""
 
     def run(self, pipeline: Pipeline, bench_set: BenchSet, seed: int) -> NDArray[np.int64]:
-        """Finds classes.
-
-        Args:
-            pipeline: Has read the tokens of all regions.
-            bench_set: The images with their true classes.
-            seed: Seed of everything random.
-
-        Returns:
-            Class of each image, (N,).
-        """
+        """Finds the class of each image, (N,), with a pipeline that has read all tokens."""
         ...
 
 
 class Measure(Protocol):
-    """Something else than the classes of images that is measured, with a table of its own."""
+    """A measurement of something other than the classes of images; it has its own table."""
 
-    @property
-    def title(self) -> str:
-        """Title of the table."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """Note below the table."""
-        ...
+    title: ClassVar[str]
+    note: ClassVar[str]
 
     def run(self, pipeline: Pipeline, bench_set: BenchSet, seed: int) -> dict[str, Any]:
-        """Measures figures that JSON can store; see `Reference.run` for the arguments."""
+        """Returns figures that JSON can store."""
         ...
 
     def row(self, result: Mapping[str, Any]) -> dict[str, str]:
-        """Figures that are shown of one result, by the heads of their columns."""
+        """Returns the figures of one result for the table, by the heads of their columns."""
         ...
 
 
