@@ -32,6 +32,8 @@ def test_the_mean_area_of_the_images_decides_on_the_resolution(encoder: RegionEn
     # 1265 px is the side of the mean area: 52 patches of 8 px.
     assert extractor.resolution == 416
     assert [of_image.features[0].shape[1:] for of_image in features] == [(52, 52)] * 2
+    reader = PatchReader(encoder.vit, extractor, DetectorConfig(layers=(0,)))
+    assert reader.read(images, 0).features[0].shape[1:] == (52, 52)
 
 
 def test_the_features_of_the_fit_are_those_that_are_read(encoder: RegionEncoder) -> None:
