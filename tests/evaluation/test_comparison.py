@@ -43,6 +43,9 @@ def test_normal_is_not_renamed() -> None:
     first = table({"0": "normal", "1": "normal", "2": "class 1", "3": "class 1"})
     second = table({"0": "class 1", "1": "class 1", "2": "normal", "3": "normal"})
     assert list(compare_images(first, second).changed["name"]) == ["0", "1", "2", "3"]
+    same = compare_images(first, first)
+    assert same.changed.empty
+    assert same.matched == {"normal": "normal", "class 1": "class 1"}
 
 
 def test_folders_that_are_no_kinds_are_no_labels() -> None:

@@ -287,19 +287,22 @@ def test_overlap_is_that_of_the_masks(
 
 
 def test_maps_are_scored_without_their_ignored_pixels() -> None:
-    images = ImageSet.from_list([np.zeros((*SIZE, 3), np.uint8)] * 4)
+    images = ImageSet.from_list([np.zeros((*SIZE, 3), np.uint8)] * 5)
     left, middle = np.array([[0.0, 0, 20, 20]]), np.array([[10.0, 5, 30, 25]])
     truth = Truth(
-        np.tile(SIZE, (4, 1)), np.array([0, 0, 1, -1]), Masks(images, (None, None, None, middle))
+        np.tile(SIZE, (5, 1)),
+        np.array([0, 0, 1, -1, -1]),
+        Masks(images, (None, None, None, middle, None)),
     )
-    maps = np.random.default_rng(0).random((4, *SIZE)).astype(np.float32) * 0.8
-    maps[:, 35, 55] = (0.85, 0.95, 0.9, 1.0)
+    maps = np.random.default_rng(0).random((5, *SIZE)).astype(np.float32) * 0.8
+    maps[:, 35, 55] = (0.85, 0.95, 0.9, 1.0, 3.0)
     maps[0, 5, 5] = 2
-    marked, counted = np.zeros((2, 4, *SIZE), bool)
+    marked, counted = np.zeros((2, 5, *SIZE), bool)
     marked[3, 5:25, 10:30] = True
-    counted[[0, 1, 3]] = True  # The defects of the third image are not marked.
+    # The defects of the third image are not marked, and nothing is known of the fifth.
+    counted[[0, 1, 3]] = True
     counted[0, :20, :20] = False
-    ignored = Masks(images, (left, None, None, None))
+    ignored = Masks(images, (left, None, None, None, None))
     scores = score_maps(AnomalyMaps(images.names, tuple(maps), ignored), truth)
     assert scores.image_auroc == 0.75
     exact = roc_auc_score(marked[counted], maps[counted])

@@ -122,6 +122,19 @@ def test_cards_show_each_class_once(run: Path) -> None:
         assert 1 <= card.positions.max() <= card.n_regions
 
 
+def test_uncertain_regions_have_a_small_lead_over_another_class(run: Path) -> None:
+    opened = read_run(run)
+    regions = opened.regions.head(4).assign(
+        **{"found": True, "class": 1, "p_0": [0.1, 0.0, 0.35, 0.2], "p_1": [0.6, 0.8, 0.45, 0.8]}
+    )
+    regions["p_2"] = 1 - regions["p_0"] - regions["p_1"]
+    cards = {card.index: card for card in class_cards(replace(opened, regions=regions))}
+    assert cards[1].uncertain == [2, 0]
+    assert cards[1].second_classes == {2: "normal", 0: "class 2"}
+    assert cards[1].typical[0] == 1
+    assert (cards[2].typical, cards[2].uncertain) == ([], [])
+
+
 def test_composite_images_have_several_classes(run: Path) -> None:
     opened = read_run(run)
     regions = opened.regions.head(3).assign(
