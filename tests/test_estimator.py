@@ -355,7 +355,7 @@ def test_unusable_options(
 def test_maps_and_masks_exclude_each_other(build: Build, images_folder: Path) -> None:
     with pytest.raises(InputError, match="several of `maps`, `masks` and `boxes`"):
         build().fit(images_folder, maps=images_folder, masks=images_folder)
-    with pytest.raises(InputError, match="without maps of their own"):
+    with pytest.raises(InputError, match="need maps of their own"):
         build().fit(images_folder, maps=images_folder, normals=images_folder)
 
 

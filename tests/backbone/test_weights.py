@@ -195,7 +195,9 @@ def test_a_truncated_file_is_refused(file: Path, n_bytes: int) -> None:
 
 def test_a_wrong_shape_is_named(file: Path) -> None:
     save_file(_state() | {"cls_token": torch.zeros(1, 1, 9)}, file)
-    with pytest.raises(InputError, match=r"'cls_token' should be \(1, 1, 8\), is \(1, 1, 9\)"):
+    with pytest.raises(
+        InputError, match=r"'cls_token' should have shape \(1, 1, 8\), is \(1, 1, 9\)"
+    ):
         load_backbone(DEFAULT_BACKBONE, file)
 
 
@@ -203,7 +205,9 @@ def test_a_missing_tensor_is_named(file: Path) -> None:
     state = _state()
     del state["blocks.1.ls2.gamma"]
     save_file(state, file)
-    with pytest.raises(InputError, match=r"'blocks\.1\.ls2\.gamma' should be \(8,\), is missing"):
+    with pytest.raises(
+        InputError, match=r"'blocks\.1\.ls2\.gamma' should have shape \(8,\), is missing"
+    ):
         load_backbone(DEFAULT_BACKBONE, file)
 
 

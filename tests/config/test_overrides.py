@@ -7,7 +7,6 @@ import pytest
 from anomalyncd import PRESETS, Config, InputError
 from anomalyncd.config.overrides import with_overrides
 from anomalyncd_bench.baselines.anomaly_clustering import AnomalyClustering
-from anomalyncd_bench.baselines.clustering import GCD
 from anomalyncd_bench.baselines.simgcd import SimGCD
 
 
@@ -110,7 +109,6 @@ def test_values_that_cannot_be_used_are_refused(name: str, value: object, remedy
 
 def test_baselines_are_changed_in_the_same_way() -> None:
     assert with_overrides(SimGCD(), {"epochs": 3}) == SimGCD(3)
-    assert with_overrides(GCD(5), {"block": None}) == GCD()
     changed = with_overrides(AnomalyClustering("others"), {"distances": "maps"})
     assert changed == AnomalyClustering("maps")
     with pytest.raises(InputError, match=r"'epoch' is not known; did you mean epochs\?"):

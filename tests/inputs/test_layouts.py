@@ -97,7 +97,7 @@ def test_mtd_with_its_split_list(tmp_path: Path) -> None:
         prepare("mtd", tmp_path, split_list=tmp_path / "train.txt")
     with pytest.raises(InputError, match=r"split list .* cannot be read"):
         prepare("mtd", tmp_path, split_list=tmp_path / "none.txt")
-    with pytest.raises(InputError, match="give the folder of MT_"):
+    with pytest.raises(InputError, match="give the folder that holds MT_"):
         prepare("mtd", tmp_path / "MT_Free")
 
 
