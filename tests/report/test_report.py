@@ -1,12 +1,15 @@
 """The report of a run, on tiny images."""
 
 import shutil
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
@@ -17,6 +20,7 @@ from anomalyncd.report.contents import (
     foreground_line,
     normal_images,
 )
+from anomalyncd.report.pictures import foreground_pictures
 from anomalyncd.report.report import write_report
 from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_chart
 from anomalyncd.results.run_folder import read_run
@@ -190,6 +194,21 @@ def columns() -> pd.DataFrame:
             "time": pd.date_range("2026-01-01", periods=n, freq="D").astype(str),
         }
     )
+
+
+def test_background_is_darkened(run: Path, tmp_path: Path) -> None:
+    left = np.zeros((72, 96), np.uint8)
+    left[:, :48] = 255
+    (tmp_path / "foreground" / "good").mkdir(parents=True)
+    Image.fromarray(left).save(tmp_path / "foreground" / "good" / "000.png")
+    opened = replace(read_run(run), folder=tmp_path)
+    uri = foreground_pictures(opened, ["good/000"])["good/000"]
+    picture = Image.open(BytesIO(b64decode(uri.removeprefix("data:image/jpeg;base64,"))))
+    pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert pixels.shape == (180, 240, 3)
+    assert pixels[:, :115].mean() == pytest.approx(120, abs=5)
+    tint = pixels[:, 125:].mean((0, 1))
+    assert tint == pytest.approx([40 + 50, 40, 40 + 60], abs=5)
 
 
 def test_columns_of_the_manifest_make_charts() -> None:
