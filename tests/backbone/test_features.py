@@ -18,7 +18,7 @@ from anomalyncd.backbone.pixels import (
     to_tensor,
 )
 from anomalyncd.backbone.roi import RegionOfInterest
-from anomalyncd.backbone.vit import VisionTransformer
+from anomalyncd.backbone.vit import VisionTransformer, VitConfig
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
@@ -69,6 +69,18 @@ def test_tokens_are_those_after_the_blocks(encoder: RegionEncoder, photo: Path) 
     for cls, layer in zip(tokens.cls, (1, 3), strict=True):
         torch.testing.assert_close(cls, after[layer + 1][0, 0])
     assert tokens.size == SIZE
+
+
+@torch.no_grad()
+def test_registers_are_no_patches(tiny: Path, photo: Path) -> None:
+    config = VitConfig(patch_size=8, width=16, depth=1, n_heads=2, grid=4, n_registers=2)
+    vit = VisionTransformer(config)
+    for parameter in vit.parameters():
+        torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
+    (patches,) = read(vit, photo, Reading(96, patch_layers=(0,))).patches
+    images = normalise(to_tensor(resize(ImageSet.from_list([photo]).image(0), 80, 112)[None]))
+    expected = vit.blocks[0](vit.embed(images))[0, 3:]
+    torch.testing.assert_close(patches.flatten(1).T, expected)
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -136,6 +136,10 @@ def test_drawn_masks_are_used_however_small(tokens, vit, tmp_path: Path) -> None
     assert masks is not None
     assert masks[0].mean() == pytest.approx(160 * 100 / (320 * 320), abs=0.01)
     assert [bool(mask.all()) for mask in masks] == [False, True, False, False, False, False]
+    smaller = Masks(IMAGES, (boxes / 2, *drawn.sources[1:]))
+    masks = write_foreground_masks(vit, IMAGES, foreground, smaller, CONFIG, tmp_path)
+    assert masks is not None
+    assert masks[0].mean() == pytest.approx(80 * 50 / (320 * 320), abs=0.01)
 
 
 def test_masks_that_were_not_made_here_are_refused(tokens, vit, tmp_path: Path) -> None:

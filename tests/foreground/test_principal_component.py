@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from anomalyncd.foreground.principal_component import (
     fit_principal_component,
@@ -48,6 +49,14 @@ def test_an_image_without_the_product_has_no_foreground() -> None:
     assert not component.mask(tokens_of(np.zeros(GRID, bool))).any()
 
 
+def test_a_foreground_that_blends_with_the_background_is_not_separated() -> None:
+    images = []
+    for seed in range(6):
+        noise = torch.randn(8, *GRID, generator=torch.Generator().manual_seed(seed))
+        images.append(tokens_of(block(10, 10, 20, 20), seed) + noise)
+    assert fit_principal_component(images) is None
+
+
 def test_textures_have_no_plain_background() -> None:
     assert fit_principal_component([texture(seed) for seed in range(6)]) is None
 
@@ -89,3 +98,14 @@ def test_a_smooth_mask_is_finer_than_patches() -> None:
     assert (smooth[5::10, 5::10] ^ disc).sum() < 0.1 * disc.sum()
     within_patches = smooth.reshape(40, 10, 40, 10).mean((1, 3))
     assert ((within_patches > 0) & (within_patches < 1)).sum() > 20
+
+
+def test_gaps_narrower_than_half_a_patch_are_closed() -> None:
+    component = fit_principal_component([tokens_of(mask, seed) for seed, mask in enumerate(DRAWN)])
+    assert component is not None
+    whole, split = block(10, 10, 20, 20), block(10, 10, 20, 20)
+    split[:, 20] = False
+    tokens = [0.8 * tokens_of(whole, seed) + 0.2 * tokens_of(split, seed) for seed in range(99)]
+    without_noise = torch.stack(tokens).mean(0)
+    assert component.mask(without_noise).sum() == 200
+    assert component.smooth_mask(without_noise, (400, 400), 1).sum() > 35_000
