@@ -140,7 +140,9 @@ def test_normals_given_maps_and_maps_of_each_seed(table: Path, tiny: Path) -> No
         target = maps / path.parent.name / f"{path.stem}.npy"
         target.parent.mkdir(parents=True, exist_ok=True)
         np.save(target, np.random.default_rng(0).random((24, 32), np.float32))
-    succeed(*_arguments(table, tiny))
+    printed = succeed(*_arguments(table, tiny))
+    # Each result is measured once, with the maps of its own seed.
+    assert printed.count("NMI") == len(_times(table)) * 2
     out = table.parent / "out"
     scored = sorted(path.stem for path in (out / "maps").iterdir())
     assert scored == [f"plates_{name}_{seed}" for name in ("mine", "normals") for seed in (0, 1)]

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from anomalyncd_bench.baselines import uno
 from anomalyncd_bench.baselines.anomaly_clustering import (
     distances_to_others,
     nearest,
@@ -20,6 +22,7 @@ from anomalyncd_bench.baselines.gatcluster import Targets, gaussian_map
 from anomalyncd_bench.baselines.iic import mutual_information
 from anomalyncd_bench.baselines.scan import neighbour_loss, neighbours, self_label_loss
 from anomalyncd_bench.baselines.simgcd import adaptive_margin, neighbourhood_contrast
+from anomalyncd_bench.baselines.trained import Schedule, minimise
 from anomalyncd_bench.baselines.uno import sinkhorn
 
 
@@ -85,6 +88,37 @@ def test_sinkhorn_by_hand() -> None:
     torch.testing.assert_close(labels.sum(0), torch.ones(2), atol=5e-3, rtol=0)
     assert labels[0, 0].item() == pytest.approx(p, abs=2e-3)
     assert not labels.requires_grad
+
+
+def test_each_view_predicts_the_pseudo_label_of_the_other_one() -> None:
+    torch.manual_seed(0)
+    heads = uno._Heads(width=4, n_classes=2, n_base=0).eval()
+    novel = torch.randn(6, 4)
+    loss = heads.loss(novel, novel[:0], torch.zeros(0, dtype=torch.long))[0]
+    first, second = heads.novel[0](novel).chunk(2)
+    pairs = ((first, sinkhorn(second)), (second, sinkhorn(first)))
+    expected = [functional.cross_entropy(view / uno.TEMPERATURE, label) for view, label in pairs]
+    torch.testing.assert_close(loss, torch.stack(expected).mean())
+    assert not torch.allclose(sinkhorn(first), sinkhorn(second))
+
+
+def test_learning_rates_fall_and_every_image_is_used_once_in_an_epoch() -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.SGD([weight], lr=0.5)
+    rates: list[float] = []
+    batches: list[torch.Tensor] = []
+
+    def loss(rows: torch.Tensor, epoch: int) -> torch.Tensor:
+        rates.append(optimiser.param_groups[0]["lr"])
+        batches.append(rows)
+        return weight.sum()
+
+    minimise(loss, optimiser, Schedule(10, 2, 4), torch.Generator().manual_seed(0))
+    assert rates == pytest.approx([0.5] * 3 + [0.25] * 3)
+    assert [len(rows) for rows in batches] == [4, 3, 3] * 2
+    for epoch in (batches[:3], batches[3:]):
+        assert torch.cat(epoch).sort().values.tolist() == list(range(10))
+    assert weight.item() == pytest.approx(1 - 3 * 0.5 - 3 * 0.25)
 
 
 def test_mutual_information_by_hand() -> None:

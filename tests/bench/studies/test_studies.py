@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from anomalyncd.backbone.weights import load_backbone
+from anomalyncd.config.overrides import with_overrides
 from anomalyncd.evaluation.metrics import cluster_scores, match_classes
 from anomalyncd.pipeline import Pipeline
 from anomalyncd_bench.data_sets import BenchSet, Folders, open_set
 from anomalyncd_bench.entries import SetEntry, SourceEntry
 from anomalyncd_bench.map_sources import open_source
+from anomalyncd_bench.studies import unseen
 from anomalyncd_bench.studies.class_number import EstimatedClassNumber
 from anomalyncd_bench.studies.oracle import Oracle, Supervised
 from anomalyncd_bench.studies.unseen import Unseen, calibration_error
@@ -59,6 +61,15 @@ def test_an_oracle_that_knows_nothing_is_the_default(
     pipeline, bench_set = shared
     expected = discover(pipeline, pipeline.context.config, 3, seed)
     np.testing.assert_array_equal(Oracle().run(pipeline, bench_set, seed), expected)
+
+
+def test_seeds_of_a_discovery_are_used(shared: tuple[Pipeline, BenchSet]) -> None:
+    pipeline, _ = shared
+    config = with_overrides(pipeline.context.config, {"training.start": "random"})
+    classes = [discover(pipeline, config, 5, seed) for seed in (0, 1)]
+    assert (classes[0] != classes[1]).any()
+    expected = pipeline.reuse(config, 1, 5).predictions.images["class"]
+    np.testing.assert_array_equal(classes[1], expected)
 
 
 def test_an_oracle_knows_the_true_classes(shared: tuple[Pipeline, BenchSet]) -> None:
@@ -112,6 +123,33 @@ def test_kinds_that_were_left_out_are_recognised(shared: tuple[Pipeline, BenchSe
     assert default["auroc"] > 0.9
     assert study.row(result)["default"] == f"{default['auroc']:.3f}".removeprefix("0")
     assert result["rejected_when_known"] < 0.5
+
+
+def test_what_is_scored_took_no_part_in_the_discovery(
+    shared: tuple[Pipeline, BenchSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, bench_set = shared
+    outlier_scores = unseen._outlier_scores
+    kinds: list[str] = []
+
+    def checked(whole: Pipeline, part: Pipeline, new: np.ndarray) -> dict[str, np.ndarray]:
+        seen, scored = set(part.regions.image), set(whole.regions.image[new])
+        assert not seen & scored
+        left_out = set(bench_set.labels) - {bench_set.labels[image] for image in seen}
+        assert len(left_out) == 1
+        kinds.extend(left_out)
+        return outlier_scores(whole, part, new)
+
+    monkeypatch.setattr(unseen, "_outlier_scores", checked)
+    Unseen(n_folds=2).run(pipeline, bench_set, 0)
+    assert kinds == ["line", "line", "spot", "spot"]
+
+
+def test_measures_of_outlier_scores_by_hand() -> None:
+    truth, scores = np.array([False, False, True, True]), np.array([0.1, 0.6, 0.5, 0.9])
+    auroc, aupr, fpr95 = unseen._measures(truth, scores)
+    assert (auroc, fpr95) == (0.75, 0.5)
+    assert aupr == pytest.approx((1 + 2 / 3) / 2)
 
 
 def test_confidence_is_that_of_the_predictions(shared: tuple[Pipeline, BenchSet]) -> None:
