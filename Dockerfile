@@ -14,10 +14,10 @@ COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip install --no-cache-dir --constraint constraints.txt .
 
-# Any user may run the container: nothing is written outside /data and /tmp.
+# Any user may run the container: caches lie in /data, too.
 ENV ANOMALYNCD_CACHE=/data/.anomalyncd-cache \
     HF_HOME=/data/.anomalyncd-cache/huggingface \
-    NUMBA_CACHE_DIR=/tmp/numba
+    NUMBA_CACHE_DIR=/data/.anomalyncd-cache/numba
 WORKDIR /data
 USER nobody
 ENTRYPOINT ["anomalyncd"]

@@ -148,9 +148,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             InputError: Something cannot be used; nothing that takes long has started then.
         """
         n_classes = require_n_classes(self.n_classes)
-        given = {"maps": maps, "masks": masks, "base": base, "normals": normals}
-        given |= {"normal_maps": normal_maps, "boxes": boxes, "ignore": ignore}
-        given |= {"foreground": foreground}
+        given: dict[str, Any] = {"maps": maps, "masks": masks, "boxes": boxes, "base": base}
+        given |= {"normals": normals, "normal_maps": normal_maps}
+        given |= {"ignore": ignore, "foreground": foreground}
         with _work_folder(folder) as work:
             self._discover(self._pipeline(images, given, n_classes, work, folder is not None))
         return self
@@ -162,10 +162,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.normal_scores_ = pipeline.normal_scores()
         self.attention_ = pipeline.attention
         self.class_number_ = pipeline.class_number
-        self.foreground_summary_ = None
-        if self.model_.foreground is not None:
-            masks = pipeline.foreground_masks
-            self.foreground_summary_ = summarise(self.model_.foreground, masks)
+        found, masks = pipeline.foreground, pipeline.foreground_masks
+        self.foreground_summary_ = summarise(found, masks) if found is not None else None
         self.n_classes_ = self.predictions_.probabilities.shape[1]
         self.labels_ = self.predictions_.images["class"].to_numpy()
 
@@ -195,9 +193,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, images: ImagesLike, **inputs: Any) -> NDArray[np.int64]:
         """Class of each new image, (N,), int, or in place of it UNSEEN (-1) or UNSURE (-2).
 
-        An unseen image resembles nothing that was there to `fit`; an unsure one lies between known
-        classes. `ReliabilityConfig` holds both thresholds and can switch them off. See `classify`
-        for the inputs, and for the most likely class of such images.
+        An unseen image resembles no image given to `fit`; an unsure one lies between classes.
+        `ReliabilityConfig` holds both thresholds. See `classify` for the inputs and the tables.
         """
         return self.classify(images, **inputs).decisions()
 
@@ -259,13 +256,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         bank = require_memory_bank(self.model_.detector)
         vit, config = self.model_.classifier.encoder.vit, self.config().detector
-        images = check_normals(normals)
-        bank = extend_memory_bank(vit, bank, images, config, self.random_state)
+        bank = extend_memory_bank(vit, bank, check_normals(normals), config, self.random_state)
         self.model_ = replace(self.model_, detector=bank)
         return self
 
     def config(self) -> Config:
-        """The config that the preset stands for."""
+        """Returns the config that the preset stands for."""
         return resolve_config(self.preset, self.presets)
 
     def save(self, folder: str | Path) -> None:
@@ -309,6 +305,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             named = preset if unchanged else stored.config
             loaded = estimator(**stored.parameters | {"preset": named})
             loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
+            loaded._check_parameters()
             fitted = {"encoder.n_rotations": stored.n_rotations}
             encoder = loaded._encoder(with_overrides(stored.config, fitted))
             loaded.model_ = stored.restore(encoder)
@@ -361,8 +358,6 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         resolve_precision(self.precision, resolve_device(self.device))
 
     def _encoder(self, config: Config) -> RegionEncoder:
-        self._check_parameters()
-        device = resolve_device(self.device)
         weights = Path(self.weights) if self.weights else None
         encoder = RegionEncoder(load_backbone(self.backbone, weights), config.encoder)
         if max(config.detector.layers) >= encoder.readout:
@@ -370,16 +365,16 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 f"detector.layers={config.detector.layers!r} reach block {encoder.readout}, which "
                 "is trained; use blocks before the readout"
             )
+        device = resolve_device(self.device)
         return encoder.to(device).set_frozen_precision(resolve_precision(self.precision, device))
 
 
 class ProtoAnomalyNCD(AnomalyNCD):
     """Discovers kinds of defects by prototypes that several starts agree on.
 
-    Our reconstruction of ProtoAnomalyNCD, whose full text and code were not to be had: soft
-    guidance, prototypes on a hypersphere that start at k-means centres, adaptive pseudo-labels,
-    separation. It shares all else with `AnomalyNCD` and differs in its presets, see
-    `PROTO_PRESETS`.
+    Our reconstruction of ProtoAnomalyNCD, whose full text and code are not available: soft
+    guidance, prototypes that start at k-means centres, adaptive pseudo-labels, separation. It
+    differs from `AnomalyNCD` in its presets alone, see `PROTO_PRESETS`.
 
     Examples:
         >>> model = ProtoAnomalyNCD(n_classes=4).fit("bottle/")  # doctest: +SKIP

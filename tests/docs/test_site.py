@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 import anomalyncd
-from anomalyncd.io.columns import Table, markdown_table
+from anomalyncd.io.columns import Kind, Table, columns_of
 from anomalyncd_bench.report.page import results_page
 
 ROOT = Path(__file__).parents[2]
@@ -36,13 +36,27 @@ def test_pages_link_to_files_that_exist(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def as_markdown(table: Table) -> str:
+    """The columns of a table as the page lists them: name, type and meaning."""
+    types: dict[Kind, str] = {
+        "text": "text",
+        "flag": "True or False",
+        "whole": "whole number",
+        "number": "number",
+    }
+    rows = [
+        f"| `{column.name}` | {types[column.kind]} | {column.meaning} |"
+        for column in columns_of(table)
+    ]
+    return "\n".join(["| column | type | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
 @pytest.mark.parametrize("table", get_args(Table))
 def test_reference_explains_the_columns_of_the_tables(table: Table) -> None:
     page = (DOCS / "reference" / "results.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {table}\n\n")[1].split("\n\n## ")[0]
-    assert f"{section}\n" == markdown_table(table), (
-        f"replace the section by:\n{markdown_table(table)}"
-    )
+    expected = as_markdown(table)
+    assert f"{section}\n" == expected, f"replace the section by:\n{expected}"
 
 
 def test_results_are_those_of_the_committed_benchmarks() -> None:

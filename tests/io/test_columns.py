@@ -5,7 +5,6 @@ from anomalyncd.io.columns import (
     columns_of,
     find_column,
     is_result_column,
-    markdown_table,
     required_columns,
 )
 
@@ -37,12 +36,8 @@ def test_tables_need_all_but_optional_columns_and_those_of_classes() -> None:
     assert not needed & {"ok", "unseen", "p_k", "area_k", "left"}
 
 
-def test_the_documentation_lists_every_column_in_order() -> None:
-    lines = markdown_table("classes.csv").splitlines()
-    assert lines[:2] == ["| column | type | meaning |", "|---|---|---|"]
-    names = [line.split("`")[1] for line in lines[2:]]
-    assert names == [column.name for column in columns_of("classes.csv")]
-    assert names == [
+def test_columns_are_in_the_order_of_the_table() -> None:
+    assert [column.name for column in columns_of("classes.csv")] == [
         *("class", "class_name", "normal", "n_images", "n_regions"),
         *("mean_area", "mean_score"),
     ]

@@ -138,18 +138,3 @@ def required_columns(table: Table) -> frozenset[str]:
     return frozenset(
         column.name for column in columns_of(table) if not (column.optional or column.per_class)
     )
-
-
-def markdown_table(table: Table) -> str:
-    """Returns a Markdown table of the columns of a table: name, type and meaning."""
-    types: dict[Kind, str] = {
-        "text": "text",
-        "flag": "True or False",
-        "whole": "whole number",
-        "number": "number",
-    }
-    rows = [
-        f"| `{column.name}` | {types[column.kind]} | {column.meaning} |"
-        for column in columns_of(table)
-    ]
-    return "\n".join(["| column | type | meaning |", "|---|---|---|", *rows]) + "\n"

@@ -79,6 +79,16 @@ def test_labelled_points_stay_and_may_be_joined() -> None:
     assert set(found[2:]) == {2, 3}
 
 
+def test_semi_supervised_kmeans_keeps_the_best_of_several_starts() -> None:
+    # With seed 1 the first start puts two centres into one cluster.
+    corners = np.array([[0, 0], [1, 0], [8, 0], [9, 0], [0, 8], [1, 8], [8, 8], [9, 8]])
+    clusters = np.repeat(np.arange(8), 10)
+    points = corners[clusters] + np.random.default_rng(0).normal(0, 0.1, (80, 2))
+    points = points.astype(np.float32)
+    found = semi_supervised_kmeans(points, points[:5], np.zeros(5, np.int64), 7, seed=1)
+    assert len({*zip(clusters.tolist(), found.tolist(), strict=True)}) == 8
+
+
 def test_sinkhorn_by_hand() -> None:
     # In the limit rows and columns of [[e, 1], [1, 1]] sum to 1: [[p, 1-p], [1-p, p]] with
     # p^2 / (1-p)^2 = e, since scaling rows and columns leaves that ratio as it is.
