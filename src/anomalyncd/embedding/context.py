@@ -1,4 +1,4 @@
-"""What every stage after the regions needs."""
+"""What the stages of a run share: encoder, config, seed, folder and measurement."""
 
 from dataclasses import dataclass
 from pathlib import Path
