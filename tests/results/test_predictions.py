@@ -24,10 +24,14 @@ from support.quick import QUICK, SIZE, damage, picture
 SIDE = 64
 
 
-def told(
-    images: list[int], areas: list[int], unseen: list[bool], calibrated: list[list[float]]
+def aggregated(
+    images: list[int],
+    areas: list[int],
+    unseen: list[bool],
+    calibrated: list[list[float]],
+    **columns: object,
 ) -> Predictions:
-    """Predictions over images whose regions are listed, in order."""
+    """Predictions over images whose regions are listed, in order; further columns of them."""
     count, n_images = len(images), max(images) + 1
     probabilities = np.array(calibrated, np.float32)
     regions = Regions(
@@ -37,9 +41,8 @@ def told(
         np.ones(count, np.float32),
         np.ones(count, np.bool_),
     )
-    regions = replace(
-        regions, masks=CodedMasks((b"",) * n_images), counts=np.zeros((n_images, 0), np.int64)
-    )
+    masks, counts = CodedMasks((b"",) * n_images), np.zeros((n_images, 0), np.int64)
+    regions = replace(regions, masks=masks, counts=counts, **columns)
     reliability = Reliability(
         probabilities, np.array(unseen, np.float32), np.array(unseen), least_confidence=0.5
     )
@@ -53,9 +56,22 @@ def told(
     )
 
 
-def test_part_is_unseen_where_unseen_regions_weigh_most() -> None:
+def test_an_image_has_the_highest_score_of_its_regions_and_the_areas_of_those_found() -> None:
+    scores, found = np.array([0.2, 0.9, 0.4, 0.1], np.float32), np.array([1, 1, 1, 0], bool)
+    kinds = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    tables = aggregated(
+        [0, 0, 0, 1], [100, 30, 50, 70], [False] * 4, kinds, score=scores, found=found
+    )
+    assert tables.images["score"].tolist() == pytest.approx([0.9, 0.1])
+    assert tables.images["n_regions"].tolist() == [3, 0]
+    areas = tables.images[["area_0", "area_1", "area_2"]].to_numpy()
+    assert areas.tolist() == [[0, 150, 30], [0, 0, 0]]
+    assert tables.classes["mean_score"].tolist() == pytest.approx([0.1, 0.3, 0.9])
+
+
+def test_image_is_unseen_where_unseen_regions_weigh_most() -> None:
     sure = [0.0, 1.0, 0.0]
-    tables = told(
+    tables = aggregated(
         [0, 0, 1, 1, 2],
         [1600, 100, 100, 1600, 400],
         [True, False, True, False, False],
@@ -70,14 +86,14 @@ def test_part_is_unseen_where_unseen_regions_weigh_most() -> None:
 
 def test_two_known_kinds_together_do_not_outvote_a_larger_unseen_region() -> None:
     kinds = [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
-    tables = told([0, 0, 0], [400, 400, 484], [False, False, True], kinds)
+    tables = aggregated([0, 0, 0], [400, 400, 484], [False, False, True], kinds)
     weights = np.exp(np.sqrt([400, 400, 484]) / (SIDE / 8))
     assert weights[2] / weights.sum() < 0.5
     assert tables.images["unseen"].tolist() == [True]
 
 
 def test_confidence_is_that_of_the_class_and_unseen_is_not_unsure() -> None:
-    tables = told(
+    tables = aggregated(
         [0, 1, 2],
         [400] * 3,
         [False, False, True],
