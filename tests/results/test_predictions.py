@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from anomalyncd import (
@@ -17,9 +18,10 @@ from anomalyncd import (
 from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
 from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.inputs.masks import encode_mask
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.predictions import RegionClasses, aggregate
-from support.quick import QUICK, SIZE, damage, picture
+from support.quick import QUICK, SIZE, damage, picture, scored_regions
 
 SIDE = 64
 
@@ -41,7 +43,10 @@ def aggregated(
         np.ones(count, np.float32),
         np.ones(count, np.bool_),
     )
-    masks, counts = CodedMasks((b"",) * n_images), np.zeros((n_images, 0), np.int64)
+    masks, counts = (
+        CodedMasks((encode_mask(np.ones((SIDE, SIDE), bool)),) * n_images),
+        np.zeros((n_images, 0), np.int64),
+    )
     regions = replace(regions, masks=masks, counts=counts, **columns)
     reliability = Reliability(
         probabilities, np.array(unseen, np.float32), np.array(unseen), least_confidence=0.5
@@ -67,6 +72,19 @@ def test_an_image_has_the_highest_score_of_its_regions_and_the_areas_of_those_fo
     areas = tables.images[["area_0", "area_1", "area_2"]].to_numpy()
     assert areas.tolist() == [[0, 150, 30], [0, 0, 0]]
     assert tables.classes["mean_score"].tolist() == pytest.approx([0.1, 0.3, 0.9])
+
+
+def test_columns_of_a_manifest_follow_the_image_of_each_region() -> None:
+    images = ImageSet.from_list([np.zeros((SIDE, SIDE), np.uint8)] * 2)
+    images = replace(images, columns=pd.DataFrame({"lot": ["007", "008"]}))
+    regions = scored_regions(np.ones(3))
+    masks = CodedMasks((encode_mask(np.ones((SIDE, SIDE), bool)),) * 2)
+    counts = np.zeros((2, 0), np.int64)
+    regions = replace(regions, image=np.array([0, 0, 1]), masks=masks, counts=counts)
+    classes = RegionClasses(np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32))
+    tables = aggregate(Inputs(images, np.full((2, 2), SIDE)), regions, classes)
+    assert tables.images["lot"].tolist() == ["007", "008"]
+    assert tables.regions["lot"].tolist() == ["007", "007", "008"]
 
 
 def test_image_is_unseen_where_unseen_regions_weigh_most() -> None:
