@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 
 from anomalyncd import (
     PRESETS,
@@ -172,6 +172,9 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     assert not any("projection" in name for name in load_file(tensors))
     tensors.write_bytes(whole[:-10])
     with pytest.raises(InputError, match=r"model\.safetensors' is damaged"):
+        AnomalyNCD.load(folder)
+    save_file({name: -value for name, value in load(whole).items()}, tensors)
+    with pytest.raises(InputError, match="not the one that was saved"):
         AnomalyNCD.load(folder)
     tensors.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.safetensors"):
