@@ -1,0 +1,96 @@
+"""The order of the stages, and what of them is shared, resumed and left out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anomalyncd.config import Config
+from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.inputs.inputs import check_inputs
+from anomalyncd.pipeline import STAGES, Pipeline
+from support.quick import QUICK, SIZE, UNTRAINED, damage, picture, run_context
+
+TRAINED = QUICK.resolved(with_base=False)
+
+
+@pytest.fixture
+def pipeline(encoder: RegionEncoder, images_folder: Path, tmp_path: Path) -> Pipeline:
+    context = run_context(RegionEncoder(encoder.vit, TRAINED.encoder), tmp_path / "work", TRAINED)
+    return Pipeline(context, check_inputs(images_folder), n_classes=3)
+
+
+def test_a_result_runs_the_stages_above_it_once_and_no_others(
+    pipeline: Pipeline, forwards: list[int]
+) -> None:
+    assert pipeline.regions is pipeline.regions
+    assert [name for name in STAGES if name in pipeline.results] == [
+        *("foreground", "foreground_masks", "detector", "maps", "normal_maps"),
+        *("score_range", "regions"),
+    ]
+    count = len(forwards)
+    assert pipeline.maps is not None
+    assert len(forwards) == count
+
+
+def test_discoveries_that_share_tokens_do_not_learn_from_each_other(
+    pipeline: Pipeline,
+) -> None:
+    assert TRAINED.training.epochs > 0
+    shared = [pipeline.reuse(TRAINED, 0, 3).discovery.probabilities for _ in range(2)]
+    alone = pipeline.discovery.probabilities
+    np.testing.assert_array_equal(shared[0], alone)
+    np.testing.assert_array_equal(shared[1], alone)
+
+
+@pytest.mark.parametrize("what", ["ignored", "ignored_on_normals"])
+def test_ignored_areas_count_on_no_map(
+    encoder: RegionEncoder, images_folder: Path, tmp_path: Path, what: str
+) -> None:
+    """Everything but the left edge is ignored, so no score is left elsewhere."""
+    ignore = np.full(SIZE, 255, np.uint8)
+    ignore[:, :8] = 0
+    Image.fromarray(ignore).save(tmp_path / "ignore.png")
+    normals = [picture("good", seed) for seed in range(80, 84)]
+    inputs = check_inputs(images_folder, normals=normals, ignore=tmp_path / "ignore.png")
+    pipeline = Pipeline(run_context(encoder, tmp_path / "work"), inputs, 3)
+    maps = pipeline.maps if what == "ignored" else pipeline.normal_maps
+    assert maps is not None
+    assert all(scores[:, 16:].max() == scores.min() for scores in maps)
+
+
+def test_scores_of_normal_images_lie_on_the_scale_of_the_images(
+    encoder: RegionEncoder, images_folder: Path, tmp_path: Path
+) -> None:
+    normals = [picture("good", seed) for seed in range(80, 84)]
+    inputs = check_inputs(images_folder, normals=normals)
+    pipeline = Pipeline(run_context(encoder, tmp_path), inputs, 3)
+    limits, maps = pipeline.score_range, pipeline.normal_maps
+    assert limits is not None
+    assert maps is not None
+    highest = np.array([scores.max() for scores in maps])
+    expected = ((highest - limits.low) / (limits.high - limits.low)).clip(0, 1)
+    assert expected.max() < 1
+    np.testing.assert_allclose(pipeline.normal_scores(), expected, atol=1e-5)
+
+
+def test_an_interrupted_run_goes_on_only_from_its_own_tokens(
+    encoder: RegionEncoder, tmp_path: Path
+) -> None:
+    images = [picture("spot", seed) for seed in range(12)]
+    maps = [damage("spot", seed).astype(np.float32) for seed in range(12)]
+
+    def tokens(config: Config, forgotten: bool = False) -> np.ndarray:
+        context = replace(run_context(encoder, tmp_path / "run", config), resumable=True)
+        pipeline = Pipeline(context, check_inputs(images, maps=maps), 3)
+        assert (pipeline._resumed is None) == forgotten
+        return pipeline.tokens.tokens.float().numpy()
+
+    first = tokens(UNTRAINED, forgotten=True)
+    np.testing.assert_array_equal(tokens(UNTRAINED), first)
+    other = replace(UNTRAINED, crops=replace(UNTRAINED.crops, size=24))
+    tokens(other, forgotten=True)
+    encoder.vit.blocks[0].mlp.fc1.weight.data += 0.1
+    tokens(other, forgotten=True)
