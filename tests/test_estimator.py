@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -22,6 +23,7 @@ from anomalyncd import (
     ProtoAnomalyNCD,
     ReliabilityConfig,
 )
+from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.pipeline import STAGES
@@ -378,3 +380,21 @@ def test_run_does_without_a_cache_that_cannot_be_written(
     model = build().fit(images_folder)
     assert np.array_equal(model.predictions_.probabilities, expected.predictions_.probabilities)
     assert any("nothing more is cached" in message for message in caplog.messages)
+
+
+def test_a_base_set_starts_training_where_the_config_says_so(
+    tiny: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    write_base_set(tmp_path / "base")
+    training = replace(QUICK.training, epochs=0, epochs_with_base=1)
+    model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=replace(QUICK, training=training))
+    frozen = load_backbone("tiny", tiny).blocks[QUICK.encoder.readout].mlp.fc1.weight
+
+    def trained() -> bool:
+        block = model.model_.classifier.encoder.vit.blocks[QUICK.encoder.readout]
+        return not torch.equal(block.mlp.fc1.weight, frozen)
+
+    model.fit(images_folder)
+    assert not trained()
+    model.fit(images_folder, base=tmp_path / "base")
+    assert trained()
