@@ -383,11 +383,11 @@ def test_run_does_without_a_cache_that_cannot_be_written(
 
 
 def test_a_base_set_starts_training_where_the_config_says_so(
-    tiny: Path, images_folder: Path, tmp_path: Path
+    build: Build, tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     write_base_set(tmp_path / "base")
     training = replace(QUICK.training, epochs=0, epochs_with_base=1)
-    model = AnomalyNCD(3, backbone="tiny", weights=tiny, preset=replace(QUICK, training=training))
+    model = build(preset=replace(QUICK, training=training), precision="fp32")
     frozen = load_backbone("tiny", tiny).blocks[QUICK.encoder.readout].mlp.fc1.weight
 
     def trained() -> bool:
