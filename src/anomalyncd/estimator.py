@@ -347,6 +347,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             encoder = self._encoder(config)
         cost = estimate_cost(inputs, encoder, config, n_classes is None)
         LOG.info("%d images; %s", len(inputs.images), cost)
+        for warning in inputs.warnings:
+            LOG.warning("%s", warning)
         context = RunContext(encoder, config, self.random_state, work, self.stages_, resumable)
         return Pipeline(context, inputs, n_classes)
 

@@ -215,6 +215,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "config": asdict(estimator.config()),
         "n_classes": estimator.n_classes_,
         "class_number": asdict(number) if number else None,
+        "warnings": list(estimator.predictions_.warnings),
         "n_images": len(estimator.predictions_.images),
         "n_regions": len(estimator.predictions_.regions),
         **describe_model(estimator.model_),

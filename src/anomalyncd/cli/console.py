@@ -30,6 +30,12 @@ def complain(line: str) -> None:
     console.print(_on_one_line(line), style="red", soft_wrap=True)
 
 
+def warn(warning: str) -> None:
+    """Prints a warning in yellow on standard output."""
+    console = Console(highlight=False, markup=False)
+    console.print(f"Warning: {_on_one_line(warning)}", style="yellow", soft_wrap=True)
+
+
 def _on_one_line(text: str) -> str:
     # Messages contain names of files, and on Linux these may contain any character.
     joined = " ".join(text.splitlines())
@@ -159,8 +165,7 @@ def print_inspection(inspection: "MapInspection", name_options: "Callable[[str],
     _print_maxima(inspection)
     warnings = map_warnings(inspection)
     for warning in warnings:
-        line = f"Warning: {name_options(warning)}"
-        Console(highlight=False, markup=False).print(line, style="yellow")
+        warn(name_options(warning))
     if not warnings:
         say("No warnings.")
 

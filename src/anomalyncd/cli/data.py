@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from anomalyncd.cli.console import complain, print_facts, say
+from anomalyncd.cli.console import complain, print_facts, say, warn
 from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import existing, with_groups
 from anomalyncd.inputs.sources import InputSources
@@ -66,8 +66,10 @@ def check(
     if sheet is not None and inputs is not None:
         write_sheet(inputs.images, sheet, inputs.masks)
         say(f"thumbnails: {sheet}")
+    for warning in findings.warnings:
+        warn(name_options(warning, context))
     for problem in findings.problems:
         complain(f"error: {name_options(problem, context)}")
     if findings.problems:
         raise typer.Exit(2)
-    say("nothing is wrong")
+    say("usable, with warnings" if findings.warnings else "nothing is wrong")

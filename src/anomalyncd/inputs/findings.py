@@ -1,4 +1,4 @@
-"""Faults of inputs: the first is raised, or all are collected along with what was understood."""
+"""What a check of inputs finds: facts, warnings, and faults, raised at once or collected."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -22,6 +22,8 @@ class Findings:
     """Whether the check goes on after a fault; otherwise the first fault is raised."""
     facts: list[tuple[str, str]] = field(default_factory=list)
     """What was understood: a word or two, and the finding."""
+    warnings: list[str] = field(default_factory=list)
+    """What may be wrong though it can be used, a few sentences each, with the remedy."""
     problems: list[str] = field(default_factory=list)
     """Everything that is wrong, a line each, with the remedy; empty unless `collect`."""
 
@@ -61,6 +63,10 @@ class Findings:
     def add_fact(self, what: str, finding: str) -> None:
         """Adds one thing that was understood."""
         self.facts.append((what, finding))
+
+    def warn(self, warning: str) -> None:
+        """Adds what may be wrong, and how to mend it; the inputs can still be used."""
+        self.warnings.append(warning)
 
 
 def count_values(values: Iterable[str]) -> str:

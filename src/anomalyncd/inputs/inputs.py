@@ -51,6 +51,8 @@ class Inputs:
     """The same on the normal images, if the places are the same on all images."""
     foreground: Masks | None = None
     """Where the product is on each image."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with the inputs, with the remedy."""
 
 
 def check_inputs(images: ImagesLike, **further: Any) -> Inputs:
@@ -137,7 +139,7 @@ def _open(sources: InputSources, findings: Findings) -> Inputs | None:
         inputs = None if inputs is None else replace(inputs, base=base)
     if normals is not None:
         inputs = _open_normals(sources, normals, inputs, findings)
-    return inputs
+    return None if inputs is None else replace(inputs, warnings=tuple(findings.warnings))
 
 
 def _attempt(findings: Findings, source: object, open_it: Callable[[Any], Opened]) -> Opened | None:

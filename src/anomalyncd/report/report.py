@@ -70,6 +70,7 @@ def contents(run: Run) -> dict[str, Any]:
         "run": run,
         "title": title(run),
         "summary": summary(run),
+        "warnings": run.record.get("warnings", []),
         "maps_line": maps_line(run),
         "foreground_line": foreground_line(run),
         "reliability_line": reliability_line(run),

@@ -54,6 +54,8 @@ class Predictions:
     """What was taken for anomalous on each image, at the size of its map."""
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's region counts of each image; (N, 0) where masks were given."""
+    warnings: tuple[str, ...] = ()
+    """What may be wrong with the inputs or the classes, with the remedy."""
 
     def decisions(self) -> NDArray[np.int64]:
         """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
@@ -88,7 +90,7 @@ def aggregate(
     """Aggregates the classes of regions into those of images, and makes the tables.
 
     Args:
-        inputs: The images and their sizes.
+        inputs: The images, their sizes, and warnings about them.
         regions: Their regions and masks.
         classes: Descriptors and classes of the regions.
         rule: Weight of a region, see `AggregationConfig`.
@@ -130,6 +132,7 @@ def aggregate(
         probabilities,
         regions.masks_found,
         regions.counts,
+        inputs.warnings,
     )
 
 
