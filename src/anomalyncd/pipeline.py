@@ -316,12 +316,7 @@ def _foreground_masks(
     if foreground is None:
         return None
     return write_foreground_masks(
-        context.encoder.vit,
-        inputs.images,
-        foreground,
-        inputs.foreground,
-        context.config,
-        context.folder / FOREGROUND,
+        context.encoder.vit, inputs, foreground, context.config, context.folder / FOREGROUND
     )
 
 
