@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 
 RAMP = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -127,3 +128,9 @@ def test_combinations_that_mean_nothing(folder: Path) -> None:
 def test_an_argument_that_there_is_not_is_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match="objects"):
         check_inputs(folder / "photos", objects=folder / "masks")
+
+
+def test_masks_in_memory_are_refused_with_the_remedy() -> None:
+    images = ImageSet.from_list([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(InputError, match="`masks` are of type list; give a folder, a manifest"):
+        check_inputs(images, masks=[np.ones((8, 8), bool)])

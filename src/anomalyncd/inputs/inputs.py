@@ -99,10 +99,14 @@ def open_masks(masks: MasksLike, images: ImageSet) -> Masks:
     """Returns masks from a folder or from the column `mask` of a manifest; masks as they are.
 
     Raises:
-        InputError: See `Masks.from_folder` and `Masks.from_manifest`.
+        InputError: It is something else; or see `Masks.from_folder` and `Masks.from_manifest`.
     """
     if isinstance(masks, Masks):
         return masks
+    if not isinstance(masks, str | Path):
+        raise InputError(
+            f"`masks` are of type {type(masks).__name__}; give a folder, a manifest or `Masks`"
+        )
     return (Masks.from_manifest if is_table(masks) else Masks.from_folder)(masks, images)
 
 

@@ -173,6 +173,10 @@ def read_model(folder: Path) -> StoredModel:
                 for name, values in description["components"].items()
             },
         )
+    except InputError as error:
+        raise InputError(
+            f"model '{folder}' was saved by another version ({error}); fit the model again"
+        ) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
             f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"
