@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.deep_images import save_png, save_tiff
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.findings import Findings
@@ -14,6 +13,7 @@ from anomalyncd.inputs.inputs import Inputs, check_data, check_inputs, check_nor
 from anomalyncd.inputs.levels import Levels, depth_of, learn_levels
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.io.key import key
+from support.deep_images import save_png, save_tiff
 
 
 def frame(level: int, hot: int | None = None, shape: tuple[int, int] = (40, 60)) -> NDArray:
@@ -50,8 +50,17 @@ def test_a_hot_pixel_does_not_darken_its_image(tmp_path: Path, in_memory: bool) 
 
 @pytest.mark.parametrize(
     ("brightest", "white"),
-    [(200, 255), (256, 1023), (1023, 1023), (1024, 4095), (4095, 4095), (4096, 16383)]
-    + [(16000, 16383), (16400, 65535), (65520, 65535)],
+    [
+        (200, 255),
+        (256, 1023),
+        (1023, 1023),
+        (1024, 4095),
+        (4095, 4095),
+        (4096, 16383),
+        (16000, 16383),
+        (16400, 65535),
+        (65520, 65535),
+    ],
 )
 def test_white_is_that_of_the_least_depth(brightest: int, white: int) -> None:
     inputs = check_inputs([frame(100), frame(brightest)])

@@ -181,11 +181,11 @@ def hidden_images(images: ImageSet, folder: Path, given: Sequence[Path]) -> list
     Args:
         images: What it returned.
         folder: What it was given.
-        given: Files and folders that are inputs as well; images within them are not counted.
+        given: Files and folders that have a use of their own; images in them are not counted.
     """
     if images.root is None or images.root != folder / "test":
         return []
-    used = (images.root, folder / "train", folder / _TRUTH, *given)
+    used = (images.root, folder / _TRUTH, *given)
     known = {one.expanduser().resolve() for one in used} - {folder.resolve()}
     files = files_by_name(folder, IMAGE_SUFFIXES, "image").values()
     return [path for path in files if not known & {path.resolve(), *path.resolve().parents}]

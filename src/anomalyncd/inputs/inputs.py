@@ -186,8 +186,11 @@ def _warn_of_hidden(
     """Warns of images that are not used because they lie beside a folder `test/`."""
     if not isinstance(source, str | Path) or images.root is None:
         return
-    given = (one for one in vars(sources).values() if isinstance(one, str | Path))
-    hidden = hidden_images(images, Path(source).expanduser(), [Path(one) for one in given])
+    folder = Path(source).expanduser()
+    given = [Path(one) for one in vars(sources).values() if isinstance(one, str | Path)]
+    if source is sources.images:
+        given.append(folder / "train")
+    hidden = hidden_images(images, folder, given)
     if hidden:
         findings.warn(
             f"'{source}' has a sub-folder test/, so only the {len(images)} images in it are used, "

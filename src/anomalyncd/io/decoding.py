@@ -1,7 +1,7 @@
 """Decodes image files to arrays in the bit depth in which they were saved."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ ORIENTATION = 0x0112
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_LOST = 0.05
+_LARGEST_BLOCK = 16  # Height in pixels of what a JPEG file stores at a time.
 _KIND_OF_PAGE, _THUMBNAIL_OR_MASK = 254, 0b101  # NewSubfileType of TIFF
 
 
@@ -208,17 +209,31 @@ def _decode_deep(data: bytes, page: int) -> NDArray[Any] | None:
 
 
 def _decode_cut_jpeg(data: bytes) -> Decoded | None:
-    """An image whose file lacks its end; None where too much is missing.
-
-    What follows the cut depends on the bytes that are put there, so the pixels that differ between
-    two continuations are those that are lost. In a progressive file a cut may blur all pixels.
-    """
-    noise = np.random.default_rng(0).integers(0, 255, len(data), dtype=np.uint8).tobytes()
-    decoded = _decode_whole(data + _JPEG_END)
-    other = _decode_whole(data + noise + _JPEG_END).pixels
-    differs = decoded.pixels != other
-    lost = float((differs.any(2) if differs.ndim == 3 else differs).mean())
-    progressive = b"\xff\xc2" in data
+    """An image whose file lacks its end; None where too much is missing."""
+    lost, progressive = _lost_of_jpeg(data)
+    # In a progressive file a cut may blur all pixels.
     if lost > (0 if progressive else _MOST_LOST):
         return None
-    return Decoded(decoded.pixels, orientation=decoded.orientation, lost=lost, cut=True)
+    return replace(_decode_whole(data + _JPEG_END), lost=lost, cut=True)
+
+
+def _lost_of_jpeg(data: bytes) -> tuple[float, bool]:
+    """The share of pixels that a JPEG file without its end lacks, and whether it is progressive.
+
+    What is decoded from the cut on depends on the bytes that are put there, so two continuations
+    differ from the first block on that is lost. Blocks are stored row by row.
+    """
+    noise = np.random.default_rng(0).integers(0, 255, len(data), dtype=np.uint8).tobytes()
+    continued = []
+    for end in (_JPEG_END, noise + _JPEG_END):
+        with Image.open(io.BytesIO(data + end)) as image:
+            continued.append(np.asarray(image.convert("RGB")))
+            progressive = "progressive" in image.info
+    differs = (continued[0] != continued[1]).any(axis=2)
+    if not differs.any():
+        return 0.0, progressive
+    height, width = differs.shape
+    top = int(differs.any(axis=1).argmax())
+    row = differs[top : top + _LARGEST_BLOCK]
+    left = int(row.any(axis=0).argmax())
+    return 1 - (top * width + len(row) * left) / (height * width), progressive
