@@ -121,6 +121,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
         foreground: MasksLike | None = None,
+        white_level: int | None = None,
+        black_level: int | None = None,
+        skip_damaged: bool = False,
         folder: str | Path | None = None,
     ) -> Self:
         """Discovers classes.
@@ -141,6 +144,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 boxes. It is not saved, so `predict` has to be given it again.
             foreground: Where the product is: a mask for all images, a folder of masks, or a table
                 of boxes. It replaces `Config.foreground`, and `predict` needs it as well.
+            white_level: The value that is white in images of more than 8 bits, 1..65535; None takes
+                it from the files, or from the brightest places of all images.
+            black_level: The value that is black in them; None takes it from the files, or 0.
+            skip_damaged: Whether images that cannot be read are left out, with a warning.
             folder: Where maps, regions and tokens are saved, so that an interrupted run can go on;
                 None saves nothing.
 
@@ -150,7 +157,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_classes = require_n_classes(self.n_classes)
         given: dict[str, Any] = {"maps": maps, "masks": masks, "boxes": boxes, "base": base}
         given |= {"normals": normals, "normal_maps": normal_maps}
-        given |= {"ignore": ignore, "foreground": foreground}
+        given |= {"ignore": ignore, "foreground": foreground, "skip_damaged": skip_damaged}
+        given |= {"white_level": white_level, "black_level": black_level}
         with _work_folder(folder) as work:
             self._discover(self._pipeline(images, given, n_classes, work, folder is not None))
         return self
@@ -207,6 +215,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
         foreground: MasksLike | None = None,
+        white_level: int | None = None,
+        black_level: int | None = None,
+        skip_damaged: bool = False,
         folder: str | Path | None = None,
     ) -> Predictions:
         """Classifies new images and their regions, in the classes that were discovered.
@@ -218,6 +229,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             boxes: Marked defects as a table of boxes.
             ignore: Where nothing counts, as for `fit`.
             foreground: Where the product is, needed where `fit` was given it.
+            white_level: As for `fit`; None takes that of the model.
+            black_level: As for `fit`; None takes that of the model.
+            skip_damaged: As for `fit`.
             folder: Where maps are saved; None saves nothing.
 
         Returns:
@@ -229,8 +243,19 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         inputs = check_inputs(
-            images, maps=maps, masks=masks, boxes=boxes, ignore=ignore, foreground=foreground
+            images,
+            levels=self.model_.levels,
+            maps=maps,
+            masks=masks,
+            boxes=boxes,
+            ignore=ignore,
+            foreground=foreground,
+            white_level=white_level,
+            black_level=black_level,
+            skip_damaged=skip_damaged,
         )
+        for warning in inputs.warnings:
+            LOG.warning("%s", warning)
         require_inputs_of(self.model_, inputs)
         config = self.config().central_views_only()
         encoder = self.model_.classifier.encoder
@@ -256,7 +281,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         bank = require_memory_bank(self.model_.detector)
         vit, config = self.model_.classifier.encoder.vit, self.config().detector
-        bank = extend_memory_bank(vit, bank, check_normals(normals), config, self.random_state)
+        bank = extend_memory_bank(
+            vit, bank, check_normals(normals, self.model_.levels), config, self.random_state
+        )
         self.model_ = replace(self.model_, detector=bank)
         return self
 

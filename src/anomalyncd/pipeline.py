@@ -244,6 +244,7 @@ class Pipeline:
     def model(self) -> FittedModel:
         """The components that were fitted."""
         return FittedModel(
+            self.inputs.images.levels,
             self.foreground,
             self.detector,
             self.score_range,

@@ -216,6 +216,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "n_classes": estimator.n_classes_,
         "class_number": asdict(number) if number else None,
         "warnings": list(estimator.predictions_.warnings),
+        "skipped": list(estimator.predictions_.skipped),
         "n_images": len(estimator.predictions_.images),
         "n_regions": len(estimator.predictions_.regions),
         **describe_model(estimator.model_),

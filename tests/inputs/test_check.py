@@ -59,6 +59,7 @@ def test_what_is_understood(folder: Path) -> None:
         "normal images: pixels": "colour and transparency, 8 bit (1)",
         "normal images: maps": "in memory (1)",
         "normal images: maps: scores": "0 to 0",
+        "white level": "255 (no value is above it)",
     }
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_set import ImageSet, check_images
+from anomalyncd.inputs.image_check import check_images
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks, check_masks, read_mask
 
 TRUTH = np.zeros((6, 9), np.bool_)
@@ -66,7 +67,7 @@ def test_an_image_without_a_mask_has_no_defect(tmp_path: Path, ending: str) -> N
     masks = Masks.from_folder(tmp_path / "ground_truth", images)
     assert [bool(mask.any()) for mask in masks] == [False, True, True]
     assert masks[0].shape == TRUTH.shape
-    check_masks(masks, check_images(images))
+    check_masks(masks, check_images(images).sizes)
 
 
 def test_mask_faults_are_named(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_a_mask_for_all_images_is_read_once(
 
     monkeypatch.setattr("anomalyncd.inputs.masks.read_mask", read)
     findings = Findings()
-    check_masks(masks, check_images(images), findings, "ignored")
+    check_masks(masks, check_images(images).sizes, findings, "ignored")
     assert reads == [path]
     share = f"{TRUTH.mean():.2%}"
     assert findings.facts == [

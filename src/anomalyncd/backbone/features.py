@@ -92,7 +92,9 @@ class TokenReader:
         """
         if not self._store.limit:
             return self._compute(images.image(index), roi)
-        made_from = key(content_digest(images.sources[index]), roi, self._reading_key)
+        made_from = key(
+            content_digest(images.sources[index]), images.levels, roi, self._reading_key
+        )
         tokens = self._from_cache(made_from)
         if tokens is None:
             tokens = self._compute(images.image(index), roi)

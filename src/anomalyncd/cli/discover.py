@@ -17,6 +17,7 @@ from anomalyncd.cli.console import (
     say,
 )
 from anomalyncd.cli.options import (
+    READING,
     EstimatorOptions,
     Only,
     RunFolder,
@@ -102,7 +103,7 @@ def estimate(
 def predict(
     run: RunFolder,
     sources: Annotated[
-        InputSources, Only("images", "maps", "masks", "boxes", "ignore", "foreground")
+        InputSources, Only("images", "maps", "masks", "boxes", "ignore", "foreground", *READING)
     ],
     *,
     out: Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from anomalyncd.cli.console import print_inspection, say
 from anomalyncd.cli.errors import name_options
-from anomalyncd.cli.options import EstimatorOptions, Only, with_groups
+from anomalyncd.cli.options import READING, EstimatorOptions, Only, with_groups
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @with_groups
 def maps(
     context: typer.Context,
-    sources: Annotated[InputSources, Only("images", "maps", "normals", "normal_maps", "ignore")],
+    sources: Annotated[
+        InputSources, Only("images", "maps", "normals", "normal_maps", "ignore", *READING)
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy, and for inspect.html.")],
     inspect: Annotated[

@@ -173,6 +173,10 @@ class Only:
         self.names = names
 
 
+READING = ("white_level", "black_level", "skip_damaged")
+"""The inputs that say how image files are read."""
+
+
 def _input_options() -> dict[str, Any]:
     """The inputs as arguments and options of the command line, by name."""
     options: dict[str, Any] = {}
@@ -181,6 +185,11 @@ def _input_options() -> dict[str, Any]:
         if name == "images":
             argument = typer.Argument(metavar="IMAGES", help=description, callback=existing)
             options[name] = Annotated[Path, argument]
+        elif annotation.__origin__ is bool:
+            flag = f"--{name.replace('_', '-')}"
+            options[name] = Annotated[bool, typer.Option(flag, help=description)]
+        elif annotation.__origin__ == int | None:
+            options[name] = Annotated[int | None, typer.Option(help=description)]
         else:
             option = typer.Option(help=description, callback=existing)
             options[name] = Annotated[Path | None, option]

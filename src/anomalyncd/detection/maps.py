@@ -43,7 +43,7 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
-    made_from = key(images.names, images.sources, detector, config)
+    made_from = key(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
     paths = tuple(folder / f"{name}.npy" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]

@@ -86,9 +86,9 @@ def write_foreground_masks(
     images, drawn = inputs.images, inputs.foreground
     if drawn is None and foreground.source == "none":
         return None
-    drawn_from = None if drawn is None else drawn.sources
+    drawn_from = None if drawn is None else (drawn.sources, drawn.turns)
     settings = (config.foreground, config.detector)
-    made_from = key(images.names, images.sources, foreground, drawn_from, settings)
+    made_from = key(images.names, images.sources, images.levels, foreground, drawn_from, settings)
     keep_only_files_of(made_from, folder, frozenset({".png"}), "mask")
     paths = tuple(folder / f"{name}.png" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]

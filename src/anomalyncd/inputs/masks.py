@@ -1,6 +1,6 @@
 """Masks that mark defects or other places on images: black and white image files, or boxes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, to_rgb
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.manifest import MASK, Manifest
 from anomalyncd.inputs.pairing import refuse_other_aspect, refuse_strangers
-from anomalyncd.io.decoding import decode
+from anomalyncd.io.decoding import decode, upright
 from anomalyncd.io.files import and_more, files_by_name, require_folder
 
 _ENDING = "_mask"
@@ -33,6 +33,9 @@ class Masks:
     the image; None for an image without a defect."""
     ignored: "Masks | None" = None
     """Where nothing counts as a defect."""
+    turns: tuple[int, ...] = ()
+    """For each image the EXIF orientation that makes the file of its mask upright; empty if all
+    files are."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, images: ImageSet) -> "Masks":
@@ -106,7 +109,7 @@ class Masks:
         """Returns one mask, HxW bool, at the size of its file, or of its image without a file."""
         source = self.sources[index]
         if isinstance(source, Path):
-            mask = read_mask(source)
+            mask = upright(read_mask(source), self.turns[index] if self.turns else 1)
         else:
             height, width = self.images.image(index).shape[:2]
             mask = mask_of_boxes(np.empty((0, 4)) if source is None else source, height, width)
@@ -128,6 +131,13 @@ class Masks:
         levels = self[index].astype(np.float32)
         resized = cv2.resize(levels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return np.asarray(resized > 0)
+
+    def select(self, indices: Sequence[int]) -> "Masks":
+        """Returns the masks of the images at `indices`, in that order."""
+        sources = tuple(self.sources[index] for index in indices)
+        turns = tuple(self.turns[index] for index in indices) if self.turns else ()
+        ignored = None if self.ignored is None else self.ignored.select(indices)
+        return Masks(self.images.select(indices), sources, ignored, turns)
 
     def __iter__(self) -> Iterator[NDArray[np.bool_]]:
         return (self[index] for index in range(len(self)))
@@ -206,7 +216,10 @@ def check_masks(
         index = indices[number]
         source, size = masks.sources[index], sizes[index]
         assert source is not None
-        mask = read_mask(source) if isinstance(source, Path) else mask_of_boxes(source, *size)
+        if isinstance(source, Path):
+            mask = upright(read_mask(source), masks.turns[index] if masks.turns else 1)
+        else:
+            mask = mask_of_boxes(source, *size)
         if not any_aspect:
             refuse_other_aspect(mask.shape, masks.images.names[index], size)
         return np.count_nonzero(mask) / mask.size

@@ -82,13 +82,18 @@ def refuse_other_aspect(shape: tuple[int, ...], name: str, size: NDArray[np.int6
     """
     height, width = shape
     image_height, image_width = (int(side) for side in size)
-    difference = abs(height * image_width - width * image_height)
-    tolerated = max(0.1 * height * image_width, image_height, image_width)
-    if height != width and difference > tolerated:
+    if height != width and not have_one_aspect(shape, (image_height, image_width)):
         raise InputError(
             f"the map or mask of '{name}' is {height}x{width} (height x width), "
             f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
         )
+
+
+def have_one_aspect(shape: tuple[int, ...], size: tuple[int, ...]) -> bool:
+    """Whether a map or mask has the aspect ratio of its image, within what rounding explains."""
+    (height, width), (image_height, image_width) = shape, size
+    difference = abs(height * image_width - width * image_height)
+    return difference <= max(0.1 * height * image_width, image_height, image_width)
 
 
 def _nearest(name: str, files: Collection[str], images: ImageSet) -> str:

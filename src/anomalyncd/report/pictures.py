@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import read_image
+from anomalyncd.inputs.levels import Levels
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run
@@ -82,7 +83,7 @@ def foreground_pictures(run: Run, names: list[str]) -> dict[str, str]:
     """
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
-    for name, _, image in _read_images(chosen, "Drawing foregrounds"):
+    for name, _, image in _read_images(run, chosen, "Drawing foregrounds"):
         mask = resize_mask(run.foreground_mask(name), image.shape[:2])
         shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
         pictures[name] = coded(outlined(shown, mask, IMAGE_SIDE / max(image.shape[:2])))
@@ -163,19 +164,20 @@ def _opened(
     run: Run, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Yields the name, rows, pixels and mask of each image in a table that can be read."""
-    for name, group, image in _read_images(table, what):
+    for name, group, image in _read_images(run, table, what):
         yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
 
 
 def _read_images(
-    table: pd.DataFrame, what: str
+    run: Run, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
     """Yields the name, rows and pixels of each image in a table that can be read."""
+    levels = run.record.get("levels")
     groups = table.groupby("name", sort=False)
     for _, group in track(groups, what, groups.ngroups):
         name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
         try:
-            image = read_image(path)
+            image = read_image(path, Levels(**levels) if levels else None)
         except InputError:
             continue  # It may have been moved, or come from memory; the page mentions it.
         yield name, group, image

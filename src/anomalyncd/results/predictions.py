@@ -56,6 +56,8 @@ class Predictions:
     """(N, n_thresholds): MEBin's region counts of each image; (N, 0) where masks were given."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with the inputs or the classes, with the remedy."""
+    skipped: tuple[str, ...] = ()
+    """Names of the images that could not be read and were left out."""
 
     def decisions(self) -> NDArray[np.int64]:
         """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
@@ -133,6 +135,7 @@ def aggregate(
         regions.masks_found,
         regions.counts,
         inputs.warnings,
+        inputs.skipped,
     )
 
 
