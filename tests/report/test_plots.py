@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.report import plots
-from anomalyncd.report.axes import round_ticks, shorten
+from anomalyncd.report.axes import Mark, round_ticks, shorten
 from anomalyncd.report.page import class_number_plot, write_class_number
 from support.pages import Page, can_be_read_aloud, is_self_contained
 
@@ -45,7 +45,7 @@ def test_histogram_counts_every_value(first: list[float], second: list[float]) -
 def test_logarithmic_histogram_has_a_bar_for_each_bin(values: list[float]) -> None:
     groups = [("some", 0, np.array(values)), ("none", 1, np.zeros(0))]
     edges = np.linspace(-2, 3, 9)
-    root = parsed(plots.log_histogram(groups, edges, "score", (1, "floor"), "title"))
+    root = parsed(plots.log_histogram(groups, edges, "score", Mark(1, "floor"), "title"))
     counts = np.histogram(values, edges)[0]
     heights = [float(box.attrib["height"]) for box in root.findall(".//{*}g/{*}rect")]
     assert len(heights) == np.count_nonzero(counts)
@@ -82,7 +82,7 @@ def test_heat_map_draws_a_square_for_each_value() -> None:
 
 
 def test_curves_of_a_single_point() -> None:
-    root = parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
+    root = parsed(plots.curves([("a", 1, [(0.5, 0.0)])], ("x", "y"), "t", mark=Mark(0.5, "here")))
     assert "here" in [text.text for text in root.iter()]
     assert len(root.findall(".//{*}polyline")) == 1
 

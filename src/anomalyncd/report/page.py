@@ -10,6 +10,7 @@ import numpy as np
 from anomalyncd import __version__
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.io.files import write_atomically
+from anomalyncd.report.axes import Mark
 from anomalyncd.report.plots import curves
 
 CLASS_NUMBER_PAGE = "class_number.html"
@@ -71,11 +72,7 @@ def class_number_plot(number: ClassNumber) -> str | None:
         heights = np.array(values) - min(values)
         heights = heights / max(float(heights.max()), 1e-9)
         lines.append((name, index + 1, list(zip(number.grid, heights.tolist(), strict=True))))
-    return curves(
-        lines,
-        "number of classes",
-        "criterion",
-        f"Number of classes: {number}",
-        mark=(number.estimate, str(number.estimate)),
-        band=(max(number.low - 0.4, number.grid[0]), min(number.high + 0.4, number.grid[-1])),
-    )
+    span = max(number.low - 0.4, number.grid[0]), min(number.high + 0.4, number.grid[-1])
+    mark = Mark(number.estimate, str(number.estimate), span)
+    labels = "number of classes", "criterion"
+    return curves(lines, labels, f"Number of classes: {number}", mark=mark)

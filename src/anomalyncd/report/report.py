@@ -14,6 +14,7 @@ from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run, read_point
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
+from anomalyncd.report.axes import Mark
 from anomalyncd.report.contents import (
     class_cards,
     composite_images,
@@ -173,8 +174,7 @@ def _operating(run: Run) -> dict[str, Any]:
     if curve.escapes is not None:
         escapes = list(zip(curve.thresholds, 100 * curve.escapes, strict=True))
         lines.append(("escapes", 1, escapes))
-    mark = (point.threshold, f"NG above {point.threshold:.3f}") if point else None
-    plot = plots.curves(
-        lines, "threshold on the score", "% of images", "Escapes and overkill", mark=mark
-    )
+    mark = Mark(point.threshold, f"NG above {point.threshold:.3f}") if point else None
+    labels = "threshold on the score", "% of images"
+    plot = plots.curves(lines, labels, "Escapes and overkill", mark=mark)
     return {"operating_plot": plot, "point": point}
