@@ -121,35 +121,6 @@ def count_curve(counts: NDArray[np.int64], chosen: int | None, title: str) -> st
     return plot.svg(title)
 
 
-def scatter(
-    points: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], title: str
-) -> str:
-    """Draws points coloured by class, with the name of each class at its median.
-
-    Args:
-        points: (N, 2), any scale.
-        classes: (N,), class of each point.
-        names: Names of the classes.
-        title: Description for screen readers.
-    """
-    height, edge = 440, 14
-    low, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-9)
-    placed = (points - low) / span * (WIDTH - 2 * edge, height - 2 * edge) + edge
-    radius = float(np.clip(60 / np.sqrt(len(points)), 2.2, 4.5))
-    marks = [
-        f'<circle class="{colour(int(c))}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        for (x, y), c in zip(placed, classes, strict=True)
-    ]
-    for index in np.unique(classes):
-        x, y = np.median(placed[classes == index], axis=0)
-        x = min(max(x, 50), WIDTH - 50)
-        marks.append(
-            f'<text class="tag" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">'
-            f"{escape(shorten(names[index]))}</text>"
-        )
-    return as_svg("".join(marks), WIDTH, height, title, "points")
-
-
 def heat_map(grid: NDArray[np.float64], title: str) -> str:
     """Draws a grid of values as squares.
 

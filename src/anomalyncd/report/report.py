@@ -4,10 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
@@ -34,11 +30,11 @@ from anomalyncd.report.pictures import (
     image_pictures,
     region_pictures,
 )
+from anomalyncd.report.projection import projection
 from anomalyncd.report.trends import pareto_charts, trend_chart
 from anomalyncd.results.run_folder import Run, read_run
 
 REPORT = "report.html"
-_MOST_POINTS = 2000
 _N_COMPOSITE = 24
 _N_ATTENTION = 6
 """Number of regions of each class whose attention is shown."""
@@ -86,7 +82,7 @@ def contents(run: Run) -> dict[str, Any]:
         "class_number": number,
         "class_number_plot": class_number_plot(number) if number else None,
         "sizes_plot": _sizes_plot(run),
-        "projection": _projection(run, names),
+        "projection": projection(run),
         "paretos": dict(pareto_charts(run.images)),
         "trend": trend_chart(run.images, names),
         "n_without": int((run.images["n_regions"] == 0).sum()),
@@ -126,21 +122,6 @@ def _sizes_plot(run: Run) -> str:
         for row in table.to_dict("records")
     ]
     return plots.bars(rows, "Number of images of each class")
-
-
-def _projection(run: Run, names: list[str]) -> str | None:
-    """Plots the descriptors by t-SNE; of many regions a random selection."""
-    rows = np.flatnonzero(run.regions["found"])
-    if len(rows) < 10:
-        return None
-    if len(rows) > _MOST_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
-    vectors = run.features[rows]
-    vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
-    perplexity = min(30.0, (len(rows) - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
-    classes = run.regions["class"].to_numpy()[rows]
-    return plots.scatter(points.astype(float), classes, names, "Regions by their descriptors")
 
 
 def _score_plot(run: Run) -> str:
