@@ -57,7 +57,7 @@ def summary(run: Run) -> str:
     base = run.record["inputs"].get("base")
     labels = "with labelled defects of other products" if base else "without any label"
     text = (
-        f"{_images_were(n_images)} sorted {labels}: {n_normal} as normal, and "
+        f"{_images(n_images, 'was', 'were')} sorted {labels}: {n_normal} as normal, and "
         f"{n_images - n_normal} into {n_kinds} kind{'' if n_kinds == 1 else 's'} of defects."
     )
     if len(largest):
@@ -68,8 +68,8 @@ def summary(run: Run) -> str:
     return f"{text} It took {_duration(seconds)}."
 
 
-def _images_were(count: int) -> str:
-    return "1 image was" if count == 1 else f"{count} images were"
+def _images(count: int, one: str, several: str) -> str:
+    return f"1 image {one}" if count == 1 else f"{count} images {several}"
 
 
 def verdict(row: dict[Any, Any]) -> str:
@@ -144,8 +144,8 @@ def reliability_line(run: Run) -> str:
     unseen = run.images["unseen"]
     n_unseen, n_unsure = int(unseen.sum()), int((run.images["unsure"] & ~unseen).sum())
     return (
-        f"{_images_were(n_unseen)} unlike all others (unseen), and {n_unsure} between classes "
-        "(unsure)."
+        f"{_images(n_unseen, 'is', 'are')} unlike all others (unseen), and {n_unsure} between "
+        "classes (unsure)."
     )
 
 

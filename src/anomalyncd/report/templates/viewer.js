@@ -4,7 +4,8 @@
   if (!viewer.showModal) return;
   document.documentElement.classList.add("scripted");
   const [previous, close, next] = viewer.querySelectorAll("button");
-  const picture = viewer.querySelector("img");
+  const picture = new Image();
+  viewer.querySelector("figure").prepend(picture);
   const words = viewer.querySelector("figcaption span");
   const file = viewer.querySelector("figcaption a");
   let links = [], place = 0;
