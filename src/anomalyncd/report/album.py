@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+import pandas as pd
+
 from anomalyncd.report.contents import verdict
 from anomalyncd.report.pictures import (
     AttentionPicture,
@@ -89,12 +91,9 @@ def make_album(run: Run, choice: Choice) -> Album:
     images = dict(image_pictures(run, choice.images))
     attention = attention_pictures(run, choice.attended)
     foreground = foreground_pictures(run, choice.foreground)
-    small = [*regions.values(), *images.values(), *foreground.values()]
     strips = [strip.picture for strip in attention.values()]
-    room = max(0, BUDGET - sum(map(len, [*small, *strips])))
-    captions = {
-        str(row["name"]): f"{row['name']}: {verdict(row)}" for row in run.images.to_dict("records")
-    }
+    small = [*regions.values(), *images.values(), *foreground.values(), *strips]
+    room = max(0, BUDGET - sum(map(len, small)))
     thumbnails = dict(
         _within(_FOR_THUMBNAILS * room, image_pictures(run, choice.listed, _THUMBNAIL))
     )
@@ -104,23 +103,21 @@ def make_album(run: Run, choice: Choice) -> Album:
         thumbnails,
         attention,
         foreground,
-        _large_pictures(run, choice, room - sum(map(len, thumbnails.values())), captions),
+        _large_pictures(run, choice, room - sum(map(len, thumbnails.values()))),
         {
             str(name): link
             for name, path in zip(run.images["name"], run.images["path"], strict=True)
             if (link := address(path, run.folder))
         },
-        captions,
+        dict(zip(run.images["name"], _captions(run.images), strict=True)),
         len(set(choice.regions)) - len(regions) + len(set(choice.images)) - len(images),
     )
 
 
-def _large_pictures(
-    run: Run, choice: Choice, room: float, captions: dict[str, str]
-) -> dict[int | str, Large]:
+def _large_pictures(run: Run, choice: Choice, room: float) -> dict[int | str, Large]:
     """Draws large pictures of images, regions and further images, as long as there is room."""
     number = {str(name): index for index, name in enumerate(run.images["name"])}
-    name_of = run.regions["name"]
+    of_images, of_regions = _captions(run.images), _captions(run.regions)
     large: dict[int | str, Large] = {}
 
     def left() -> int:
@@ -128,14 +125,19 @@ def _large_pictures(
 
     def add_images(names: list[str], most: float) -> None:
         for name, uri in _within(most, image_pictures(run, names, _LARGE_IMAGE)):
-            large[name] = Large(f"image-{number[name]}", uri, captions[name])
+            index = number[name]
+            large[name] = Large(f"image-{index}", uri, of_images[index])
 
     shown = list(dict.fromkeys(choice.images))
     add_images(shown, room / 2)
     for row, uri in _within(left(), region_pictures(run, choice.regions, _LARGE_REGION)):
-        large[row] = Large(f"region-{row}", uri, f"Region of {captions[name_of[row]]}")
+        large[row] = Large(f"region-{row}", uri, f"Region of {of_regions[row]}")
     add_images([name for name in choice.listed if name not in set(shown)], left())
     return large
+
+
+def _captions(table: pd.DataFrame) -> list[str]:
+    return [f"{row['name']}: {verdict(row)}" for row in table.to_dict("records")]
 
 
 def _within(room: float, pictures: Iterable[tuple[Key, str]]) -> Iterator[tuple[Key, str]]:

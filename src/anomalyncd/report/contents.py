@@ -73,7 +73,7 @@ def _images(count: int, one: str, several: str) -> str:
 
 
 def verdict(row: dict[Any, Any]) -> str:
-    """Returns what an image was sorted into: a class, or unseen or unsure."""
+    """Returns what an image or a region was sorted into: a class, or unseen or unsure."""
     for state in ("unseen", "unsure"):
         if row.get(state):
             return state
