@@ -16,6 +16,7 @@ from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
 from anomalyncd.report.contents import (
     class_cards,
     composite_images,
+    doubtful_images,
     foreground_images,
     foreground_line,
     normal_images,
@@ -51,8 +52,8 @@ def test_page_is_complete(run: Path) -> None:
     opened = read_run(run)
     images = opened.images
     for sentence in (
-        f"{len(images)} images were sorted into 3 classes",
-        f"{int((~images['normal']).sum())} images show a defect",
+        f"{len(images)} images were sorted without any label: {int(images['normal'].sum())} as "
+        f"normal, and {int((~images['normal']).sum())} into 2 kinds of defects",
         f"{int(images['unseen'].sum())} images are unlike all others (unseen)",
         f"{int((images['n_regions'] == 0).sum())} images (",
         "compared with normal images",
@@ -63,10 +64,15 @@ def test_page_is_complete(run: Path) -> None:
         assert sentence in page.words + "".join(str(svg["aria-label"]) for svg in page.all("svg"))
     names = [card.name for card in class_cards(opened)]
     assert all(name in page.words for name in names)
-    n_pictures = sum(len(card.typical) + len(card.uncertain) for card in class_cards(opened))
-    n_attention = sum(min(len(card.typical), 6) for card in class_cards(opened))
-    n_images = len(normal_images(opened)) + len(composite_images(opened))
-    assert len(page.all("img")) == n_pictures + n_attention + n_images
+    assert "show a defect" not in page.words
+    cards = class_cards(opened)
+    rows = {row for card in cards for row in [*card.typical, *card.uncertain]}
+    n_regions = sum(len(card.typical) + len(card.uncertain) for card in cards) + len(rows)
+    n_attention = sum(min(len(card.typical), 6) for card in cards)
+    n_shown = len(normal_images(opened)) + len(composite_images(opened))
+    # Each image has a thumbnail under its class, and a large picture.
+    n_images = n_shown + len(doubtful_images(opened)) + 2 * len(images)
+    assert len(page.all("img")) == n_regions + n_attention + n_images
 
 
 def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:
@@ -76,7 +82,9 @@ def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:
         table = pd.read_csv(old / file)
         columns = ["confidence", "novelty", "unseen", "unsure"]
         table.drop(columns=columns).to_csv(old / file, index=False)
-    assert "unlike all others" not in page_of(old).words
+    page = page_of(old)
+    assert "unlike all others" not in page.words
+    assert all(image["alt"] for image in page.all("img"))
 
 
 def test_only_mebin_shows_how_its_threshold_is_found(run: Path, tmp_path: Path) -> None:
@@ -110,6 +118,33 @@ def test_images_that_were_moved_leave_a_report(run: Path) -> None:
     finally:
         table.to_csv(run / "images.csv", index=False)
         regions.to_csv(run / "regions.csv", index=False)
+
+
+def test_unseen_and_unsure_images_come_with_reasons(run: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "run"
+    shutil.copytree(run, changed)
+    images = pd.read_csv(changed / "images.csv")
+    images[["unseen", "unsure"]] = False
+    images.loc[[1, 2], "unseen"] = True
+    images.loc[[3, 4], "unsure"] = True
+    images.loc[1:4, "novelty"] = [0.97, 0.99, 0.5, 0.5]
+    images.loc[1:4, "confidence"] = [0.9, 0.8, 0.4, 0.3]
+    images.loc[1:4, ["p_0", "p_1", "p_2"]] = [0.1, 0.6, 0.3]
+    images.to_csv(changed / "images.csv", index=False)
+    reasons = doubtful_images(read_run(changed))
+    assert list(reasons) == [images["name"][index] for index in (2, 1, 4, 3)]
+    assert list(reasons.values()) == [
+        "unseen: more unusual than 99 % of the known regions; most like class 1 (probability 0.60)",
+        "unseen: more unusual than 97 % of the known regions; most like class 1 (probability 0.60)",
+        "unsure: between class 1 (probability 0.60) and class 2 (0.30)",
+        "unsure: between class 1 (probability 0.60) and class 2 (0.30)",
+    ]
+    page = page_of(changed)
+    assert all(reason in page.words for reason in reasons.values())
+    # What is unseen has no confidence in a class.
+    titles = [link["title"] for link in page.all("a") if "title" in link]
+    assert f"{images['name'][2]}: unseen" in titles
+    assert "2 images are unlike all others (unseen), and 2 between classes (unsure)" in page.words
 
 
 def test_cards_show_each_class_once(run: Path) -> None:
