@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
@@ -18,8 +17,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
-from anomalyncd.io.files import refuse_file
+from anomalyncd.io.files import refuse_unwritable, write_array, writing
 from anomalyncd.io.json_files import write_json
+from anomalyncd.io.tables import write_table
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.run_folder import FORMAT, RECORD
@@ -66,7 +66,7 @@ def discover_run(
     """
     folder = Path(folder).expanduser()
     prepare_run(folder, images, overwrite)
-    with logged_to(folder / LOG_FILE):
+    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         estimator.fit(images, folder=folder, **inputs)
         write_run(estimator, folder, {"images": images, **inputs})
 
@@ -91,10 +91,10 @@ def write_run(
     }
     with replace_results(folder) as new:
         write_tables(predictions, new)
-        predictions.classes.to_csv(new / "classes.csv", index=False, lineterminator="\n")
+        write_table(predictions.classes, new / "classes.csv")
         for name, array in arrays.items():
             if array is not None:
-                np.save(new / f"{name}.npy", array, allow_pickle=False)
+                write_array(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.foreground_summary_ is None:
@@ -152,7 +152,7 @@ def estimate_run(
     if (folder / RECORD).exists():
         raise InputError(f"'{folder}' holds a finished run; name another folder for the estimate")
     prepare_run(folder, images, overwrite=False)
-    with logged_to(folder / LOG_FILE):
+    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         number = estimator.estimate_n_classes(images, folder=folder, **inputs)
         write_json(folder / ESTIMATE, asdict(number))
     return number
@@ -188,7 +188,7 @@ def make_maps(
         InputError: The folder or a parameter cannot be used.
     """
     folder = Path(folder).expanduser()
-    refuse_file(folder)
+    refuse_unwritable(folder)
     check_seed(seed)
     check_backbone(backbone, weights)
     chosen = resolve_device(device)

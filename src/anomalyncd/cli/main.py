@@ -1,6 +1,7 @@
 """The command line: one thin function for each command, which calls the same library as Python."""
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -61,6 +62,8 @@ def prepare_terminal() -> None:
         # A pipe on Windows knows some 250 characters, and names of images may hold any.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # A log that cannot be written would say so with a traceback for each of its lines.
+    logging.raiseExceptions = False
     # Warnings of libraries about a damaged file would surround the one line of the error.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     if not sys.warnoptions:

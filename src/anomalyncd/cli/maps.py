@@ -70,13 +70,13 @@ def _checked_config(
     """The config, after all options have been checked, since reading images may take long."""
     from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
     from anomalyncd.config import PRESETS, resolve_config
-    from anomalyncd.io.files import refuse_file
+    from anomalyncd.io.files import refuse_unwritable
     from anomalyncd.runtime.device import resolve_device
 
     config = resolve_config(options.config(sources.maps), PRESETS)
     check_backbone(options.backbone or DEFAULT_BACKBONE, options.weights)
     resolve_device(options.device)
-    refuse_file(out)
+    refuse_unwritable(out)
     return (
         replace(config, detector=replace(config.detector, map_size=None)) if full_size else config
     )

@@ -23,7 +23,7 @@ from anomalyncd.io.files import (
     name_of,
     normal_form,
     require_folder,
-    write_atomically,
+    write_array,
 )
 
 MAP_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff", ".png"})
@@ -259,8 +259,7 @@ def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
         path: The file, suffix `.npy`; missing folders are made.
         scores: HxW, between -65504 and 65504.
     """
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        np.save(file, scores.astype(np.float16))
+    write_array(path, scores.astype(np.float16))
 
 
 def load_numbers(path: Path, what: str) -> NDArray[Any]:

@@ -124,7 +124,7 @@ class TensorStore:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             _write(self._path(key), tensors)
             self._make_room(n_bytes, self._path(key))
-        except (OSError, SafetensorError) as error:
+        except (OSError, InputError) as error:
             self._writable = False
             LOG.warning(
                 "nothing more is cached in '%s' (%s); check permissions and disk space",

@@ -15,6 +15,7 @@ from anomalyncd.inputs.anomaly_maps import load_numbers
 from anomalyncd.inputs.masks import read_mask
 from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
+from anomalyncd.io.tables import ENCODING, unguarded
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -162,7 +163,7 @@ def read_table(folder: str | Path, file: Table = "images.csv") -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
     try:
-        head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
+        head = pd.read_csv(path, nrows=0, encoding=ENCODING).columns
         # An image may be called "001" or "NA", and so may a lot.
         known = {name: find_column(name) for name in head}
         text = {name: str for name, column in known.items() if not column or column.kind == "text"}
@@ -172,10 +173,13 @@ def read_table(folder: str | Path, file: Table = "images.csv") -> pd.DataFrame:
             dtype=text,
             keep_default_na=False,
             na_values=blank,
-            encoding="utf-8",
+            encoding=ENCODING,
         )
     except ValueError as error:
         raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
+    for name in text:
+        table[name] = table[name].map(unguarded)
+    table.columns = table.columns.map(unguarded)
     lost = required_columns(file) - set(table.columns)
     if lost:
         raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")
