@@ -203,7 +203,7 @@ def and_more(count: int) -> str:
 
 
 _REMEDIES = {
-    errno.ENOSPC: "free some space, then run the same command again, or name a place on another disk",
+    errno.ENOSPC: "free some space, then run the command again, or name a place on another disk",
     errno.EACCES: "allow it to be written, close a program that has it open, or name another place",
     errno.EROFS: "this disk is for reading only; name a place on another disk",
     errno.EFBIG: "larger files are not allowed there; name a place on another disk",
