@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import Config
+from anomalyncd.cost import map_bytes, require_disk
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
+from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.files import refuse_unwritable, write_array, writing
 from anomalyncd.io.json_files import write_json
@@ -158,6 +160,29 @@ def estimate_run(
     return number
 
 
+def add_normals_to_run(
+    run: str | Path, normals: ImagesLike, *, weights: str | Path | None = None
+) -> int:
+    """Adds normal images to the model of a run, which is replaced once all is written.
+
+    Args:
+        run: Folder of a finished run that was given normal images.
+        normals: As for `AnomalyNCD.add_normals`.
+        weights: See `AnomalyNCD.load`.
+
+    Returns:
+        Number of the images that were given.
+
+    Raises:
+        InputError: The model has no memory bank, cannot be replaced, or an image cannot be used.
+    """
+    folder = Path(run).expanduser() / "model"
+    refuse_unwritable(folder)
+    opened = as_image_set(normals, "train")
+    AnomalyNCD.load(folder, weights=weights).add_normals(opened).save(folder)
+    return len(opened)
+
+
 def make_maps(
     inputs: Inputs,
     config: Config,
@@ -195,6 +220,7 @@ def make_maps(
     encoder = RegionEncoder(load_backbone(backbone, weights), config.encoder).to(chosen)
     encoder.vit.to(resolve_precision("auto", chosen))
     context = RunContext(encoder, config, seed, normals_folder or folder, Stages())
+    require_disk(map_bytes(inputs, config) / 1e9, folder)
     without = replace(inputs, maps=None, masks=None, normal_maps=None)
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps

@@ -1,6 +1,6 @@
 """A finished run, read back from its folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.anomaly_maps import load_numbers
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import read_mask
 from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
@@ -52,6 +53,40 @@ class Run:
         """How the number of classes was estimated; None where it was given."""
         counted = self.record.get("class_number")
         return ClassNumber.from_record(counted) if counted else None
+
+    def with_images(self, images: ImageSet) -> "Run":
+        """Returns the run with the paths of images that were moved; they are found by name.
+
+        Raises:
+            InputError: None of them is an image of the run.
+        """
+        paths = dict(zip(images.names, images.paths, strict=True))
+        if not self.images["name"].isin(paths.keys()).any():
+            raise InputError(
+                f"none of the images given is one of run '{self.folder}': one given is called "
+                f"'{images.names[0]}', one of the run '{self.images['name'].iloc[0]}'; give the "
+                "same folder as for the run, where it is now"
+            )
+
+        def moved(table: pd.DataFrame) -> pd.DataFrame:
+            return table.assign(path=table["name"].map(paths).fillna(table["path"]))
+
+        return replace(self, images=moved(self.images), regions=moved(self.regions))
+
+    def refuse_lost_images(self) -> None:
+        """Raises if most of the image files are not where they were; images in memory have none.
+
+        Raises:
+            InputError: Names the first one and the remedy.
+        """
+        files = self.images["path"][self.images["path"] != self.images["name"]]
+        lost = [path for path in files if not Path(path).is_file()]
+        if 2 * len(lost) > len(files):
+            raise InputError(
+                f"{len(lost)} of {len(files)} images of run '{self.folder}' are gone, such as "
+                f"'{lost[0]}'; say where they are now: anomalyncd report RUN --images FOLDER, or "
+                "write_report(run, images=folder)"
+            )
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """What was taken for anomalous on an image, (h, w), at the size of its map.
