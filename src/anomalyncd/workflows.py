@@ -17,9 +17,10 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
+from anomalyncd.inputs.anomaly_maps import write_numbers
 from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
-from anomalyncd.io.files import refuse_unwritable, write_array, writing
+from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
 from anomalyncd.io.tables import write_table
 from anomalyncd.pipeline import Pipeline
@@ -96,7 +97,7 @@ def write_run(
         write_table(predictions.classes, new / "classes.csv")
         for name, array in arrays.items():
             if array is not None:
-                write_array(new / f"{name}.npy", array)
+                write_numbers(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.foreground_summary_ is None:

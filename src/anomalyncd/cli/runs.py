@@ -53,7 +53,7 @@ def add_normals(
     from anomalyncd.workflows import add_normals_to_run
 
     count = add_normals_to_run(run, normals, weights=weights)
-    say(f"{count} normal images were given; predict with {run} compares with them from now on")
+    say(f"normal images given: {count}; predict with {run} compares with them from now on")
 
 
 def operate(

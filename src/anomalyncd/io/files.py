@@ -1,7 +1,6 @@
 """Files on disk: listed by name, read in threads, and written completely or not at all."""
 
 import errno
-import io
 import os
 import re
 import sys
@@ -11,11 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from anomalyncd.errors import InputError
@@ -270,19 +267,6 @@ def write_atomically(path: Path) -> Iterator[Path]:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
-
-
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Writes a `.npy` file, completely or not at all.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    # NumPy itself does not notice where the end of a small array finds no room on the disk.
-    content = io.BytesIO()
-    np.save(content, array, allow_pickle=False)
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
 
 
 @contextmanager
