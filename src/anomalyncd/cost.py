@@ -2,13 +2,18 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import Config
 from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.io.files import nearest_folder
+from anomalyncd.runtime.logs import LOG
+from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
 
 _REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
@@ -43,8 +48,57 @@ class CostEstimate:
         return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
 
 
+def require_resources(cost: CostEstimate, folder: Path) -> None:
+    """Checks that the memory and the disk suffice for a run, and logs where they hardly do.
+
+    Estimates are right to about a factor of two, so less than half of them is refused. What the
+    system does not tell is not checked.
+
+    Args:
+        cost: The estimate.
+        folder: Where the run is written; what is in it already counts as free.
+
+    Raises:
+        InputError: Names what is missing, and the remedy.
+    """
+    require_disk(cost.disk_gb, folder)
+    memory = memory_gb()
+    if memory is not None:
+        remedy = "close other programs, give fewer images, or lower `detail`"
+        _require(cost.memory_gb, memory, "of memory", remedy)
+
+
+def require_disk(gigabytes: float, folder: Path) -> None:
+    """Checks the disk alone, see `require_resources`."""
+    free = free_disk_gb(nearest_folder(folder))
+    if free is not None:
+        what = f"on the disk of '{folder}'"
+        remedy = "free some space there, or name a folder on another disk for the results"
+        _require(gigabytes, free + used_disk_gb(folder), what, remedy)
+
+
+def _require(needed: float, free: float, what: str, remedy: str) -> None:
+    told = f"about {needed:.1f} GB {what} are needed and {free:.1f} GB are free; {remedy}"
+    if free < needed / 2:
+        raise InputError(told)
+    if free < needed:
+        LOG.warning("%s", told)
+
+
+def map_bytes(inputs: Inputs, config: Config) -> float:
+    """Returns how much the anomaly maps of all images and normal images take on the disk."""
+    n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
+    size = config.detector.map_size
+    n_pixels = float(inputs.sizes.prod(axis=1).mean()) if size is None else size**2
+    return 2.0 * n_pixels * n_images
+
+
 def estimate_cost(
-    inputs: Inputs, encoder: RegionEncoder, config: Config, counts_classes: bool
+    inputs: Inputs,
+    encoder: RegionEncoder,
+    config: Config,
+    counts_classes: bool,
+    keeps_tokens: bool = True,
 ) -> CostEstimate:
     """Counts multiplications and times a few of them on this machine, which takes about a second.
 
@@ -53,6 +107,7 @@ def estimate_cost(
         encoder: On its device and in its precision.
         config: As they will be used.
         counts_classes: Whether the number of classes has to be estimated.
+        keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
     """
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
     n_regions = _REGIONS_PER_IMAGE * len(inputs.images)
@@ -73,8 +128,7 @@ def estimate_cost(
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
-        n_pixels = area if config.detector.map_size is None else config.detector.map_size**2
-        maps = 2 * n_pixels * n_images
+        maps = map_bytes(inputs, config)
         references = compared * width * 2
     if config.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
@@ -87,7 +141,7 @@ def estimate_cost(
     return CostEstimate(
         seconds,
         _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
-        (maps + tokens) / 1e9,
+        (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
     )
 
 

@@ -16,7 +16,7 @@ from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
 from anomalyncd.config.overrides import with_overrides
-from anomalyncd.cost import estimate_cost
+from anomalyncd.cost import estimate_cost, require_resources
 from anomalyncd.detection.memory_bank import extend_memory_bank
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext
@@ -372,7 +372,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             inputs = check_inputs(images, **given)
             require_enough_images(len(inputs.images), n_classes)
             encoder = self._encoder(config)
-        cost = estimate_cost(inputs, encoder, config, n_classes is None)
+        cost = estimate_cost(inputs, encoder, config, n_classes is None, keeps_tokens=resumable)
+        require_resources(cost, work)
         LOG.info("%d images; %s", len(inputs.images), cost)
         for warning in inputs.warnings:
             LOG.warning("%s", warning)

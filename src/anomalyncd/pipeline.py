@@ -308,7 +308,7 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     config = context.config
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability)
-    return aggregate(inputs, regions, classes, config.aggregation.rule)
+    return aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
 
 
 def _foreground_masks(

@@ -2,6 +2,7 @@
 
 import shutil
 from base64 import b64decode
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
+from anomalyncd.inputs.image_files import read_image
 from anomalyncd.report.contents import (
     class_cards,
     composite_images,
@@ -27,7 +29,7 @@ from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_cha
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
 from support.pages import Page, can_be_read_aloud, is_self_contained
-from support.quick import use_tiny
+from support.quick import succeed, use_tiny
 
 
 @pytest.fixture(scope="module")
@@ -106,18 +108,58 @@ def test_chosen_point_is_shown(run: Path) -> None:
     assert "rejects 1.0" in words
 
 
-def test_images_that_were_moved_leave_a_report(run: Path) -> None:
-    table = pd.read_csv(run / "images.csv")
-    regions = pd.read_csv(run / "regions.csv")
-    try:
-        for file, frame in (("images.csv", table), ("regions.csv", regions)):
-            frame.assign(path="gone.png").to_csv(run / file, index=False)
-        page = page_of(run)
-        assert page.all("img") == []
-        assert "pictures are missing" in page.words
-    finally:
-        table.to_csv(run / "images.csv", index=False)
-        regions.to_csv(run / "regions.csv", index=False)
+@pytest.fixture
+def lose(run: Path) -> Iterator[Callable[[int], None]]:
+    """Lets the tables of the run name files that are gone, for so many images."""
+    tables = {file: (run / file).read_bytes() for file in ("images.csv", "regions.csv")}
+
+    def lost(count: int) -> None:
+        for file in tables:
+            table = pd.read_csv(run / file)
+            gone = table["name"].isin(read_run(run).images["name"][:count])
+            old = r"D:\photos\0.png"
+            table.assign(path=table["path"].mask(gone, old)).to_csv(run / file, index=False)
+
+    yield lost
+    for file, content in tables.items():
+        (run / file).write_bytes(content)
+
+
+def test_a_report_of_which_most_images_are_gone_is_refused(
+    run: Path, lose: Callable[[int], None], images_folder: Path, tmp_path: Path
+) -> None:
+    whole = write_report(run).read_bytes()
+    lose(7)
+    with pytest.raises(InputError, match=r"7 of 12 images .*'D:.*report RUN --images FOLDER"):
+        write_report(run)
+    assert (run / "report.html").read_bytes() == whole
+    moved = shutil.copytree(images_folder, tmp_path / "moved")
+    assert len(Page(write_report(run, moved).read_text(encoding="utf-8")).all("img")) > 10
+    assert succeed("report", run, "--images", moved).startswith("see ")
+    with pytest.raises(InputError, match=r"one given is called '000', one of the run 'good/000'"):
+        write_report(run, images_folder / "good")
+    for file in sorted(moved.rglob("*.png"))[2:]:
+        file.unlink()
+    lose(12)
+    with pytest.raises(InputError, match="10 of 12 images"):
+        write_report(run, moved)
+
+
+def test_a_report_of_which_few_images_are_gone_says_so(
+    run: Path, lose: Callable[[int], None]
+) -> None:
+    lose(6)
+    assert "pictures are missing" in page_of(run).words
+
+
+def test_images_in_memory_leave_a_report_without_pictures(
+    tiny: Path, tmp_path: Path, images_folder: Path
+) -> None:
+    pixels = [read_image(path) for path in sorted(images_folder.rglob("*.png"))]
+    discover_run(AnomalyNCD(3, backbone="tiny", weights=tiny), pixels, tmp_path / "run")
+    page = page_of(tmp_path / "run")
+    assert page.all("img") == []
+    assert "pictures are missing" in page.words
 
 
 def test_unseen_and_unsure_images_come_with_reasons(run: Path, tmp_path: Path) -> None:

@@ -75,10 +75,11 @@ def _one_line(context: Any) -> Iterator[None]:
         command = error.ctx.command_path if error.ctx else "anomalyncd"
         _refuse(f"{message.rstrip('.')}; see '{command} --help'", error)
     except OSError as error:
-        if error.errno == errno.EPIPE or error.filename is None:
+        if error.errno == errno.EPIPE:
             raise
+        named = "a file" if error.filename is None else f"'{error.filename}'"
         _refuse(
-            f"'{error.filename}' cannot be read or written ({error.strerror}); check the path, "
+            f"{named} cannot be read or written ({error.strerror or error}); check the path, "
             "its permissions and the space on the disk",
             error,
         )

@@ -54,7 +54,8 @@ def maps(
     from anomalyncd.regions.inspection import inspect_maps
     from anomalyncd.report.inspection_page import write_inspection
 
-    config = _checked_config(options, sources, out, full_size)
+    _check_folder(out, makes_maps=sources.maps is None)
+    config = _checked_config(options, sources, full_size)
     inputs = check_inputs(sources.images, **sources.further())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
@@ -66,22 +67,27 @@ def maps(
             say(f"see {write_inspection(inspection, inputs.images, out)}")
 
 
-def _checked_config(
-    options: EstimatorOptions, sources: InputSources, out: Path, full_size: bool
-) -> "Config":
+def _checked_config(options: EstimatorOptions, sources: InputSources, full_size: bool) -> "Config":
     """The config, after all options have been checked, since reading images may take long."""
     from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
     from anomalyncd.config import PRESETS, resolve_config
-    from anomalyncd.io.files import refuse_file
     from anomalyncd.runtime.device import resolve_device
 
     config = resolve_config(options.config(sources.maps), PRESETS)
     check_backbone(options.backbone or DEFAULT_BACKBONE, options.weights)
     resolve_device(options.device)
-    refuse_file(out)
     return (
         replace(config, detector=replace(config.detector, map_size=None)) if full_size else config
     )
+
+
+def _check_folder(out: Path, makes_maps: bool) -> None:
+    from anomalyncd.io.files import refuse_unwritable
+    from anomalyncd.io.key import refuse_foreign_files
+
+    refuse_unwritable(out.expanduser())
+    if makes_maps:
+        refuse_foreign_files(out.expanduser(), frozenset({".npy"}), "map")
 
 
 def _make(

@@ -1,5 +1,6 @@
 """Anomaly maps: one for each image, read when asked for, never all in memory at once."""
 
+import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,8 +271,20 @@ def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
         path: The file, suffix `.npy`; missing folders are made.
         scores: HxW, between -65504 and 65504.
     """
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        np.save(file, scores.astype(np.float16))
+    write_numbers(path, scores.astype(np.float16))
+
+
+def write_numbers(path: Path, numbers: NDArray[Any]) -> None:
+    """Writes an array as `.npy`, either whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    # NumPy itself does not notice where the end of a small array finds no room on the disk.
+    content = io.BytesIO()
+    np.save(content, numbers, allow_pickle=False)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_numbers(path: Path, what: str) -> NDArray[Any]:

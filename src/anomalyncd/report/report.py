@@ -8,6 +8,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run, read_point
+from anomalyncd.inputs.image_set import as_image_set
+from anomalyncd.inputs.inputs import ImagesLike
+from anomalyncd.io.files import refuse_unwritable
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
 from anomalyncd.report.album import Choice, make_album
@@ -40,19 +43,25 @@ _N_ATTENTION = 6
 """Number of regions of each class whose attention is shown."""
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, images: ImagesLike | None = None) -> Path:
     """Writes a page about a run that loads nothing from elsewhere.
 
     Args:
-        folder: A finished run; its images are read from their original paths.
+        folder: A finished run.
+        images: The images, where they are now, as they were given to the run; they are found by
+            their names. None reads them from their original paths.
 
     Returns:
         `folder/report.html`.
 
     Raises:
-        InputError: The folder contains no finished run.
+        InputError: The folder contains no finished run, nothing can be written there, or most
+            images are not found. An earlier report stays as it is.
     """
     run = read_run(folder)
+    refuse_unwritable(run.folder)
+    run = run if images is None else run.with_images(as_image_set(images))
+    run.refuse_lost_images()
     path = run.folder / REPORT
     write_page(path, **contents(run))
     return path
