@@ -192,6 +192,15 @@ def mask_of_boxes(boxes: NDArray[np.float64], height: int, width: int) -> NDArra
     return mask
 
 
+def draw_mask(
+    source: Shapes | NDArray[np.float64] | None, height: int, width: int
+) -> NDArray[np.bool_]:
+    """Draws shapes, or boxes (n, 4), or nothing into a mask, (height, width)."""
+    if isinstance(source, Shapes):
+        return source.mask(height, width)
+    return mask_of_boxes(np.empty((0, 4)) if source is None else source, height, width)
+
+
 def _inside(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.uint8]:
     """1 in every pixel whose middle is inside a polygon, by the even-odd rule."""
     crossings = np.zeros((height, width + 1), np.uint8)

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.annotations import read_annotations
-from anomalyncd.inputs.boxes import Shapes, mask_of_boxes, read_boxes
+from anomalyncd.inputs.boxes import Shapes, draw_mask, read_boxes
 from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
 from anomalyncd.inputs.image_set import ImageSet
@@ -148,7 +148,7 @@ class Masks:
             mask = source.mask(*source.size)
         else:
             height, width = self.images.image(index).shape[:2]
-            mask = _draw(source, height, width)
+            mask = draw_mask(source, height, width)
         ignored = None if self.ignored is None else self.ignored.at_size(index, mask.shape)
         return mask if ignored is None else mask & ~ignored
 
@@ -209,11 +209,14 @@ def _read(path: Path) -> tuple[NDArray[np.bool_], str]:
         return values > 0, ""
     if kind == "JPEG":
         return np.asarray(values > _NOISE * peak), "JPEG"
-    second = values[between].max()
-    indices = kind == "palette" or (values.dtype.kind in "iu" and second <= _MOST_CLASS_INDICES)
-    if indices:
+    if kind == "palette":
         return (between, "void") if peak == _VOID else (values > 0, "")
-    return (_marked_by_piece(values) if _is_smoothed(values, between) else values > 0), ""
+    flat = _share_in_squares(values, between)
+    if values.dtype.kind in "iu" and values[between].max() <= _MOST_CLASS_INDICES:
+        # Resizing leaves single pixels of low values around marks of 255; those are no classes.
+        return (between, "void") if peak == _VOID and flat >= 0.5 else (values > 0, "")
+    smoothed = flat < 0.5 and len(np.unique(values[between])) >= _FEWEST_EDGE_VALUES
+    return (_marked_by_piece(values) if smoothed else values > 0), ""
 
 
 def _values(path: Path) -> tuple[NDArray[Any], str]:
@@ -253,18 +256,16 @@ def _palette_values(image: Image.Image) -> tuple[NDArray[np.uint8], str]:
     return indices * opaque, "palette"
 
 
-def _is_smoothed(values: NDArray[Any], between: NDArray[np.bool_]) -> bool:
-    """Whether most pixels between 0 and the peak are in no square of four equal pixels.
+def _share_in_squares(values: NDArray[Any], chosen: NDArray[np.bool_]) -> float:
+    """The share of the chosen pixels that are in a square of four pixels of one value.
 
     Areas of one class are full of such squares, and smoothed edges have almost none.
     """
-    if len(np.unique(values[between])) < _FEWEST_EDGE_VALUES:
-        return False
     alike = (values[1:, 1:] == values[:-1, 1:]) & (values[1:, 1:] == values[1:, :-1])
     squares = np.zeros(values.shape, np.uint8)
     squares[1:, 1:] = alike & (values[1:, 1:] == values[:-1, :-1])
     flat = cv2.dilate(squares, np.ones((2, 2), np.uint8), anchor=(0, 0)) > 0
-    return bool(np.count_nonzero(flat & between) < np.count_nonzero(between) / 2)
+    return np.count_nonzero(flat & chosen) / np.count_nonzero(chosen)
 
 
 def _marked_by_piece(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -288,14 +289,6 @@ def _read_joined(source: Path | tuple[Path, ...]) -> tuple[NDArray[np.bool_], st
             )
         joined, assumed = joined | mask, assumed or further
     return joined, assumed
-
-
-def _draw(
-    source: Shapes | NDArray[np.float64] | None, height: int, width: int
-) -> NDArray[np.bool_]:
-    if isinstance(source, Shapes):
-        return source.mask(height, width)
-    return mask_of_boxes(np.empty((0, 4)) if source is None else source, height, width)
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> bytes:
@@ -349,7 +342,7 @@ def check_masks(
         else:
             if isinstance(source, Shapes):
                 source.refuse_misfit(masks.images.names[index], size)
-            mask = _draw(source, *size)
+            mask = draw_mask(source, *size)
         if not places:
             refuse_other_aspect(mask.shape, masks.images.names[index], size)
         return np.count_nonzero(mask) / mask.size, assumed
