@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.annotations import is_annotations
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, MapsLike, as_maps, check_maps
 from anomalyncd.inputs.base_set import BaseSet, as_base_set
 from anomalyncd.inputs.findings import Findings, count_values
@@ -110,10 +112,11 @@ def check_normals(normals: ImagesLike, levels: Levels | None) -> ImageSet:
 
 
 def open_masks(masks: MasksLike, images: ImageSet) -> Masks:
-    """Returns masks from a folder or from the column `mask` of a manifest; masks as they are.
+    """Returns masks from a folder, annotations, or the column `mask` of a manifest; masks as is.
 
     Raises:
-        InputError: It is something else; or see `Masks.from_folder` and `Masks.from_manifest`.
+        InputError: It is something else; or see `Masks.from_folder`, `Masks.from_annotations` and
+            `Masks.from_manifest`.
     """
     if isinstance(masks, Masks):
         return masks
@@ -121,14 +124,19 @@ def open_masks(masks: MasksLike, images: ImageSet) -> Masks:
         raise InputError(
             f"`masks` are of type {type(masks).__name__}; give a folder, a manifest or `Masks`"
         )
-    return (Masks.from_manifest if is_table(masks) else Masks.from_folder)(masks, images)
+    if is_table(masks):
+        return Masks.from_manifest(masks, images)
+    if is_annotations(Path(masks).expanduser(), images):
+        return Masks.from_annotations(masks, images)
+    return Masks.from_folder(masks, images)
 
 
 def open_places(places: MasksLike, images: ImageSet) -> Masks:
-    """Returns places on the images: one mask for all images, a folder of masks, or boxes.
+    """Returns places on the images: one mask for all images, masks, annotations, or boxes.
 
     Args:
-        places: An image file with a mask, a folder as for masks, a table as for boxes, or `Masks`.
+        places: An image file with a mask, a folder or annotations as for masks, a table as for
+            boxes, or `Masks`.
         images: The images.
 
     Raises:
@@ -139,8 +147,8 @@ def open_places(places: MasksLike, images: ImageSet) -> Masks:
     if is_table(places):
         return Masks.from_boxes(places, images)
     path = Path(places).expanduser()
-    if path.is_dir():
-        return Masks.from_folder(path, images)
+    if path.is_dir() or is_annotations(path, images):
+        return open_masks(path, images)
     read_mask(path)
     return Masks(images, (path,) * len(images))
 
@@ -252,7 +260,7 @@ def _open_images(sources: InputSources, checked: CheckedImages, findings: Findin
     )
     for places, what in ((ignored, "ignored"), (foreground, "foreground")):
         if places is not None:
-            check_masks(places, sizes, findings, what, any_aspect=True)
+            check_masks(places, sizes, findings, what, places=True)
     inputs = Inputs(checked.images, sizes, ignored=ignored, foreground=foreground)
     inputs = replace(inputs, skipped=checked.skipped)
     masks = _attempt(findings, sources.masks, partial(open_masks, images=images))
@@ -261,7 +269,11 @@ def _open_images(sources: InputSources, checked: CheckedImages, findings: Findin
         if marks is not None:
             marks = _of_kept(marks, checked, findings, what)
             check_masks(marks, sizes, findings, what)
-            inputs = replace(inputs, masks=replace(marks, ignored=ignored))
+            inputs = replace(
+                inputs,
+                images=_with_labels(inputs.images, marks, findings),
+                masks=replace(marks, ignored=ignored),
+            )
     if _has_maps(sources, images):
         maps = _open_maps(sources.maps, checked, findings, "maps")
         inputs = replace(inputs, maps=_without(ignored, maps))
@@ -337,6 +349,15 @@ def _on_all(ignored: Masks, others: ImageSet) -> Masks | None:
     if any(source is not shared for source in ignored.sources):
         return None
     return Masks(others, (shared,) * len(others))
+
+
+def _with_labels(images: ImageSet, marks: Masks, findings: Findings) -> ImageSet:
+    """The images with the classes of their annotations, unless a manifest names their labels."""
+    columns = pd.DataFrame(index=range(len(images))) if images.columns is None else images.columns
+    if marks.labels is None or LABEL in columns:
+        return images
+    findings.add_fact("labels of the annotations", count_values(marks.labels))
+    return replace(images, columns=columns.assign(**{LABEL: marks.labels}))
 
 
 def _describe_columns(source: ImagesLike, images: ImageSet, findings: Findings) -> None:

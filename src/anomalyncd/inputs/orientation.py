@@ -77,6 +77,7 @@ def turned_along(
 
 def _is_turned_itself(marks: Masks | AnomalyMaps, index: int) -> bool:
     source = marks.sources[index]
+    source = source[0] if isinstance(source, tuple) else source
     return isinstance(source, Path) and orientation_of(source) != 1
 
 
@@ -84,7 +85,7 @@ def _lies_as_stored(
     marks: Masks | AnomalyMaps, index: int, orientation: int, size: NDArray[np.int64]
 ) -> bool | None:
     """Whether a map or mask has the aspect of the stored image; None where both aspects fit."""
-    boxes = isinstance(marks, Masks) and not isinstance(marks.sources[index], Path)
+    boxes = isinstance(marks, Masks) and not isinstance(marks.sources[index], Path | tuple)
     if boxes or orientation < _FIRST_ON_ITS_SIDE:
         return None
     try:
