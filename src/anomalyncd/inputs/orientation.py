@@ -34,7 +34,7 @@ def turned_along(
     findings: Findings,
     what: str,
 ) -> Marks:
-    """Turns maps or masks that lie as their images are stored, and warns where it cannot be told.
+    """Turns maps or masks that lie as their images are stored, and warns where that is open.
 
     Args:
         marks: The maps, masks or boxes of some images.
