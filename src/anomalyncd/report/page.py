@@ -47,7 +47,7 @@ def write_page(path: Path, package: str | None = None, **contents: Any) -> None:
 def with_options(text: str) -> Markup:
     """Names beside each Python argument in back-ticks the option of the command line.
 
-    A page is read by people of both: "`normals`" becomes "normals (--normals)".
+    A page is read by people of both, whichever of them made the run.
 
     Args:
         text: A warning; it is escaped.
