@@ -46,7 +46,11 @@ def name_options(text: str, context: Any) -> str:
         text: The message.
         context: The context of any command of the app.
     """
-    options = _options(context.find_root().command)
+    root = context.find_root()
+    options = dict(_options(root.command))
+    called = getattr(root.command, "commands", {}).get(root.invoked_subcommand)
+    if called is not None:
+        options |= _options(called)  # `images` is an argument of most commands, an option of one.
     return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
