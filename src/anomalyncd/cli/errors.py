@@ -50,7 +50,9 @@ def name_options(text: str, context: Any) -> str:
     options = dict(_options(root.command))
     called = getattr(root.command, "commands", {}).get(root.invoked_subcommand)
     if called is not None:
-        options |= _options(called)  # `images` is an argument of most commands, an option of one.
+        # `images` is an argument of most commands, but an option of report.
+        own = _options(called).items()
+        options |= {name: shown for name, shown in own if shown.startswith("--")}
     return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
