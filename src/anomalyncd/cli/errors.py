@@ -46,7 +46,13 @@ def name_options(text: str, context: Any) -> str:
         text: The message.
         context: The context of any command of the app.
     """
-    options = _options(context.find_root().command)
+    root = context.find_root()
+    options = dict(_options(root.command))
+    called = getattr(root.command, "commands", {}).get(root.invoked_subcommand)
+    if called is not None:
+        # `images` is an argument of most commands, but an option of report.
+        own = _options(called).items()
+        options |= {name: shown for name, shown in own if shown.startswith("--")}
     return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 

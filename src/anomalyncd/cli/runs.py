@@ -16,10 +16,9 @@ _MEGABYTE = 1e6
 
 def report(
     run: RunFolder,
-    images_now: Annotated[
+    images: Annotated[
         Path | None,
         typer.Option(
-            "--images",
             help="Where the images are now, if they were moved: the same kind of IMAGES as for "
             "discover.",
             show_default="where they were",
@@ -30,7 +29,7 @@ def report(
     """Write report.html of a RUN again, for instance after an operating point was chosen."""
     from anomalyncd.report.report import write_report
 
-    say(f"see {write_report(run, images_now)}")
+    say(f"see {write_report(run, images)}")
 
 
 def add_normals(

@@ -84,8 +84,7 @@ class Run:
         if 2 * len(lost) > len(files):
             raise InputError(
                 f"{len(lost)} of {len(files)} images of run '{self.folder}' are gone, such as "
-                f"'{lost[0]}'; say where they are now: anomalyncd report RUN --images FOLDER, or "
-                "write_report(run, images=folder)"
+                f"'{lost[0]}'; write the report with `images`, the folder where they are now"
             )
 
     def mask(self, name: str) -> NDArray[np.bool_]:

@@ -17,12 +17,6 @@ CASES = [
         swap("run_of_maps/images.csv", "0", "9"),
     ),
     Case(
-        "a report of a run whose images are gone",
-        "report run",
-        ("12 of 12 images", "anomalyncd report RUN --images FOLDER"),
-        gone("photos"),
-    ),
-    Case(
         "a report with images of something else",
         "report run --images photos/good",
         ("'good/000'", "same folder as for the run"),
