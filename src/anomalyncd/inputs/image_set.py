@@ -25,6 +25,7 @@ from anomalyncd.io.files import (
     require_folder,
     shared_folder,
 )
+from anomalyncd.io.key import content_digest
 from anomalyncd.io.tables import is_table
 
 _Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
@@ -159,6 +160,10 @@ class ImageSet:
         """Returns one image, HxWx3 uint8, red first; reads its file if it has one."""
         source = self.sources[index]
         return read_image(source) if isinstance(source, Path) else source
+
+    def digest(self, index: int) -> str:
+        """Returns a digest of the content of one image; see `content_digest`."""
+        return content_digest(self.sources[index])
 
     def select(self, indices: Iterable[int]) -> "ImageSet":
         """Returns the images at `indices`, in that order."""

@@ -103,13 +103,13 @@ def read_crops(
         if index != current:
             current, image = index, images.image(index)
             size = image.shape[:2]
-            anomalous = resize_mask(regions.masks[index], size).astype(np.float32)
+            anomalous = resize_mask(regions.masks[index], size)
             foreground = scores = None
             if overlays.foreground is not None:
                 foreground = _foreground_levels(overlays.foreground[index], size)
             if overlays.scores is not None:
                 scores = _stretched(overlays.scores(index), size)
-        mask = _resize(crop(anomalous, box, "zero"), side)
+        mask = _resize(crop(anomalous, box, "zero").astype(np.float32), side)
         foreground_mask = anomaly_map = None
         if foreground is not None:
             levels = _resize(crop(foreground, box, fill), side)
