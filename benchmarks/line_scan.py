@@ -1,11 +1,11 @@
 """Line scans and strips with defects of a few pixels: what is found, told apart and measured.
 
-Draws brushed metal of 2048 x 16384 px with ten defects of three kinds below 50 px (three scans, one
+Draws brushed metal of 2048 x 16384 px with ten defects of three kinds below 50 px (four scans, two
 of them without a defect), and forty woven strips of 4096 x 256 px, a third of them with a defect of
 a few pixels. Runs a discovery on each set, without a cache, and prints one line of JSON. With
 `--truth` the defects are given as masks, so that only regions and classes are measured.
 
-    python benchmarks/line_scan.py [--only scans] [--truth] [--keep FOLDER] [--set detector.tile=448]
+    python benchmarks/line_scan.py [--only scans] [--truth] [--keep FOLDER]
 """
 
 import argparse
@@ -66,16 +66,16 @@ def woven(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float
 
 
 def draw_scans(folder: Path) -> dict[str, Truth]:
-    """Three scans of 2048 x 16384 px, ten defects on each but the last."""
+    """Four scans of 2048 x 16384 px, ten defects on each of the first two."""
     kinds = ("scratch", "pit", "stain")
     return {
         f"scan{number}": _draw(
             folder / f"scan{number}.png",
             brushed_metal(np.random.default_rng(number), 16384, 2048),
-            [kinds[index % 3] for index in range(0 if number == 2 else 10)],
+            [kinds[index % 3] for index in range(10 if number < 2 else 0)],
             number,
         )
-        for number in range(3)
+        for number in range(4)
     }
 
 

@@ -37,6 +37,7 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key
 from anomalyncd.regions.crops import Overlays, read_crops
 from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.outlines import sharpen
 from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import Regions
 from anomalyncd.regions.windows import (
@@ -368,7 +369,9 @@ def _find_regions(
         return regions_of_masks(inputs.masks, inputs.sizes, config.regions)
     assert maps is not None
     assert score_range is not None
-    return regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    side = config.regions.of_side
+    return regions if side is None else sharpen(regions, inputs.images, side)
 
 
 def _overlays(

@@ -106,8 +106,7 @@ def binarise_windows(
         if score_range.is_background(cut):
             continue
         binarised = binarise(cut, score_range, config)
-        marked = window.cut(mask)
-        marked |= binarised.mask
+        window.cut(mask)[binarised.mask] = True
         counts += binarised.counts
         threshold = min(threshold, binarised.threshold)
     n_regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
