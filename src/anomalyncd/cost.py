@@ -3,16 +3,20 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import Config
+from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.inputs import Inputs
 
 _REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
 """Interpreter, libraries, the images in hand."""
+_BYTES_PER_PIXEL = 15
+"""Of the largest image: twice its colours, its mask, and its share of a map."""
 _DECODING_SECONDS = 0.03
 """Opening an image and its map, cutting regions out."""
 
@@ -66,27 +70,34 @@ def estimate_cost(
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.
         patch_size, area = encoder.vit.config.patch_size, float(inputs.sizes.prod(axis=1).mean())
+        n_looked_at, per_image = n_images, 1
+        tile_side = chosen_tile_side(inputs.sizes, config.detector)
+        if tile_side is not None:
+            per_image = round(float(np.mean([len(tiles_of(s, tile_side)) for s in inputs.sizes])))
+            n_looked_at, area = n_images * per_image, float(tile_side**2)
         side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        work += n_images * _map_work(encoder, config, n_patches, compared)
+        work += n_looked_at * _map_work(encoder, config, n_patches, compared)
         if inputs.normals is not None:
-            n_rotated = len(inputs.normals) * (config.detector.n_rotations - 1)
+            n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
         n_pixels = area if config.detector.map_size is None else config.detector.map_size**2
-        maps = 2 * n_pixels * n_images
+        maps = 2 * n_pixels * n_looked_at
         references = compared * width * 2
     if config.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
         work += config.training.epochs * (n_regions + n_base) * 6 * (4 * n_tokens + 16) * width**2
     tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
+    # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
+    in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_images
     seconds += _COUNTING_SECONDS * n_regions * counts_classes
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return CostEstimate(
         seconds,
-        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
+        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
         (maps + tokens) / 1e9,
     )
 

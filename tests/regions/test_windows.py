@@ -1,5 +1,6 @@
 """On large images, regions are relative to a tile, and maps are looked at window by window."""
 
+import tracemalloc
 from dataclasses import replace
 
 import cv2
@@ -9,8 +10,11 @@ import pytest
 from anomalyncd.config import Config, RegionConfig
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.finding import regions_from_mask, regions_of_maps
 from anomalyncd.regions.outlines import outline, sharpen
+from anomalyncd.regions.table import CodedMasks
 from anomalyncd.regions.windows import fit_score_range_of, looked_at_side, with_looked_at_side
 
 SIZE = (2400, 600)
@@ -70,8 +74,8 @@ def test_several_defects_of_one_scan_are_found_each_with_its_threshold() -> None
         assert inside.sum() == 1
     clean = regions.select(regions.image == 1)
     assert not clean.found.any()
-    y, x = np.unravel_index(maps[1].argmax(), SIZE)
-    assert any(box[0] <= x < box[2] and box[1] <= y < box[3] for box in clean.box)
+    top, left = np.unravel_index(maps[1].argmax(), SIZE)
+    assert any(b[0] <= left < b[2] and b[1] <= top < b[3] for b in clean.box)
 
 
 def test_areas_are_those_of_the_defects_and_not_of_patches() -> None:
@@ -102,3 +106,21 @@ def test_an_outline_stays_where_the_image_shows_nothing() -> None:
     assert np.array_equal(outline(np.full_like(image, 7), mask, 5), mask)
     assert np.array_equal(outline(image, ~mask, 90), ~mask)
     assert not outline(image, np.zeros_like(mask), 5).any()
+
+
+def test_the_crop_of_a_long_scratch_takes_little_memory() -> None:
+    image = np.full((16384, 64, 3), 90, np.uint8)
+    image[:, 30:34] = 200
+    mask = np.zeros((16384, 64), bool)
+    mask[:, 30:34] = True
+    regions = replace(
+        regions_from_mask(mask, mask.shape, RegionConfig(of_side=64)),
+        masks=CodedMasks((encode_mask(mask),)),
+    )
+    tracemalloc.start()
+    (crop,) = read_crops(ImageSet.from_list([image]), regions, Config())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert crop.image.shape[0] == crop.image.shape[1]
+    assert crop.mask.max() > 0
+    assert peak < 300e6
