@@ -204,7 +204,7 @@ def _found(regions: Any, truth: dict[str, Truth]) -> dict[str, Any]:
                 matched.add(best.name)
     n_defects = sum(map(len, truth.values()))
     others = regions[regions["found"] & ~regions.index.isin(matched)]
-    within = [2 / 3 <= ratio <= 1.5 for ratio in ratios]
+    within = [0.5 <= ratio <= 1.5 for ratio in ratios]
     table = np.zeros((3, 4), int)
     names = sorted(set(kinds))
     for kind, one in zip(kinds, classes, strict=True):
