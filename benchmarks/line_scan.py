@@ -132,7 +132,8 @@ def _draw(path: Path, surface: NDArray[np.float32], kinds: list[str], seed: int)
         surface[top : top + 80, left : left + 80] += alpha * change
         truth.append((kind, np.abs(alpha) > 0.3, (top, left)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.clip(surface, 0, 255).astype(np.uint8)).save(path, compress_level=1)
+    if not path.exists():  # A run that is kept goes on only from files that have not changed.
+        Image.fromarray(np.clip(surface, 0, 255).astype(np.uint8)).save(path, compress_level=1)
     return truth
 
 

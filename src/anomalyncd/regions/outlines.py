@@ -19,16 +19,18 @@ _ORDINARY = 0.99
 """Quantile of the differences in the surroundings that a defect must exceed."""
 _REACH = 1 / 24
 """How far a defect may reach beyond its mask, as a share of the side of a tile: a patch."""
+_LARGEST = 4
+"""Side of the largest region that is sharpened, in tiles; a patch is nothing to larger ones."""
 
 
 def sharpen(regions: Regions, images: ImageSet, side: int) -> Regions:
     """Sharpens the masks of regions that are found on tiles, and measures their areas anew.
 
     A patch of the backbone is larger than a small defect, so an anomaly map shows where the defect
-    is, but not how large. Within a patch of the mask, a pixel is marked where the image differs
-    from the surroundings of the mask in the box by at least half as much as it does at most,
-    together with others that reach the mask. The mask stays as it is where nothing in it differs
-    more than the surroundings do among themselves.
+    is, but not how large. On the mask and up to a patch around it, those pixels are marked that
+    differ from the surroundings by at least half as much as the most different one, and that are
+    connected with the mask. The mask stays as it is where nothing in it differs more than the
+    surroundings do among themselves.
 
     Args:
         regions: The regions of all images.
@@ -45,11 +47,17 @@ def sharpen(regions: Regions, images: ImageSet, side: int) -> Regions:
         reach = max(1, round(side * _REACH))
         sharp = np.zeros_like(mask)
         rows = np.flatnonzero(regions.image == number)
-        places = [_inside(regions.box[row], mask.shape) for row in rows]
-        for place in places:
-            sharp[place] |= outline(image[place], mask[place], reach)
-        for row, place in zip(rows, places, strict=True):
-            areas[row] = np.count_nonzero(sharp[place])
+        for row in rows:
+            inside = _inside(regions.box[row], mask.shape)
+            around = _inside(regions.box[row] + 2 * reach * np.array([-1, -1, 1, 1]), mask.shape)
+            if regions.box[row, 2] - regions.box[row, 0] > _LARGEST * side:
+                sharp[inside] |= mask[inside]
+                continue
+            of_region = np.zeros_like(mask)
+            of_region[inside] = mask[inside]
+            sharp[around] |= outline(image[around], of_region[around], reach)
+        for row in rows:
+            areas[row] = np.count_nonzero(sharp[_inside(regions.box[row], mask.shape)])
         codes[number] = encode_mask(sharp)
     return replace(regions, area=areas, masks=CodedMasks(tuple(codes)))
 
