@@ -4,10 +4,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import Config
+from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
@@ -18,6 +20,8 @@ from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
 _REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
 """Interpreter, libraries, the images in hand."""
+_BYTES_PER_PIXEL = 15
+"""Of the largest image: twice its colours, its mask, and its share of a map."""
 _DECODING_SECONDS = 0.03
 """Opening an image and its map, cutting regions out."""
 
@@ -88,9 +92,18 @@ def _require(needed: float, free: float, what: str, remedy: str) -> None:
 def map_bytes(inputs: Inputs, config: Config) -> float:
     """Returns how much the anomaly maps of all images and normal images take on the disk."""
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
-    size = config.detector.map_size
-    n_pixels = float(inputs.sizes.prod(axis=1).mean()) if size is None else size**2
-    return 2.0 * n_pixels * n_images
+    per_image, area = _looked_at(inputs, config)
+    n_pixels = area if config.detector.map_size is None else config.detector.map_size**2
+    return 2.0 * n_pixels * per_image * n_images
+
+
+def _looked_at(inputs: Inputs, config: Config) -> tuple[int, float]:
+    """How many tiles an image has on average, 1 where it is looked at as a whole, and their area
+    in pixels."""
+    side = chosen_tile_side(inputs.sizes, config.detector)
+    if side is None:
+        return 1, float(inputs.sizes.prod(axis=1).mean())
+    return round(float(np.mean([len(tiles_of(size, side)) for size in inputs.sizes]))), side**2
 
 
 def estimate_cost(
@@ -120,13 +133,13 @@ def estimate_cost(
     references = maps = 0.0
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.
-        patch_size, area = encoder.vit.config.patch_size, float(inputs.sizes.prod(axis=1).mean())
+        patch_size, (per_image, area) = encoder.vit.config.patch_size, _looked_at(inputs, config)
         side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        work += n_images * _map_work(encoder, config, n_patches, compared)
+        work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
         if inputs.normals is not None:
-            n_rotated = len(inputs.normals) * (config.detector.n_rotations - 1)
+            n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
         maps = map_bytes(inputs, config)
         references = compared * width * 2
@@ -135,12 +148,14 @@ def estimate_cost(
         work += config.training.epochs * (n_regions + n_base) * 6 * (4 * n_tokens + 16) * width**2
     tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
+    # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
+    in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_images
     seconds += _COUNTING_SECONDS * n_regions * counts_classes
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return CostEstimate(
         seconds,
-        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
+        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
         (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
     )
 

@@ -152,6 +152,10 @@ def test_damaged_images_are_left_out_with_their_maps_and_masks(set_with_damage: 
     (warning,) = inputs.warnings
     assert "2 of 5 images cannot be read and are left out" in warning
     assert "'1', '3'" in warning
+    for path in (set_with_damage / "masks").iterdir():
+        marked = np.zeros(LARGE, np.uint8)
+        marked[:2] = 255
+        Image.fromarray(marked).save(path)
     inputs = check_inputs(photos, masks=set_with_damage / "masks", skip_damaged=True)
     assert inputs.masks is not None
     assert len(inputs.masks) == 3

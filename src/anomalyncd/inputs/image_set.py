@@ -24,6 +24,7 @@ from anomalyncd.io.files import (
     require_folder,
     shared_folder,
 )
+from anomalyncd.io.key import content_digest, key
 from anomalyncd.io.tables import is_table
 
 _Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
@@ -163,6 +164,10 @@ class ImageSet:
         if isinstance(source, Path):
             return read_image(source, self.levels)
         return to_rgb(source, self.names[index], self.levels)
+
+    def digest(self, index: int) -> str:
+        """Returns a digest of the content of one image as it is read; see `content_digest`."""
+        return key(content_digest(self.sources[index]), self.levels)
 
     def select(self, indices: Iterable[int]) -> "ImageSet":
         """Returns the images at `indices`, in that order."""
