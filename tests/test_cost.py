@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from anomalyncd import cost as module
-from anomalyncd.config import Config
+from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.cost import CostEstimate, estimate_cost
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.inputs import check_inputs
+from anomalyncd.inputs.inputs import Inputs, check_inputs
 from support.quick import QUICK
 
 
@@ -57,3 +57,16 @@ def test_poses_and_large_maps_count(encoder: RegionEncoder) -> None:
 def test_counting_classes_counts(encoder: RegionEncoder) -> None:
     counted = needs(encoder, 300, QUICK, counts_classes=True)
     assert counted.seconds > needs(encoder, 300, QUICK).seconds
+
+
+def test_the_tiles_of_line_scans_are_counted(steady: None, encoder: RegionEncoder) -> None:
+    images = ImageSet.from_list([np.zeros((8, 8, 3), np.uint8)] * 4)
+
+    def cost(size: tuple[int, int], tile: int | None) -> CostEstimate:
+        inputs = Inputs(images, np.array([size] * 4))
+        config = Config(DetectorConfig(tile=tile, layers=(0,)))
+        return estimate_cost(inputs, encoder, config, counts_classes=False)
+
+    scan, whole = cost((16384, 2048), None), cost((16384, 2048), 0)
+    assert scan.disk_gb - whole.disk_gb == pytest.approx(4 * 251 * 2 * 256**2 / 1e9)
+    assert scan.memory_gb > cost((1024, 1024), None).memory_gb + 0.3
