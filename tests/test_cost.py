@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from anomalyncd import cost as module
-from anomalyncd.config import Config
+from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.cost import CostEstimate, estimate_cost, require_disk, require_resources
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.inputs import check_inputs
+from anomalyncd.inputs.inputs import Inputs, check_inputs
 from support.quick import QUICK
 
 
@@ -110,3 +110,16 @@ def test_tokens_that_are_not_saved_take_no_disk(encoder: RegionEncoder) -> None:
     assert kept.disk_gb > not_kept.disk_gb == pytest.approx(module.map_bytes(inputs, QUICK) / 1e9)
     small = replace(QUICK, crops=replace(QUICK.crops, memory_limit_gb=0))
     assert estimate_cost(inputs, encoder, small, False, False).disk_gb == kept.disk_gb
+
+
+def test_the_tiles_of_line_scans_are_counted(steady: None, encoder: RegionEncoder) -> None:
+    images = ImageSet.from_list([np.zeros((8, 8, 3), np.uint8)] * 4)
+
+    def cost(size: tuple[int, int], tile: int | None) -> CostEstimate:
+        inputs = Inputs(images, np.array([size] * 4))
+        config = Config(DetectorConfig(tile=tile, layers=(0,)))
+        return estimate_cost(inputs, encoder, config, counts_classes=False)
+
+    scan, whole = cost((16384, 2048), None), cost((16384, 2048), 0)
+    assert scan.disk_gb - whole.disk_gb == pytest.approx(4 * 251 * 2 * 256**2 / 1e9)
+    assert scan.memory_gb > cost((1024, 1024), None).memory_gb + 0.3

@@ -20,7 +20,7 @@ from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
 _REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
 """Interpreter, libraries, the images in hand."""
-_BYTES_PER_PIXEL = 15
+_BYTES_PER_PIXEL = 12
 """Of the largest image: twice its colours, its mask, and its share of a map."""
 _DECODING_SECONDS = 0.03
 """Opening an image and its map, cutting regions out."""
