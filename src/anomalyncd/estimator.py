@@ -134,7 +134,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             y: Ignored, for scikit-learn.
             maps: Anomaly maps: a folder, a list or a dictionary, see `AnomalyMaps`; a manifest may
                 name them itself. Without maps and masks, a built-in detector makes maps.
-            masks: Marked defects in place of maps: a folder, a manifest or `Masks`.
+            masks: Marked defects in place of maps: a folder, a manifest, annotations or `Masks`.
             base: Labelled defects of other products, see `BaseSet`.
             normals: Normal images: the images are compared with them, and the lower end of the
                 score range is learned from them.

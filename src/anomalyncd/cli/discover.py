@@ -170,8 +170,8 @@ def evaluate(
     masks: Annotated[
         Path | None,
         typer.Option(
-            help="True masks, by which maps and regions are scored: a folder, or a manifest with "
-            "the column mask.",
+            help="True masks, by which maps and regions are scored: a folder, a manifest with the "
+            "column mask, or annotations.",
             show_default="ground_truth/ beside test/",
             callback=existing,
         ),

@@ -77,6 +77,22 @@ def labels_from_table(images: pd.DataFrame) -> tuple[str, ...]:
     return labels_from_names(images["name"])
 
 
+def with_labels_of(masks: MasksLike, images: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table of images with the classes of annotations as labels, if it has none.
+
+    Args:
+        masks: True masks; only annotations name classes.
+        images: A table of images, see `Predictions.images`.
+
+    Raises:
+        InputError: The masks do not fit the images.
+    """
+    if LABEL in images:
+        return images
+    opened = open_masks(masks, ImageSet(tuple(images["name"]), tuple(map(Path, images["path"]))))
+    return images if opened.labels is None else images.assign(**{LABEL: opened.labels})
+
+
 def states_from_labels(
     images: pd.DataFrame, normal: Collection[str] = NORMAL_LABELS
 ) -> NDArray[np.int64] | None:

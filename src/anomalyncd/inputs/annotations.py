@@ -69,7 +69,7 @@ def read_annotations(
             found[name], texts[name] = shapes, candidates[0]
     if not found:
         raise InputError(f"no shape is drawn in '{source}'; give annotations that mark the defects")
-    refuse_strangers(texts, images, "annotation", expected)
+    refuse_strangers(texts, images, "description", expected)
     return {name: shapes for name, shapes in found.items() if name in set(images.names)}
 
 

@@ -226,7 +226,7 @@ def _corners(cells: pd.DataFrame, source: Path, sides: Sequence[str]) -> NDArray
     """Left, top, right and bottom of each box, (n, 4)."""
     # Excel writes a decimal comma in some languages.
     texts = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
-    numbers: NDArray[np.float64] = texts.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    numbers = np.array(texts.apply(pd.to_numeric, errors="coerce"), np.float64)
     remedy = "give numbers with left < right and top < bottom"
     if sides[2] in ("width", "w"):
         numbers[:, 2:] += numbers[:, :2]

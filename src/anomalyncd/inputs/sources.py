@@ -37,12 +37,13 @@ class InputSources:
     masks: Annotated[
         "MasksLike | None",
         "Folder of masks NAME.png or NAME_mask.png that mark the defects in place of anomaly maps, "
-        "or a manifest with the column mask.",
+        "a manifest with the column mask, or annotations (COCO, YOLO, Pascal VOC, Label Studio, "
+        "CVAT, labelme).",
     ] = None
     boxes: Annotated[
         "str | Path | None",
         "Table of boxes that mark the defects in place of anomaly maps, with the columns name or "
-        "image, left, top, right and bottom.",
+        "image, left, top, right and bottom, in pixels.",
     ] = None
     ignore: Annotated[
         "MasksLike | None",
