@@ -376,8 +376,8 @@ def _file_or_index(masks: Masks, index: int) -> object:
 def _refuse_mostly_marked(covered: list[float], what: str) -> None:
     if (share := float(np.median(covered))) > _MOST_MARKED:
         raise InputError(
-            f"the {what} mark most of the images (half of them more than {share:.0%} of their "
-            "image); give masks that are 0 where there is no defect: inverted masks have to be "
+            f"the {what} mark most of the images (half of them on {share:.0%} of their area "
+            "or more); give masks that are 0 where there is no defect: inverted masks have to be "
             "inverted once more, and the area of the product goes into `foreground`"
         )
 
