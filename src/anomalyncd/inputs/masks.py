@@ -412,8 +412,8 @@ def _warn_of_percent(masks: Masks, sizes: NDArray[np.int64], findings: Findings)
 def _refuse_mostly_marked(covered: list[float], what: str) -> None:
     if (share := float(np.median(covered))) > _MOST_MARKED:
         raise InputError(
-            f"the {what} mark most of the images ({share:.0%} of an image at the median); "
-            "give masks that are 0 where there is no defect: inverted masks have to be "
+            f"the {what} mark most of the images (half of them on {share:.0%} of their area "
+            "or more); give masks that are 0 where there is no defect: inverted masks have to be "
             "inverted once more, and the area of the product goes into `foreground`"
         )
 
