@@ -1,7 +1,7 @@
 """The order of all stages, from images to predictions; no other file chains stages."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -36,16 +36,33 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key
 from anomalyncd.regions.crops import Overlays, read_crops
 from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.inspection import inspect_regions
+from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
 from anomalyncd.regions.score_range import ScoreRange, fit_score_range, rescale
 from anomalyncd.regions.table import Regions
+from anomalyncd.results.class_warnings import class_warnings
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
 from anomalyncd.runtime.logs import LOG
+from anomalyncd.runtime.wording import counted
 
 Result = TypeVar("Result")
 
 MAPS = "maps"
 """Folder of the anomaly maps in a run folder."""
+
+
+_COUNTED: tuple[tuple[type[Sized], str], ...] = (
+    (AnomalyMaps, "image"),
+    (Masks, "image"),
+    (Regions, "region"),
+    (TokenStore, "region"),
+)
+
+
+def _amount(result: object) -> list[str]:
+    """What a stage has worked on, "45 images", if its result tells."""
+    return [counted(len(result), noun) for kind, noun in _COUNTED if isinstance(result, kind)]
 
 
 class _Stage(Generic[Result]):
@@ -66,8 +83,9 @@ class _Stage(Generic[Result]):
         if pipeline is None:
             return self
         pipeline.run_before(self._name)
-        with pipeline.context.stages(self._name):
+        with pipeline.context.stages(self._name) as done:
             result = self._compute(pipeline)
+            done += _amount(result)
         pipeline.results[self._name] = result
         return result
 
@@ -169,7 +187,7 @@ class Pipeline:
         if self.maps is None:
             return None
         score_range = fit_score_range(self.maps, self.context.config.mebin, self.normal_maps)
-        if score_range.calibration is not None:
+        if score_range.calibration is not None and self.inputs.maps is None:
             LOG.info(
                 "a few scores are far above the others; above %.4g they count by their logarithm",
                 score_range.calibration.level,
@@ -183,6 +201,17 @@ class Pipeline:
             LOG.info("regions and tokens of an interrupted run are used")
             return self._resumed[0]
         return _find_regions(self.context, self.inputs, self.maps, self.score_range)
+
+    @_Stage
+    def map_doubts(self) -> tuple[str, ...]:
+        """Looks for what is wrong with maps that were given, by the regions found in them."""
+        if self.inputs.maps is None or self.score_range is None:
+            return ()
+        mebin = self.context.config.mebin
+        alone = replace(self.inputs, warnings=())
+        inspection = inspect_regions(alone, mebin, self.score_range, self.regions)
+        refuse_constant_maps(inspection)
+        return _logged(map_warnings(inspection))
 
     @_Stage
     def tokens(self) -> TokenStore:
@@ -239,7 +268,12 @@ class Pipeline:
         found = self.discovery
         classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
         rule = self.context.config.aggregation.rule
-        return aggregate(self.inputs, self.regions, classes, rule)
+        predictions = aggregate(self.inputs, self.regions, classes, rule)
+        doubts = _logged(
+            class_warnings(predictions, self.inputs, found.normality, self.score_range)
+        )
+        warnings = (*predictions.warnings, *self.map_doubts, *doubts)
+        return replace(predictions, warnings=warnings)
 
     def model(self) -> FittedModel:
         """The components that were fitted."""
@@ -308,6 +342,12 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability)
     return aggregate(inputs, regions, classes, config.aggregation.rule)
+
+
+def _logged(warnings: list[str]) -> tuple[str, ...]:
+    for warning in warnings:
+        LOG.warning("%s", warning)
+    return tuple(warnings)
 
 
 def _foreground_masks(

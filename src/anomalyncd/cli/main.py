@@ -10,10 +10,11 @@ import typer
 
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
-from anomalyncd.cli.errors import Commands
+from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.runs import cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
+from anomalyncd.runtime.logs import printed_log
 
 app = typer.Typer(
     cls=Commands,
@@ -39,6 +40,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -46,7 +48,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    pass
+    context.with_resource(printed_log(lambda line: name_options(line, context)))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.findings import MOST_NAMED, Findings, count_values
 from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, read_image, to_rgb
+from anomalyncd.inputs.image_warnings import ImageLook, look_at_image, warn_about_images
 from anomalyncd.inputs.manifest import MASK, Manifest, Split
 from anomalyncd.io.decoding import decode
 from anomalyncd.io.files import (
@@ -211,22 +212,35 @@ def check_images(
     Raises:
         InputError: An image cannot be read; names the first and counts the others.
     """
-    findings = findings or Findings()
+    return look_at_images(images, findings or Findings(), what)[0]
 
-    def read(index: int) -> tuple[tuple[int, ...], str]:
+
+def look_at_images(
+    images: ImageSet, findings: Findings, what: str = "images"
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Does what `check_images` does.
+
+    Returns:
+        The sizes, and which images have no colour, (N,); False where an image cannot be read.
+    """
+
+    def read(index: int) -> tuple[tuple[int, ...], str, ImageLook]:
         source = images.sources[index]
-        if not isinstance(source, Path):
-            return source.shape[:2], _describe_pixels(source)
-        pixels = decode(source, "image")
-        return to_rgb(pixels, str(source)).shape[:2], _describe_pixels(pixels)
+        pixels = decode(source, "image") if isinstance(source, Path) else source
+        rgb = to_rgb(pixels, str(source)) if isinstance(source, Path) else source
+        return rgb.shape[:2], _describe_pixels(pixels), look_at_image(rgb)
 
     outcomes = findings.read_each(read, len(images), "Checking images")
     readable = [outcome for outcome in outcomes if outcome is not None]
     findings.add_fact(what, f"{len(images)}, of which {len(readable)} can be read")
-    findings.add_fact(f"{what}: width x height", _describe_sizes([size for size, _ in readable]))
-    findings.add_fact(f"{what}: pixels", count_values(kind for _, kind in readable))
+    findings.add_fact(f"{what}: width x height", _describe_sizes([size for size, _, _ in readable]))
+    findings.add_fact(f"{what}: pixels", count_values(kind for _, kind, _ in readable))
+    named = zip(images.names, outcomes, strict=True)
+    looks = {name: outcome[2] for name, outcome in named if outcome is not None}
+    warn_about_images(looks, findings, what)
     sizes = [(0, 0) if outcome is None else outcome[0] for outcome in outcomes]
-    return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+    grey = [outcome is not None and outcome[2].grey for outcome in outcomes]
+    return np.array(sizes, dtype=np.int64).reshape(-1, 2), np.array(grey)
 
 
 def _describe_sizes(sizes: list[tuple[int, ...]]) -> str:

@@ -13,7 +13,13 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, MapsLike, as_maps, check_maps
 from anomalyncd.inputs.base_set import BaseSet, as_base_set
 from anomalyncd.inputs.findings import Findings, count_values
-from anomalyncd.inputs.image_set import ImageSet, Picture, as_image_set, check_images
+from anomalyncd.inputs.image_set import (
+    ImageSet,
+    Picture,
+    as_image_set,
+    check_images,
+    look_at_images,
+)
 from anomalyncd.inputs.manifest import LABEL, MAP, MASK, SPLIT, Manifest
 from anomalyncd.inputs.masks import Masks, check_masks, read_mask
 from anomalyncd.inputs.sources import InputSources
@@ -51,6 +57,8 @@ class Inputs:
     """The same on the normal images, if the places are the same on all images."""
     foreground: Masks | None = None
     """Where the product is on each image."""
+    grey: NDArray[np.bool_] | None = None
+    """(N,): which images have no colour."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with the inputs, with the remedy."""
 
@@ -180,7 +188,7 @@ def _has_maps(sources: InputSources, images: ImageSet) -> bool:
 
 def _open_images(sources: InputSources, images: ImageSet, findings: Findings) -> Inputs:
     """The images with their maps or masks, and the places to ignore and of the product."""
-    sizes = check_images(images, findings)
+    sizes, grey = look_at_images(images, findings)
     if findings.collect:
         _describe_columns(sources.images, images, findings)
     ignored = _attempt(findings, sources.ignore, partial(open_places, images=images))
@@ -188,7 +196,7 @@ def _open_images(sources: InputSources, images: ImageSet, findings: Findings) ->
     for places, what in ((ignored, "ignored"), (foreground, "foreground")):
         if places is not None:
             check_masks(places, sizes, findings, what, any_aspect=True)
-    inputs = Inputs(images, sizes, ignored=ignored, foreground=foreground)
+    inputs = Inputs(images, sizes, ignored=ignored, foreground=foreground, grey=grey)
     masks = _attempt(findings, sources.masks, partial(open_masks, images=images))
     boxes = _attempt(findings, sources.boxes, partial(Masks.from_boxes, images=images))
     for marks, what in ((masks, "masks"), (boxes, "boxes")):
