@@ -38,6 +38,7 @@ from anomalyncd.results.predictions import Predictions
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
+from anomalyncd.runtime.wording import counted
 
 _NOT_FITTED = "call fit first, or load a saved model"
 
@@ -232,6 +233,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             images, maps=maps, masks=masks, boxes=boxes, ignore=ignore, foreground=foreground
         )
         require_inputs_of(self.model_, inputs)
+        for warning in inputs.warnings:
+            LOG.warning("%s", warning)
         config = self.config().central_views_only()
         encoder = self.model_.classifier.encoder
         with _work_folder(folder) as work:
@@ -346,7 +349,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             require_enough_images(len(inputs.images), n_classes)
             encoder = self._encoder(config)
         cost = estimate_cost(inputs, encoder, config, n_classes is None)
-        LOG.info("%d images; %s", len(inputs.images), cost)
+        LOG.info("%s; %s", counted(len(inputs.images), "image"), cost)
         for warning in inputs.warnings:
             LOG.warning("%s", warning)
         context = RunContext(encoder, config, self.random_state, work, self.stages_, resumable)

@@ -269,9 +269,8 @@ class Pipeline:
         classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
         rule = self.context.config.aggregation.rule
         predictions = aggregate(self.inputs, self.regions, classes, rule)
-        doubts = _logged(
-            class_warnings(predictions, self.inputs, found.normality, self.score_range)
-        )
+        normality, limits = found.normality, self.score_range
+        doubts = _logged(class_warnings(predictions, self.inputs, normality, limits))
         warnings = (*predictions.warnings, *self.map_doubts, *doubts)
         return replace(predictions, warnings=warnings)
 
@@ -332,11 +331,19 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         model: What a pipeline fitted.
         inputs: The new images.
     """
-    foreground_masks = _foreground_masks(context, inputs, model.foreground)
-    maps = _maps(context, inputs, model.detector, context.folder / MAPS)
-    regions = _find_regions(context, inputs, maps, model.score_range)
-    overlays = _overlays(context, foreground_masks, maps, model.score_range)
-    tokens = _read_regions(context, inputs.images, regions, overlays)
+    with context.stages("foreground_masks") as done:
+        foreground_masks = _foreground_masks(context, inputs, model.foreground)
+        done += _amount(foreground_masks)
+    with context.stages("maps") as done:
+        maps = _maps(context, inputs, model.detector, context.folder / MAPS)
+        done += _amount(maps)
+    with context.stages("regions") as done:
+        regions = _find_regions(context, inputs, maps, model.score_range)
+        done += _amount(regions)
+    with context.stages("tokens") as done:
+        overlays = _overlays(context, foreground_masks, maps, model.score_range)
+        tokens = _read_regions(context, inputs.images, regions, overlays)
+        done += _amount(tokens)
     features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
     config = context.config
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)

@@ -1,7 +1,8 @@
 """The commands about data: from a public data set to a manifest, and what is wrong with inputs."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,10 @@ from anomalyncd.cli.console import complain, print_facts, say, warn
 from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import existing, with_groups
 from anomalyncd.inputs.sources import InputSources
+
+if TYPE_CHECKING:
+    from anomalyncd.inputs.findings import Findings
+    from anomalyncd.inputs.inputs import Inputs
 
 data = typer.Typer(no_args_is_help=True, help="Prepare and check data.")
 
@@ -62,6 +67,8 @@ def check(
     if sheet is not None:
         check_sheet(sheet)
     inputs, findings = check_data(sources)
+    if inputs is not None and inputs.maps is not None and not findings.problems:
+        findings.attempt(lambda: _inspect(inputs, findings))
     print_facts(findings.facts)
     if sheet is not None and inputs is not None:
         write_sheet(inputs.images, sheet, inputs.masks)
@@ -73,3 +80,15 @@ def check(
     if findings.problems:
         raise typer.Exit(2)
     say("usable, with warnings" if findings.warnings else "nothing is wrong")
+
+
+def _inspect(inputs: "Inputs", findings: "Findings") -> None:
+    """Adds warnings about the regions that a discovery would find in given maps."""
+    from anomalyncd.config import PRESETS
+    from anomalyncd.regions.inspection import inspect_maps
+    from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
+
+    inspection = inspect_maps(replace(inputs, warnings=()), PRESETS["default"])
+    refuse_constant_maps(inspection)
+    for warning in map_warnings(inspection):
+        findings.warn(warning)
