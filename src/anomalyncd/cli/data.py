@@ -10,6 +10,7 @@ from anomalyncd.cli.console import complain, print_facts, say, warn
 from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import existing, with_groups
 from anomalyncd.inputs.sources import InputSources
+from anomalyncd.runtime.wording import counted
 
 if TYPE_CHECKING:
     from anomalyncd.inputs.findings import Findings
@@ -44,7 +45,9 @@ def prepare(
 
     table = layouts.prepare(name, source, category, split_list)
     layouts.write_manifest(table, out)
-    say(f"{len(table)} images of {table['label'].nunique()} classes; see {out}")
+    say(
+        f"{counted(len(table), 'image')} of {counted(table['label'].nunique(), 'class')}; see {out}"
+    )
 
 
 @data.command()

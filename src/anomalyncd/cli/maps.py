@@ -12,6 +12,7 @@ from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import EstimatorOptions, Only, with_groups
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
+from anomalyncd.runtime.wording import counted
 
 if TYPE_CHECKING:
     from anomalyncd.config import Config
@@ -61,7 +62,7 @@ def maps(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
             inputs = _make(inputs, config, out, options, Path(scratch) if inspect else None)
-            say(f"{len(inputs.images)} maps; see {out}")
+            say(f"{counted(len(inputs.images), 'map')}; see {out}")
         if inspect:
             inspection = inspect_maps(inputs, config)
             if sources.maps is not None:

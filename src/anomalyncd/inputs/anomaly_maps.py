@@ -110,7 +110,8 @@ class AnomalyMaps:
         items = list(maps)
         if len(items) != len(images):
             raise InputError(
-                f"{len(items)} maps for {len(images)} images; give one for each, in their order"
+                f"{counted(len(items), 'map')} for {counted(len(images), 'image')}; give one for "
+                "each, in their order"
             )
         _refuse_other_order(items, images)
         pairs = zip(items, images.names, strict=True)
@@ -259,7 +260,9 @@ def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float3
         values = np.ascontiguousarray(scores, dtype=np.float32)
     n_bad = values.size - int(np.count_nonzero(np.isfinite(values)))
     if n_bad:
-        raise InputError(f"{label} has {n_bad} values that are NaN or infinite; give finite scores")
+        raise InputError(
+            f"{label} has {counted(n_bad, 'value')} that are NaN or infinite; give finite scores"
+        )
     return values
 
 

@@ -25,6 +25,7 @@ from anomalyncd.inputs.masks import Masks, check_masks, read_mask
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.io.files import refuse_unwritable_names
 from anomalyncd.io.tables import is_table
+from anomalyncd.runtime.wording import counted
 
 ImagesLike: TypeAlias = ImageSet | str | Path | Iterable[Picture]
 MasksLike: TypeAlias = Masks | str | Path
@@ -277,7 +278,7 @@ def _describe_columns(source: ImagesLike, images: ImageSet, findings: Findings) 
         if SPLIT in table:
             findings.add_fact("splits", count_values(table[SPLIT]))
         if MASK in table:
-            filled = f"{int((table[MASK] != '').sum())} of {len(table)} rows"
+            filled = f"{int((table[MASK] != '').sum())} of {counted(len(table), 'row')}"
             findings.add_fact("column mask", f"{filled}; used if the manifest is given as masks")
     for column in images.columns.columns.drop([MAP, SPLIT], errors="ignore"):
         name = "labels" if column == LABEL else f"column {column}"

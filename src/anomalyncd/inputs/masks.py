@@ -17,6 +17,7 @@ from anomalyncd.inputs.manifest import MASK, Manifest
 from anomalyncd.inputs.pairing import refuse_other_aspect, refuse_strangers
 from anomalyncd.io.decoding import decode
 from anomalyncd.io.files import and_more, files_by_name, require_folder
+from anomalyncd.runtime.wording import counted
 
 _ENDING = "_mask"
 _MOST_CLASS_INDICES = 15
@@ -214,7 +215,7 @@ def check_masks(
     outcomes = findings.read_each(read, len(indices), "Checking masks")
     shares = dict(zip(distinct, outcomes, strict=True))
     covered = [share for index in marked if (share := shares[_file_or_index(masks, index)])]
-    fact = f"{len(covered)} of {len(masks)} images"
+    fact = f"{len(covered):,} of {counted(len(masks), 'image')}"
     if covered:
         fact += f", on average {np.mean(covered):.2%} of the pixels of these images"
     findings.add_fact(what, fact)
