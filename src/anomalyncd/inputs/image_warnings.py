@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anomalyncd.inputs.findings import Findings
 from anomalyncd.runtime.wording import counted
 
-_LEAST_CONTRAST = 8
+_LEAST_CONTRAST = 4
 """Grey levels between the darkest and the brightest place that noise alone reaches."""
 _SMALL = 8
 _NEARLY_SAME = 0.5
