@@ -1,5 +1,6 @@
 """Anomaly maps: files of every kind, and their pairing with images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from anomalyncd.inputs.anomaly_maps import (
 )
 from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import check_inputs
 
 SCORES = np.random.default_rng(0).random((6, 9)).astype(np.float32)
 
@@ -279,4 +281,6 @@ def test_inverted_maps_are_said(invert: Callable[[np.ndarray], np.ndarray]) -> N
 def test_constant_maps_are_counted() -> None:
     maps = [*_maps_with_a_defect(3), np.full((40, 40), 0.2), np.zeros((40, 40))]
     (warning,) = _said_of_maps(maps)
-    assert warning.startswith("All scores are the same on 2 maps of 5 (maps), first on that of '003'")
+    assert warning.startswith(
+        "All scores are the same on 2 maps of 5 (maps), first on that of '003'"
+    )

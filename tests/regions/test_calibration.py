@@ -216,6 +216,6 @@ def test_calibration_is_linear_below_its_level() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_huge_scores_stay_in_range() -> None:
-    bent = Calibration(1e37, 1e-30)(np.array([-3e38, 1e37, 3e38], np.float32))
+    bent = Calibration(float(np.float32(1e37)), 1e-30)(np.array([-3e38, 1e37, 3e38], np.float32))
     assert np.isfinite(bent).all()
     assert bent[0] < bent[1] < bent[2]
