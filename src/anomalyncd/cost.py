@@ -2,17 +2,26 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import Config
+from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.io.files import nearest_folder
+from anomalyncd.runtime.logs import LOG
+from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
 
 _REGIONS_PER_IMAGE = 1.3
 _BASE_MEMORY_GB = 0.9
 """Interpreter, libraries, the images in hand."""
+_BYTES_PER_PIXEL = 12
+"""Of the largest image: twice its colours, its mask, and its share of a map."""
 _DECODING_SECONDS = 0.03
 """Opening an image and its map, cutting regions out."""
 
@@ -43,8 +52,66 @@ class CostEstimate:
         return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
 
 
+def require_resources(cost: CostEstimate, folder: Path) -> None:
+    """Checks that the memory and the disk suffice for a run, and logs where they hardly do.
+
+    Estimates are right to about a factor of two, so less than half of them is refused. What the
+    system does not tell is not checked.
+
+    Args:
+        cost: The estimate.
+        folder: Where the run is written; what is in it already counts as free.
+
+    Raises:
+        InputError: Names what is missing, and the remedy.
+    """
+    require_disk(cost.disk_gb, folder)
+    memory = memory_gb()
+    if memory is not None:
+        remedy = "close other programs, give fewer images, or lower `detail`"
+        _require(cost.memory_gb, memory, "of memory", remedy)
+
+
+def require_disk(gigabytes: float, folder: Path) -> None:
+    """Checks the disk alone, see `require_resources`."""
+    free = free_disk_gb(nearest_folder(folder))
+    if free is not None:
+        what = f"on the disk of '{folder}'"
+        remedy = "free some space there, or name a folder on another disk for the results"
+        _require(gigabytes, free + used_disk_gb(folder), what, remedy)
+
+
+def _require(needed: float, free: float, what: str, remedy: str) -> None:
+    told = f"about {needed:.1f} GB {what} are needed and {free:.1f} GB are free; {remedy}"
+    if free < needed / 2:
+        raise InputError(told)
+    if free < needed:
+        LOG.warning("%s", told)
+
+
+def map_bytes(inputs: Inputs, config: Config) -> float:
+    """Returns how much the anomaly maps of all images and normal images take on the disk."""
+    n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
+    per_image, area = _looked_at(inputs, config)
+    n_pixels = area if config.detector.map_size is None else config.detector.map_size**2
+    return 2.0 * n_pixels * per_image * n_images
+
+
+def _looked_at(inputs: Inputs, config: Config) -> tuple[int, float]:
+    """How many tiles an image has on average, 1 where it is looked at as a whole, and their area
+    in pixels."""
+    side = chosen_tile_side(inputs.sizes, config.detector)
+    if side is None:
+        return 1, float(inputs.sizes.prod(axis=1).mean())
+    return round(float(np.mean([len(tiles_of(size, side)) for size in inputs.sizes]))), side**2
+
+
 def estimate_cost(
-    inputs: Inputs, encoder: RegionEncoder, config: Config, counts_classes: bool
+    inputs: Inputs,
+    encoder: RegionEncoder,
+    config: Config,
+    counts_classes: bool,
+    keeps_tokens: bool = True,
 ) -> CostEstimate:
     """Counts multiplications and times a few of them on this machine, which takes about a second.
 
@@ -53,6 +120,7 @@ def estimate_cost(
         encoder: On its device and in its precision.
         config: As they will be used.
         counts_classes: Whether the number of classes has to be estimated.
+        keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
     """
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
     n_regions = _REGIONS_PER_IMAGE * len(inputs.images)
@@ -65,29 +133,30 @@ def estimate_cost(
     references = maps = 0.0
     if inputs.maps is None and inputs.masks is None:
         # Whether the product will be cut out is not known yet.
-        patch_size, area = encoder.vit.config.patch_size, float(inputs.sizes.prod(axis=1).mean())
+        patch_size, (per_image, area) = encoder.vit.config.patch_size, _looked_at(inputs, config)
         side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
         n_patches = (side // patch_size) ** 2
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        work += n_images * _map_work(encoder, config, n_patches, compared)
+        work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
         if inputs.normals is not None:
-            n_rotated = len(inputs.normals) * (config.detector.n_rotations - 1)
+            n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
-        n_pixels = area if config.detector.map_size is None else config.detector.map_size**2
-        maps = 2 * n_pixels * n_images
+        maps = map_bytes(inputs, config)
         references = compared * width * 2
     if config.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
         work += config.training.epochs * (n_regions + n_base) * 6 * (4 * n_tokens + 16) * width**2
     tokens = (n_regions + n_base) * views * n_tokens * width * 2
     in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
+    # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
+    in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_images
     seconds += _COUNTING_SECONDS * n_regions * counts_classes
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return CostEstimate(
         seconds,
-        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory) / 1e9,
-        (maps + tokens) / 1e9,
+        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
+        (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
     )
 
 

@@ -16,7 +16,7 @@ from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
 from anomalyncd.config.overrides import with_overrides
-from anomalyncd.cost import estimate_cost
+from anomalyncd.cost import estimate_cost, require_resources
 from anomalyncd.detection.memory_bank import extend_memory_bank
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext
@@ -122,6 +122,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
         foreground: MasksLike | None = None,
+        white_level: int | None = None,
+        black_level: int | None = None,
+        skip_damaged: bool = False,
         folder: str | Path | None = None,
     ) -> Self:
         """Discovers classes.
@@ -132,7 +135,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             y: Ignored, for scikit-learn.
             maps: Anomaly maps: a folder, a list or a dictionary, see `AnomalyMaps`; a manifest may
                 name them itself. Without maps and masks, a built-in detector makes maps.
-            masks: Marked defects in place of maps: a folder, a manifest or `Masks`.
+            masks: Marked defects in place of maps: a folder, a manifest, annotations or `Masks`.
             base: Labelled defects of other products, see `BaseSet`.
             normals: Normal images: the images are compared with them, and the lower end of the
                 score range is learned from them.
@@ -142,6 +145,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 boxes. It is not saved, so `predict` has to be given it again.
             foreground: Where the product is: a mask for all images, a folder of masks, or a table
                 of boxes. It replaces `Config.foreground`, and `predict` needs it as well.
+            white_level: The value that is white in images of more than 8 bits, 1..65535; None takes
+                it from the files, or from the brightest places of all images.
+            black_level: The value that is black in them; None takes it from the files, or 0.
+            skip_damaged: Whether images that cannot be read are left out, with a warning.
             folder: Where maps, regions and tokens are saved, so that an interrupted run can go on;
                 None saves nothing.
 
@@ -151,7 +158,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_classes = require_n_classes(self.n_classes)
         given: dict[str, Any] = {"maps": maps, "masks": masks, "boxes": boxes, "base": base}
         given |= {"normals": normals, "normal_maps": normal_maps}
-        given |= {"ignore": ignore, "foreground": foreground}
+        given |= {"ignore": ignore, "foreground": foreground, "skip_damaged": skip_damaged}
+        given |= {"white_level": white_level, "black_level": black_level}
         with _work_folder(folder) as work:
             self._discover(self._pipeline(images, given, n_classes, work, folder is not None))
         return self
@@ -208,6 +216,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         boxes: str | Path | None = None,
         ignore: MasksLike | None = None,
         foreground: MasksLike | None = None,
+        white_level: int | None = None,
+        black_level: int | None = None,
+        skip_damaged: bool = False,
         folder: str | Path | None = None,
     ) -> Predictions:
         """Classifies new images and their regions, in the classes that were discovered.
@@ -219,6 +230,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             boxes: Marked defects as a table of boxes.
             ignore: Where nothing counts, as for `fit`.
             foreground: Where the product is, needed where `fit` was given it.
+            white_level: As for `fit`; None takes that of the model.
+            black_level: As for `fit`; None takes that of the model.
+            skip_damaged: As for `fit`.
             folder: Where maps are saved; None saves nothing.
 
         Returns:
@@ -230,11 +244,20 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         inputs = check_inputs(
-            images, maps=maps, masks=masks, boxes=boxes, ignore=ignore, foreground=foreground
+            images,
+            levels=self.model_.levels,
+            maps=maps,
+            masks=masks,
+            boxes=boxes,
+            ignore=ignore,
+            foreground=foreground,
+            white_level=white_level,
+            black_level=black_level,
+            skip_damaged=skip_damaged,
         )
-        require_inputs_of(self.model_, inputs)
         for warning in inputs.warnings:
             LOG.warning("%s", warning)
+        require_inputs_of(self.model_, inputs)
         config = self.config().central_views_only()
         encoder = self.model_.classifier.encoder
         with _work_folder(folder) as work:
@@ -259,7 +282,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "model_", msg=_NOT_FITTED)
         bank = require_memory_bank(self.model_.detector)
         vit, config = self.model_.classifier.encoder.vit, self.config().detector
-        bank = extend_memory_bank(vit, bank, check_normals(normals), config, self.random_state)
+        bank = extend_memory_bank(
+            vit, bank, check_normals(normals, self.model_.levels), config, self.random_state
+        )
         self.model_ = replace(self.model_, detector=bank)
         return self
 
@@ -348,7 +373,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             inputs = check_inputs(images, **given)
             require_enough_images(len(inputs.images), n_classes)
             encoder = self._encoder(config)
-        cost = estimate_cost(inputs, encoder, config, n_classes is None)
+        cost = estimate_cost(inputs, encoder, config, n_classes is None, keeps_tokens=resumable)
+        require_resources(cost, work)
         LOG.info("%s; %s", counted(len(inputs.images), "image"), cost)
         for warning in inputs.warnings:
             LOG.warning("%s", warning)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config
-from anomalyncd.detection.detector import Detector, fit_detector
+from anomalyncd.detection.detector import Detector, fit_detector, tile_side_of
 from anomalyncd.detection.maps import write_anomaly_maps
+from anomalyncd.detection.tiles import tiled
 from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
 from anomalyncd.discovery.discover import (
     Discovery,
@@ -38,8 +39,14 @@ from anomalyncd.regions.crops import Overlays, read_crops
 from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
 from anomalyncd.regions.inspection import inspect_regions
 from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
-from anomalyncd.regions.score_range import ScoreRange, fit_score_range, rescale
+from anomalyncd.regions.outlines import sharpen
+from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import Regions
+from anomalyncd.regions.windows import (
+    fit_score_range_of,
+    looked_at_side,
+    with_looked_at_side,
+)
 from anomalyncd.results.class_warnings import class_warnings
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
@@ -164,7 +171,12 @@ class Pipeline:
         inputs, config, seed = self.inputs, self.context.config.detector, self.context.seed
         if inputs.masks is not None or inputs.maps is not None:
             return None
-        return fit_detector(self.context.encoder.vit, inputs.images, inputs.normals, config, seed)
+        vit = self.context.encoder.vit
+        side = tile_side_of(vit, inputs.images, inputs.sizes, config)
+        if side is not None:
+            LOG.info("the images are looked at in tiles of %d pixels", side)
+        normals = None if inputs.normals is None else tiled(inputs.normals, side)
+        return fit_detector(vit, tiled(inputs.images, side), normals, config, seed)
 
     @_Stage
     def maps(self) -> AnomalyMaps | None:
@@ -186,7 +198,8 @@ class Pipeline:
         """Fits the range of the scores of all maps."""
         if self.maps is None:
             return None
-        score_range = fit_score_range(self.maps, self.context.config.mebin, self.normal_maps)
+        config = _looked_at(self.context, self.inputs, self.detector)
+        score_range = fit_score_range_of(self.maps, self.inputs.sizes, config, self.normal_maps)
         if score_range.calibration is not None and self.inputs.maps is None:
             LOG.info(
                 "a few scores are far above the others; above %.4g they count by their logarithm",
@@ -200,7 +213,8 @@ class Pipeline:
         if self._resumed is not None:
             LOG.info("regions and tokens of an interrupted run are used")
             return self._resumed[0]
-        return _find_regions(self.context, self.inputs, self.maps, self.score_range)
+        config = _looked_at(self.context, self.inputs, self.detector)
+        return _find_regions(config, self.inputs, self.maps, self.score_range)
 
     @_Stage
     def map_doubts(self) -> tuple[str, ...]:
@@ -277,6 +291,7 @@ class Pipeline:
     def model(self) -> FittedModel:
         """The components that were fitted."""
         return FittedModel(
+            self.inputs.images.levels,
             self.foreground,
             self.detector,
             self.score_range,
@@ -338,17 +353,17 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         maps = _maps(context, inputs, model.detector, context.folder / MAPS)
         done += _amount(maps)
     with context.stages("regions") as done:
-        regions = _find_regions(context, inputs, maps, model.score_range)
+        config = _looked_at(context, inputs, model.detector)
+        regions = _find_regions(config, inputs, maps, model.score_range)
         done += _amount(regions)
     with context.stages("tokens") as done:
         overlays = _overlays(context, foreground_masks, maps, model.score_range)
         tokens = _read_regions(context, inputs.images, regions, overlays)
         done += _amount(tokens)
     features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
-    config = context.config
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability)
-    return aggregate(inputs, regions, classes, config.aggregation.rule)
+    return aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
 
 
 def _logged(warnings: list[str]) -> tuple[str, ...]:
@@ -363,12 +378,7 @@ def _foreground_masks(
     if foreground is None:
         return None
     return write_foreground_masks(
-        context.encoder.vit,
-        inputs.images,
-        foreground,
-        inputs.foreground,
-        context.config,
-        context.folder / FOREGROUND,
+        context.encoder.vit, inputs, foreground, context.config, context.folder / FOREGROUND
     )
 
 
@@ -388,15 +398,23 @@ def _make_maps(
     return write_anomaly_maps(vit, images, detector, config, folder)
 
 
+def _looked_at(context: RunContext, inputs: Inputs, detector: Detector | None) -> Config:
+    """The config whose regions are relative to what is looked at: tiles or whole images."""
+    if detector is not None:
+        return with_looked_at_side(context.config, detector.extractor.tile_side)
+    return with_looked_at_side(context.config, looked_at_side(inputs.sizes, context.config))
+
+
 def _find_regions(
-    context: RunContext, inputs: Inputs, maps: AnomalyMaps | None, score_range: ScoreRange | None
+    config: Config, inputs: Inputs, maps: AnomalyMaps | None, score_range: ScoreRange | None
 ) -> Regions:
-    config = context.config
     if inputs.masks is not None:
         return regions_of_masks(inputs.masks, inputs.sizes, config.regions)
     assert maps is not None
     assert score_range is not None
-    return regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    side = config.regions.of_side
+    return regions if side is None else sharpen(regions, inputs.images, side)
 
 
 def _overlays(

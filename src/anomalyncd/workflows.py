@@ -5,21 +5,24 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import Config
+from anomalyncd.cost import map_bytes, require_disk
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
+from anomalyncd.inputs.anomaly_maps import write_numbers
+from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
-from anomalyncd.io.files import refuse_file
+from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
+from anomalyncd.io.tables import write_table
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.run_folder import FORMAT, RECORD
@@ -66,7 +69,7 @@ def discover_run(
     """
     folder = Path(folder).expanduser()
     prepare_run(folder, images, overwrite)
-    with logged_to(folder / LOG_FILE):
+    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         estimator.fit(images, folder=folder, **inputs)
         write_run(estimator, folder, {"images": images, **inputs})
 
@@ -91,10 +94,10 @@ def write_run(
     }
     with replace_results(folder) as new:
         write_tables(predictions, new)
-        predictions.classes.to_csv(new / "classes.csv", index=False, lineterminator="\n")
+        write_table(predictions.classes, new / "classes.csv")
         for name, array in arrays.items():
             if array is not None:
-                np.save(new / f"{name}.npy", array, allow_pickle=False)
+                write_numbers(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.foreground_summary_ is None:
@@ -152,10 +155,33 @@ def estimate_run(
     if (folder / RECORD).exists():
         raise InputError(f"'{folder}' holds a finished run; name another folder for the estimate")
     prepare_run(folder, images, overwrite=False)
-    with logged_to(folder / LOG_FILE):
+    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         number = estimator.estimate_n_classes(images, folder=folder, **inputs)
         write_json(folder / ESTIMATE, asdict(number))
     return number
+
+
+def add_normals_to_run(
+    run: str | Path, normals: ImagesLike, *, weights: str | Path | None = None
+) -> int:
+    """Adds normal images to the model of a run, which is replaced once all is written.
+
+    Args:
+        run: Folder of a finished run that was given normal images.
+        normals: As for `AnomalyNCD.add_normals`.
+        weights: See `AnomalyNCD.load`.
+
+    Returns:
+        Number of the images that were given.
+
+    Raises:
+        InputError: The model has no memory bank, cannot be replaced, or an image cannot be used.
+    """
+    folder = Path(run).expanduser() / "model"
+    refuse_unwritable(folder)
+    opened = as_image_set(normals, "train")
+    AnomalyNCD.load(folder, weights=weights).add_normals(opened).save(folder)
+    return len(opened)
 
 
 def make_maps(
@@ -188,13 +214,14 @@ def make_maps(
         InputError: The folder or a parameter cannot be used.
     """
     folder = Path(folder).expanduser()
-    refuse_file(folder)
+    refuse_unwritable(folder)
     check_seed(seed)
     check_backbone(backbone, weights)
     chosen = resolve_device(device)
     encoder = RegionEncoder(load_backbone(backbone, weights), config.encoder).to(chosen)
     encoder.vit.to(resolve_precision("auto", chosen))
     context = RunContext(encoder, config, seed, normals_folder or folder, Stages())
+    require_disk(map_bytes(inputs, config) / 1e9, folder)
     without = replace(inputs, maps=None, masks=None, normal_maps=None)
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps
@@ -216,6 +243,7 @@ def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:
         "n_classes": estimator.n_classes_,
         "class_number": asdict(number) if number else None,
         "warnings": list(estimator.predictions_.warnings),
+        "skipped": list(estimator.predictions_.skipped),
         "n_images": len(estimator.predictions_.images),
         "n_regions": len(estimator.predictions_.regions),
         **describe_model(estimator.model_),

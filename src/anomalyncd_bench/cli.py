@@ -57,7 +57,7 @@ def bench(
     if len(tables) > 1:
         raise InputError("several tables are given; give one, or `results_page`")
     table = tables[0]
-    from anomalyncd.io.files import refuse_file
+    from anomalyncd.io.files import refuse_unwritable
     from anomalyncd_bench.data_sets import Folders
     from anomalyncd_bench.entries import read_table_file
     from anomalyncd_bench.planning import prepare_table
@@ -65,7 +65,7 @@ def bench(
 
     entry = read_table_file(table)
     folder = out or Path("bench") / table.stem
-    refuse_file(folder)
+    refuse_unwritable(folder)
     if not show:
         folders = Folders(data or table.parent, folder, maps or folder / "work")
         ready = prepare_table(entry, folders, weights, device)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +88,7 @@ def images_key(images: ImageSet) -> str:
     return key(images.names, sizes)
 
 
-def _contents(sources: Sequence[Path | NDArray[Any] | None]) -> list[str]:
+def _contents(sources: Sequence[object]) -> list[str]:
     def digest(index: int) -> str:
         source = sources[index]
         return content_digest(source) if isinstance(source, Path) else key(source)

@@ -13,6 +13,7 @@ class Context:
     """The context of any command of the app, as far as it is needed here."""
 
     command = typer.main.get_command(app)
+    invoked_subcommand: str | None = None
 
     def find_root(self) -> "Context":
         """The context of the app."""
@@ -35,6 +36,12 @@ class Context:
 )
 def test_arguments_become_options(message: str, shown: str) -> None:
     assert name_options(message, Context()) == shown
+
+
+def test_the_options_of_the_command_that_was_called_come_first() -> None:
+    context = Context()
+    context.invoked_subcommand = "report"
+    assert name_options("give `images`, `overwrite`", context) == "give --images, --overwrite"
 
 
 def test_an_error_of_a_command_is_one_line_that_names_options() -> None:

@@ -22,11 +22,12 @@ ROOT = typer.main.get_command(app)
 INPUTS = {one.name for one in fields(InputSources)}
 ESTIMATOR = {one.name for one in fields(EstimatorOptions)}
 MAPS = ESTIMATOR - {"method"}
+READING = {"white_level", "black_level", "skip_damaged"}
 TAKEN: dict[str, tuple[set[str], set[str]]] = {
     "discover": (INPUTS, ESTIMATOR),
     "estimate": (INPUTS, ESTIMATOR),
     "predict": (INPUTS - {"base", "normals", "normal_maps"}, {"weights"}),
-    "maps": ({"images", "maps", "normals", "normal_maps", "ignore"}, MAPS),
+    "maps": ({"images", "maps", "normals", "normal_maps", "ignore"} | READING, MAPS),
     "data check": (INPUTS, set()),
     "demo": (set(), {"seed", "detail"}),
 }
@@ -105,6 +106,8 @@ def run(*arguments: object, folder: Path) -> tuple[subprocess.CompletedProcess[s
         ("predict nowhere .", "'nowhere', given as RUN, does not exist"),
         ("maps . --out o --weights no.st", "'no.st', given as --weights, does not exist"),
         ("data check . --maps . --masks .", "several of --maps, --masks and --boxes are given"),
+        ("discover . --white-level 0", "--white-level 0 cannot be used; give a whole number"),
+        ("predict . . --black-level x", "Invalid value for '--black-level'"),
         ("discover . --preset best", "preset 'best' is not known"),
         ("discover . --classes 1", "Invalid value for '--classes'"),
     ],

@@ -14,6 +14,7 @@ from anomalyncd.discovery.training import (
     Samples,
     _batch,
     _batches,
+    _clustering,
     _optimiser,
     _set_learning_rate,
     batch_loss,
@@ -126,7 +127,7 @@ def test_training_changes_what_is_trainable_and_nothing_else(
     allowed = {name for name, one in model.named_parameters() if id(one) in trainable}
     assert changed <= allowed
     block = f"encoder.vit.blocks.{encoder.readout}."
-    for part in (f"{block}attn", f"{block}mlp", "encoder.vit.norm", "prototypes", "projection"):
+    for part in (f"{block}attn", f"{block}mlp", "prototypes", "projection"):
         assert any(name.startswith(part) for name in changed), part
     assert loss.shape == (SETTINGS.n_heads,)
     assert loss.isfinite().all()
@@ -221,8 +222,25 @@ def test_shares_of_labelled_and_unlabelled_losses_sum_to_one(
     views = [half for one in projected for half in one.chunk(2)]
     joined = torch.cat([views[0], views[2], views[1], views[3]])
     for share in (0.3, 0.8):
-        config = replace(SETTINGS, base_share=share)
+        config = replace(SETTINGS, base_share=share, separation_weight=0.4)
         loss, per_head = batch_loss(model, first, second, Objective(config, 2), 0)
         unlabelled = per_head.mean() + losses.info_nce(joined)
+        unlabelled = unlabelled + 0.4 * losses.separation(model.prototypes.prototypes)
         expected = share * labelled + (1 - share) * unlabelled
         torch.testing.assert_close(loss, expected)
+
+
+def test_each_view_has_its_own_share_of_hard_labels() -> None:
+    sure = torch.tensor([[0.9, 0.0, 0.0], [0.0, 0.9, 0.0], [0.8, 0.1, 0.0], [0.0, 0.8, 0.1]])
+    logits = torch.cat([sure, sure / 4])[None]
+    config = replace(SETTINGS, hard_share=0.5, entropy_weight=0.0)
+    last = config.epochs - 1
+    per_head = _clustering(logits, torch.zeros(8), Objective(config), last)
+    temperature = losses.teacher_temperature(last, config.epochs, *config.teacher_temperature)
+    halves = [
+        losses.corrected_pseudo_labels(view, temperature, 0, torch.zeros(4), 0.5)
+        for view in logits[0].chunk(2)
+    ]
+    assert [int((half == 1).any(1).sum()) for half in halves] == [2, 2]
+    expected = losses.distillation(logits[0], torch.cat(halves))
+    torch.testing.assert_close(per_head[0], expected)

@@ -1,6 +1,8 @@
 """Every command on tiny images, through the same library calls as the API."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from anomalyncd import (
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.synthetic import generate as synthetic
+from support.full_disk import no_room
 from support.quick import QUICK, SIZE, call, damage, picture, succeed
 
 
@@ -300,3 +303,95 @@ def test_version_and_public_names() -> None:
         assert getattr(anomalyncd, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Anomaly'"):
         anomalyncd.Anomaly  # noqa: B018
+
+
+def test_defects_are_one_less_than_classes(
+    options: list[str], images_folder: Path, tmp_path: Path
+) -> None:
+    for told in (("--classes", 3), ("--defects", 2)):
+        succeed("discover", images_folder, *told, "--out", tmp_path / told[0], *options)
+    folders = (tmp_path / "--classes", tmp_path / "--defects")
+    first, second = (np.load(folder / "probabilities.npy") for folder in folders)
+    assert np.array_equal(first, second)
+    both = ("discover", images_folder, "--classes", 3, "--defects", 2)
+    result = call(*both, "--out", tmp_path / "run")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: --classes and --defects are both given; give only one of them\n"
+    )
+
+
+def test_added_normals_count_in_later_predictions(
+    options: list[str], images_folder: Path, tmp_path: Path
+) -> None:
+    run, odd = tmp_path / "run", tmp_path / "odd"
+    odd.mkdir()
+    Image.fromarray(picture("spot", 5)).save(odd / "new.png")
+    given = ("--classes", 3, "--normals", images_folder / "good", "--out", run)
+    succeed("discover", images_folder, *given, *options)
+    results = {file: file.read_bytes() for file in run.glob("*.*")}
+    succeed("predict", run, odd)
+    assert read_table(run / "predictions" / "odd")["score"][0] > 0.3
+    model = {file: file.read_bytes() for file in (run / "model").iterdir()}
+    with no_room():
+        result = call("add-normals", run, odd)
+    assert result.exit_code == 2
+    assert f"'{run / 'model'}" in result.stderr
+    assert {file: file.read_bytes() for file in (run / "model").iterdir()} == model
+    assert succeed("add-normals", run, odd).startswith("normal images given: 1;")
+    succeed("predict", run, odd)
+    assert read_table(run / "predictions" / "odd")["score"][0] == 0
+    assert {file: file.read_bytes() for file in run.glob("*.*")} == results
+
+
+def test_normals_are_only_added_to_a_run_with_normals(
+    options: list[str], images_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    succeed("discover", images_folder, "--classes", 3, "--out", run, *options)
+    result = call("add-normals", run, images_folder / "good")
+    assert result.exit_code == 2
+    assert "no memory bank" in result.stderr
+    assert "--normals" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["discover", "IMAGES"], ["maps", "IMAGES", "--out", "out"]])
+def test_an_unknown_device_is_refused_without_torch(
+    command: list[str], images_folder: Path, tmp_path: Path
+) -> None:
+    arguments = [str(images_folder) if one == "IMAGES" else one for one in command]
+    code = (
+        "import sys; from anomalyncd.cli.main import app\n"
+        f"try: app({[*arguments, '--device', 'abacus']!r}, prog_name='anomalyncd')\n"
+        "finally: assert 'torch' not in sys.modules"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("error: device 'abacus' cannot be used; use one of auto, cpu")
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="only Linux has such a folder")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "discover IMAGES --classes 3 --out OUT",
+        "estimate IMAGES --out OUT",
+        "maps IMAGES --out OUT",
+        "demo --out OUT",
+        "data check IMAGES --sheet OUT/sheet.png",
+        "data prepare folders IMAGES --out OUT/m.csv",
+    ],
+)
+@pytest.mark.parametrize("out", ["/sys/kernel/results", "/proc/results"])
+def test_a_folder_that_cannot_be_made_is_refused_before_images_are_read(
+    line: str, out: str, images_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomalyncd.io.decoding.decode", lambda *_: pytest.fail("image was read"))
+    words = [str(images_folder) if one == "IMAGES" else one for one in line.split()]
+    result = call(*(word.replace("OUT", out) for word in words))
+    assert result.exit_code == 2
+    assert f"'{out}" in result.stderr
+    assert "cannot be written" in result.stderr
+    assert result.stderr.count("\n") == 1

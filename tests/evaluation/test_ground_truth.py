@@ -1,5 +1,7 @@
 """Labels of images, and what they leave unknown."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from anomalyncd.evaluation.ground_truth import (
     labels_from_names,
     labels_from_table,
     states_from_labels,
+    with_labels_of,
 )
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
@@ -42,6 +45,18 @@ def labelled(*labels: str) -> pd.DataFrame:
 def test_labels_of_a_column_go_before_folders() -> None:
     table = labelled(" good", "dent ", "")
     assert labels_from_table(table.assign(name=["x/0", "y/1", "z/2"])) == ("good", "dent", "")
+
+
+def test_annotations_name_the_labels_of_images_without_any(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    box = "<box label='dent' xtl='1' ytl='1' xbr='3' ybr='4'/>"
+    path.write_text(
+        f"<annotations><image name='1.png'>{box}</image></annotations>", encoding="utf-8"
+    )
+    images = pd.DataFrame({"name": ["0", "1"], "path": ["0.png", "1.png"]})
+    assert labels_from_table(with_labels_of(path, images)) == ("good", "dent")
+    given = images.assign(label=["x", "y"])
+    assert labels_from_table(with_labels_of(path, given)) == ("x", "y")
 
 
 def test_states_need_a_label_of_the_normal_class() -> None:

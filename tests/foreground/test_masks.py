@@ -18,6 +18,7 @@ from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import summarise, write_foreground_masks
 from anomalyncd.foreground.principal_component import PrincipalComponent
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.inputs.masks import Masks
 from support.quick import QUICK
 from support.token_maps import GRID, SIZE, block, texture, tokens_of
@@ -25,6 +26,7 @@ from support.token_maps import GRID, SIZE, block, texture, tokens_of
 DRAWN = [block(5 + i, 20 - 2 * i, 14, 10) for i in range(6)]
 CONFIG = replace(QUICK, foreground=ForegroundConfig())
 IMAGES = ImageSet.from_list([np.full((*SIZE, 3), i, np.uint8) for i in range(6)])
+INPUTS = check_inputs(IMAGES)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
 def test_the_foreground_of_every_image_is_found(tokens, vit, tmp_path: Path) -> None:
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
     assert foreground.source == "backbone"
-    masks = write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+    masks = write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     assert masks is not None
     for written, mask in zip(masks, DRAWN, strict=True):
         assert written.shape == (512, 512)
@@ -74,7 +76,7 @@ def test_several_objects_are_found_but_no_specks(tokens, vit, tmp_path: Path) ->
     tokens[1] = tokens_of(both | block(35, 3, 2, 2))
     for max_objects, expected in ((5, both), (1, block(5, 4, 14, 10))):
         config = replace(CONFIG, foreground=ForegroundConfig(max_objects=max_objects))
-        masks = write_foreground_masks(vit, IMAGES, foreground, None, config, tmp_path)
+        masks = write_foreground_masks(vit, INPUTS, foreground, config, tmp_path)
         assert masks is not None
         assert overlap(masks[1], at_size_on_disk(expected)) > 0.8
 
@@ -82,7 +84,7 @@ def test_several_objects_are_found_but_no_specks(tokens, vit, tmp_path: Path) ->
 def test_images_without_the_product_count_entirely(tokens, vit, tmp_path: Path) -> None:
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
     tokens[1], tokens[2] = tokens_of(np.zeros(GRID, bool)), tokens_of(block(3, 3, 5, 5))
-    masks = write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+    masks = write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     assert masks is not None
     assert [bool(mask.all()) for mask in masks] == [False, True, True, False, False, False]
     summary = summarise(foreground, masks)
@@ -94,7 +96,7 @@ def test_textures_have_no_masks(tokens, vit, tmp_path: Path) -> None:
     tokens[:] = [texture(seed) for seed in range(6)]
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
     assert (foreground.source, foreground.reason) == ("none", "texture: no plain background found")
-    assert write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path) is None
+    assert write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path) is None
     assert list(tmp_path.iterdir()) == []
     backbone = replace(QUICK, foreground=ForegroundConfig(source="backbone"))
     with pytest.raises(InputError, match=r"no plain background .* product as `foreground`"):
@@ -105,7 +107,7 @@ def test_masks_are_used_until_something_changes(
     tokens, vit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
-    write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+    write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     made: list[int] = []
     smooth = PrincipalComponent.smooth_mask
     monkeypatch.setattr(
@@ -113,18 +115,18 @@ def test_masks_are_used_until_something_changes(
         "smooth_mask",
         lambda *args: (made.append(1), smooth(*args))[1],
     )
-    write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+    write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     assert made == []
     (tmp_path / "003.png").unlink()
-    write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+    write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     assert len(made) == 1
     less = replace(CONFIG, foreground=ForegroundConfig(least_share=0.5))
-    masks = write_foreground_masks(vit, IMAGES, foreground, None, less, tmp_path)
+    masks = write_foreground_masks(vit, INPUTS, foreground, less, tmp_path)
     assert len(made) == 7
     assert masks is not None
     assert all(mask.all() for mask in masks)
     other = Foreground("backbone", foreground.reason, replace(foreground.component, threshold=1e9))
-    write_foreground_masks(vit, IMAGES, other, None, less, tmp_path)
+    write_foreground_masks(vit, INPUTS, other, less, tmp_path)
     assert len(made) == 13
 
 
@@ -132,12 +134,16 @@ def test_drawn_masks_are_used_however_small(tokens, vit, tmp_path: Path) -> None
     boxes = np.array([[10.0, 20, 170, 120]])
     drawn = Masks(IMAGES, (boxes, None, boxes[:, :] * 0.05, boxes, boxes, boxes))
     foreground = Foreground("given", "masks were given")
-    masks = write_foreground_masks(vit, IMAGES, foreground, drawn, CONFIG, tmp_path)
+    masks = write_foreground_masks(
+        vit, replace(INPUTS, foreground=drawn), foreground, CONFIG, tmp_path
+    )
     assert masks is not None
     assert masks[0].mean() == pytest.approx(160 * 100 / (320 * 320), abs=0.01)
     assert [bool(mask.all()) for mask in masks] == [False, True, False, False, False, False]
     smaller = Masks(IMAGES, (boxes / 2, *drawn.sources[1:]))
-    masks = write_foreground_masks(vit, IMAGES, foreground, smaller, CONFIG, tmp_path)
+    masks = write_foreground_masks(
+        vit, replace(INPUTS, foreground=smaller), foreground, CONFIG, tmp_path
+    )
     assert masks is not None
     assert masks[0].mean() == pytest.approx(80 * 50 / (320 * 320), abs=0.01)
 
@@ -146,7 +152,7 @@ def test_masks_that_were_not_made_here_are_refused(tokens, vit, tmp_path: Path) 
     (tmp_path / "mine.png").write_bytes(b"x")
     foreground = fit_foreground(vit, IMAGES, CONFIG, 0)
     with pytest.raises(InputError, match=r"mine\.png' was not made by this command"):
-        write_foreground_masks(vit, IMAGES, foreground, None, CONFIG, tmp_path)
+        write_foreground_masks(vit, INPUTS, foreground, CONFIG, tmp_path)
     assert (tmp_path / "mine.png").is_file()
 
 
@@ -169,7 +175,7 @@ def test_the_prompt_reaches_the_models(
     config: Config = replace(QUICK, foreground=settings)
     foreground = fit_foreground(vit, IMAGES, config, 0)
     assert (foreground.source, foreground.prompt) == ("grounded-sam", "bolt.")
-    masks = write_foreground_masks(vit, IMAGES, foreground, None, config, tmp_path)
+    masks = write_foreground_masks(vit, INPUTS, foreground, config, tmp_path)
     assert prompts == ["bolt."] * 6
     assert masks is not None
     assert masks[5].mean() == pytest.approx(0.293, abs=0.01)

@@ -27,7 +27,9 @@ def folder(tmp_path: Path) -> Path:
     _save(tmp_path / "photos/hole/1.png", np.zeros((6, 9, 3), np.uint8))
     _save(tmp_path / "photos/hole/2.png", np.zeros((6, 9), np.uint16))
     _save(tmp_path / "photos/good/1.png", np.zeros((12, 18, 4), np.uint8))
-    _save(tmp_path / "masks/hole/1.png", np.full((6, 9), 255, np.uint8))
+    marked = np.zeros((6, 9), np.uint8)
+    marked[:3] = 255
+    _save(tmp_path / "masks/hole/1.png", marked)
     for name in ("good/1", "hole/1", "hole/2"):
         (tmp_path / "maps" / name).parent.mkdir(parents=True, exist_ok=True)
         np.save(tmp_path / f"maps/{name}.npy", np.linspace(0, 0.5, 54).reshape(6, 9))
@@ -53,12 +55,13 @@ def test_what_is_understood(folder: Path) -> None:
         "folders": "hole (2), good (1)",
         "maps": ".npy (3)",
         "maps: scores": "0 to 0.5",
-        "ignored": "1 of 3 images, on average 100.00% of the pixels of these images",
+        "ignored": "1 of 3 images, on average 50.00% of the pixels of these images",
         "normal images": "1, of which 1 can be read",
         "normal images: width x height": "18x12 (1)",
         "normal images: pixels": "colour and transparency, 8 bit (1)",
         "normal images: maps": "in memory (1)",
         "normal images: maps: scores": "0 to 0",
+        "white level": "255 (no value is above it)",
     }
 
 
@@ -79,7 +82,7 @@ def test_a_manifest_is_described(folder: Path) -> None:
     assert facts["labels"] == "hole (1), (blank) (1)"
     assert facts["column lot"] == "7 (2)"
     assert facts["column mask"].startswith("1 of 3 rows")
-    assert facts["masks"] == "1 of 2 images, on average 100.00% of the pixels of these images"
+    assert facts["masks"] == "1 of 2 images, on average 50.00% of the pixels of these images"
     assert inputs is not None
     assert inputs.masks is not None
 

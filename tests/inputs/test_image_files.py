@@ -12,6 +12,7 @@ from PIL import Image
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import read_image, to_rgb
+from anomalyncd.inputs.levels import Levels
 
 HEIGHT, WIDTH = 7, 11
 
@@ -72,7 +73,8 @@ def test_sixteen_bits_follow_the_depth_of_the_camera() -> None:
 
 def test_sixteen_bits_are_not_stretched_image_by_image() -> None:
     dark, bright = np.array([[0, 1000]], np.uint16), np.array([[0, 4000]], np.uint16)
-    ratio = to_rgb(bright, "x").max() / to_rgb(dark, "x").max()
+    levels = Levels(0, 4095)
+    ratio = to_rgb(bright, "x", levels).max() / to_rgb(dark, "x", levels).max()
     assert ratio == pytest.approx(4, rel=0.02)
 
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet, as_image_set, check_images
+from anomalyncd.inputs.image_check import check_images
+from anomalyncd.inputs.image_set import ImageSet, as_image_set
 
 
 def _save(path: Path, height: int = 6, width: int = 9, level: int = 128) -> Path:
@@ -134,8 +135,8 @@ def test_checking_returns_sizes_and_finds_damage(tmp_path: Path) -> None:
     _save(tmp_path / "a.png", 6, 9)
     _save(tmp_path / "b.png", 20, 10)
     images = ImageSet.from_folder(tmp_path)
-    assert check_images(images).tolist() == [[6, 9], [20, 10]]
-    assert check_images(images.select([])).shape == (0, 2)
+    assert check_images(images).sizes.tolist() == [[6, 9], [20, 10]]
+    assert check_images(images.select([])).sizes.shape == (0, 2)
     (tmp_path / "c.png").write_bytes(b"")
     (tmp_path / "d.jpg").write_bytes(_save(tmp_path / "e.jpg").read_bytes()[:-80])
     with pytest.raises(
@@ -149,7 +150,7 @@ def test_the_real_tiles_are_checked_quickly() -> None:
     if root is None:
         pytest.skip("set ANOMALYNCD_DATA to the folder with the real data sets")
     images = ImageSet.from_folder(Path(root) / "mtd")
-    sizes = check_images(images)
+    sizes = check_images(images).sizes
     assert len(images) == 583
     assert sizes.shape == (583, 2)
     assert len({name.split("/")[0] for name in images.names}) == 6

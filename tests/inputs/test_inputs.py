@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 
 RAMP = np.arange(24, dtype=np.float32).reshape(4, 6)
@@ -56,12 +57,12 @@ def test_maps_come_with_a_manifest(folder: Path) -> None:
 
 
 def test_the_mask_column_is_used_only_where_it_is_given_as_masks(folder: Path) -> None:
-    _save(folder / "m.png", np.full((8, 12), 255, np.uint8))
+    _right_half(folder / "m.png")
     path = _write(folder / "images.csv", "image,mask", "photos/a.png,m.png", "photos/b.png,")
     assert check_inputs(path).masks is None
     masks = check_inputs(path, masks=path).masks
     assert masks is not None
-    assert [bool(mask.all()) for mask in masks] == [True, False]
+    assert [int(mask.sum()) for mask in masks] == [48, 0]
 
 
 def test_one_mask_ignores_the_same_place_on_all_images_and_normals(folder: Path) -> None:
@@ -83,21 +84,23 @@ def test_one_mask_ignores_the_same_place_on_all_images_and_normals(folder: Path)
 
 def test_masks_leave_out_what_is_ignored(folder: Path) -> None:
     for name in "ab":
-        _save(folder / f"masks/{name}.png", np.full((8, 12), 255, np.uint8))
-    _right_half(folder / "ignore/b_mask.png")
+        _right_half(folder / f"masks/{name}.png")
+    upper = np.zeros((8, 12), np.uint8)
+    upper[:4] = 255
+    _save(folder / "ignore/b_mask.png", upper)
     inputs = check_inputs(folder / "photos", masks=folder / "masks", ignore=folder / "ignore")
     assert inputs.masks is not None
-    assert inputs.masks[0].all()
-    assert inputs.masks[1][:, :6].all()
-    assert not inputs.masks[1][:, 6:].any()
+    assert inputs.masks[0][:, 6:].all()
+    assert inputs.masks[1][4:, 6:].all()
+    assert not inputs.masks[1][:4].any()
 
 
 def test_boxes_mark_and_boxes_are_ignored(folder: Path) -> None:
-    boxes = _write(folder / "boxes.csv", "name,left,top,right,bottom", "b,0,0,12,8")
+    boxes = _write(folder / "boxes.csv", "name,left,top,right,bottom", "b,0,0,7,8")
     border = _write(folder / "border.csv", "left,top,right,bottom", "0,0,12,2")
     inputs = check_inputs(folder / "photos", boxes=boxes, ignore=border)
     assert inputs.masks is not None
-    assert [int(mask.sum()) for mask in inputs.masks] == [0, 72]
+    assert [int(mask.sum()) for mask in inputs.masks] == [0, 42]
     ignored = check_inputs(folder / "photos", normals=folder / "normals", ignore=boxes)
     assert ignored.ignored is not None
     assert ignored.ignored_on_normals is None
@@ -127,3 +130,9 @@ def test_combinations_that_mean_nothing(folder: Path) -> None:
 def test_an_argument_that_there_is_not_is_refused(folder: Path) -> None:
     with pytest.raises(TypeError, match="objects"):
         check_inputs(folder / "photos", objects=folder / "masks")
+
+
+def test_masks_in_memory_are_refused_with_the_remedy() -> None:
+    images = ImageSet.from_list([np.zeros((8, 8), np.uint8)])
+    with pytest.raises(InputError, match="`masks` are of type list; give a folder, a manifest"):
+        check_inputs(images, masks=[np.ones((8, 8), bool)])

@@ -205,7 +205,7 @@ def test_a_manifest_moves_with_its_images(tmp_path: Path) -> None:
     _save(tmp_path / "set/photos", "dent/1.png", "ä/1.png")
     table = prepare("folders", tmp_path / "set/photos")
     write_manifest(table, tmp_path / "set/lists/images.csv")
-    text = (tmp_path / "set/lists/images.csv").read_text(encoding="utf-8")
+    text = (tmp_path / "set/lists/images.csv").read_text(encoding="utf-8-sig")
     assert text.splitlines()[:2] == ["image,label", "../photos/dent/1.png,dent"]
     (tmp_path / "set").rename(tmp_path / "moved")
     assert ImageSet.from_manifest(tmp_path / "moved/lists/images.csv").names == ("dent/1", "ä/1")

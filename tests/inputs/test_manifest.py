@@ -1,5 +1,6 @@
 """Manifests: which rows, names and columns become of a table of images."""
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -134,3 +135,33 @@ def test_images_of_one_name_are_refused(tmp_path: Path) -> None:
         _save(tmp_path / f"a.{suffix}")
     with pytest.raises(InputError, match="two images are named 'a'"):
         ImageSet.from_manifest(_manifest(tmp_path, "image", "a.png", "a.jpg"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="these are paths of Windows")
+@pytest.mark.parametrize("cell", ["D:\\x.png", "c:/a/x.png", "\\\\server\\x.png"])
+@pytest.mark.parametrize("column", ["image", "mask", "anomaly_map"])
+def test_paths_of_another_system_are_refused(tmp_path: Path, cell: str, column: str) -> None:
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    table = f"image,{column}\na.png,{cell}\n" if column != "image" else f"image\n{cell}\n"
+    (tmp_path / "m.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(InputError, match="is no path of this system; give paths relative") as told:
+        Manifest.read(tmp_path / "m.csv")
+    assert f"{column} '{cell}'" in str(told.value)
+
+
+@pytest.mark.parametrize("cell", ["https://host/x.png", "s3://bucket/x.png", "file:///x.png"])
+def test_places_on_the_internet_are_refused(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "m.csv").write_text(f"image\n{cell}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is no path of this system"):
+        Manifest.read(tmp_path / "m.csv")
+
+
+def test_backslashes_and_guarded_names_of_a_manifest_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    for name in ("links/1.png", "-2.png", "=3.png"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
+    text = "sep=;\nimage;offset\nlinks\\1.png;-1,5\n'-2.png;'=2\n=3.png;1\n"
+    (tmp_path / "m.csv").write_text(text, encoding="utf-8-sig")
+    manifest = Manifest.read(tmp_path / "m.csv")
+    assert manifest.names == ("links/1", "-2", "=3")
+    assert list(manifest.table["offset"]) == ["-1,5", "=2", "1"]

@@ -11,8 +11,10 @@ from PIL import Image
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_set import ImageSet, check_images
+from anomalyncd.inputs.image_check import check_images
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks, check_masks, read_mask
+from anomalyncd.io.decoding import decode
 
 TRUTH = np.zeros((6, 9), np.bool_)
 TRUTH[2:5, 3:7] = True
@@ -26,8 +28,6 @@ def _save(path: Path, pixels: NDArray[np.uint8] | None = None) -> Path:
 
 def test_masks_of_every_kind_mean_the_same(tmp_path: Path) -> None:
     levels = TRUTH.astype(np.uint8)
-    soft = levels * 176
-    soft[2, 2] = 40
     red = np.dstack([levels * 200, levels * 0, levels * 0])
     clear = np.dstack([levels * 0 + 255] * 3 + [levels * 255])
     classes = levels.copy()
@@ -35,7 +35,7 @@ def test_masks_of_every_kind_mean_the_same(tmp_path: Path) -> None:
     kinds = [
         levels,
         levels * 255,
-        soft,
+        levels * 176,
         red,
         clear,
         classes,
@@ -66,7 +66,7 @@ def test_an_image_without_a_mask_has_no_defect(tmp_path: Path, ending: str) -> N
     masks = Masks.from_folder(tmp_path / "ground_truth", images)
     assert [bool(mask.any()) for mask in masks] == [False, True, True]
     assert masks[0].shape == TRUTH.shape
-    check_masks(masks, check_images(images))
+    check_masks(masks, check_images(images).sizes)
 
 
 def test_mask_faults_are_named(tmp_path: Path) -> None:
@@ -100,13 +100,13 @@ def test_a_mask_for_all_images_is_read_once(
     images = ImageSet.from_list([np.zeros((6, 9), np.uint8)] * 5)
     masks, reads = Masks(images, (path,) * 5), []
 
-    def read(path: Path) -> NDArray[np.bool_]:
+    def read(path: Path, what: str) -> NDArray[np.generic]:
         reads.append(path)
-        return read_mask(path)
+        return decode(path, what)
 
-    monkeypatch.setattr("anomalyncd.inputs.masks.read_mask", read)
+    monkeypatch.setattr("anomalyncd.inputs.masks.decode", read)
     findings = Findings()
-    check_masks(masks, check_images(images), findings, "ignored")
+    check_masks(masks, check_images(images).sizes, findings, "ignored")
     assert reads == [path]
     share = f"{TRUTH.mean():.2%}"
     assert findings.facts == [
@@ -124,6 +124,61 @@ def test_masks_of_training_images_are_ignored(tmp_path: Path) -> None:
     _save(tmp_path / "ground_truth/good/8_mask.png")
     with pytest.raises(InputError, match="good/8"):
         Masks.from_folder(tmp_path / "ground_truth", ImageSet.from_folder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a_0", "a_1"),
+        ("a_mask_1", "a_mask_2"),
+        ("a_1_mask", "a_2_mask"),
+        ("a", "a_1"),
+        ("a_mask", "a_mask1"),
+        ("a-1", "a-2"),
+        ("a (1)", "a (2)"),
+        ("a/0", "a/1"),
+    ],
+)
+def test_several_masks_of_an_image_are_joined(tmp_path: Path, names: tuple[str, str]) -> None:
+    left, right = (np.zeros((6, 9), np.uint8) for _ in range(2))
+    left[:, :2], right[:, 7:] = 255, 255
+    for name, pixels in zip(names, (left, right), strict=True):
+        _save(tmp_path / f"masks/hole/{name}.png", pixels)
+    for name in ("hole/a", "hole/b", "hole/aa"):
+        _save(tmp_path / f"photos/{name}.png")
+    images, findings = ImageSet.from_folder(tmp_path / "photos"), Findings()
+    masks = Masks.from_folder(tmp_path / "masks", images)
+    check_masks(masks, check_images(images), findings)
+    np.testing.assert_array_equal(masks[0], (left > 0) | (right > 0))
+    assert not masks[1].any()
+    assert not masks[2].any()
+    assert "1 of them have several masks, which are joined" in dict(findings.facts)["masks"]
+    _save(tmp_path / f"masks/hole/{names[1]}.png", np.full((7, 9), 255, np.uint8))
+    with pytest.raises(InputError, match=r"of one image differ in size"):
+        check_masks(masks, check_images(images))
+
+
+def test_a_numbered_mask_belongs_to_the_image_of_its_whole_name(tmp_path: Path) -> None:
+    for name in ("photos/a", "photos/a_1", "photos/a_10", "photos/0", "photos/00"):
+        _save(tmp_path / f"{name}.png")
+    images = ImageSet.from_folder(tmp_path / "photos")
+    for name in ("a_1", "a_10_mask", "a_2", "a_1_0"):
+        _save(tmp_path / f"masks/{name}.png")
+    masks = Masks.from_folder(tmp_path / "masks", images)
+    found = dict(zip(images.names, masks.sources, strict=True))
+    assert found["a"] == tmp_path / "masks/a_2.png"
+    assert found["a_1"] == (tmp_path / "masks/a_1.png", tmp_path / "masks/a_1_0.png")
+    assert found["a_10"] == tmp_path / "masks/a_10_mask.png"
+    _save(tmp_path / "masks/000.png")
+    with pytest.raises(InputError, match=r"000\.png' has no image"):
+        Masks.from_folder(tmp_path / "masks", images)
+
+
+def test_masks_named_after_tasks_need_the_annotations(tmp_path: Path) -> None:
+    _save(tmp_path / "photos/a.png")
+    _save(tmp_path / "masks/task-12-annotation-3-by-1-tag-Dent-0.png")
+    with pytest.raises(InputError, match=r"after a task of Label Studio.*JSON"):
+        Masks.from_folder(tmp_path / "masks", ImageSet.from_folder(tmp_path / "photos"))
 
 
 @pytest.mark.parametrize("level", ["test/", ""])

@@ -6,12 +6,14 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.tables import is_table, read_table
+from anomalyncd.io.tables import is_table, read_table, write_table
 
 
 def _write(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -142,3 +144,56 @@ def test_every_line_break_within_a_cell_becomes_a_line_feed(tmp_path: Path) -> N
 def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"lot": "a\u2028b\x85c"}\n', encoding="utf-8")
     assert read_table(tmp_path / "a.jsonl", "manifest")["lot"].tolist() == ["a\u2028b\x85c"]
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-left/000", "@SUM(A1)", "\tx", "\uff1d1"]
+HARMLESS = ["-1.5", "+3", "-1,5", "-1e-3", "-.5", "a=b", "", "Maß", "it's", "'quoted'", " =1"]
+
+
+def test_what_a_spreadsheet_would_run_is_guarded_and_read_back(tmp_path: Path) -> None:
+    cells = [*FORMULAS, *HARMLESS, *(f"'{cell}" for cell in FORMULAS), "''=1", "'-1.5"]
+    table = pd.DataFrame({"name": cells, "=column": cells, "size": np.linspace(-1, 1, len(cells))})
+    path = tmp_path / "deep" / "table.csv"
+    write_table(table, path)
+    shown = pd.read_csv(path, dtype=str, keep_default_na=False)  # finds the byte order mark itself
+    assert list(shown) == ["name", "'=column", "size"]
+    assert list(shown["name"][: len(FORMULAS)]) == [f"'{cell}" for cell in FORMULAS]
+    assert list(shown["name"][len(FORMULAS) :][: len(HARMLESS)]) == HARMLESS
+    assert shown["size"][0] == "-1.0"
+    read = read_table(path, "table")
+    assert list(read) == list(table)
+    assert list(read["name"]) == list(read["=column"]) == cells
+
+
+def test_excel_recognises_the_encoding(tmp_path: Path) -> None:
+    write_table(pd.DataFrame({"name": ["Würfel"]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == "\ufeffname\nWürfel\n".encode()
+
+
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "\ufeffsep=;\r\n"])
+def test_a_first_line_may_name_the_separator(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"{first}name,x;left\na,b;1,5\n", encoding="utf-8", newline="")
+    assert read_table(path, "table").to_dict("list") == {"name,x": ["a,b"], "left": ["1,5"]}
+    path.write_text(f"{first}name;left\na;1;2\n", encoding="utf-8", newline="")
+    with pytest.raises(InputError, match="3 cells in line 3"):
+        read_table(path, "table")
+
+
+@pytest.mark.parametrize("separator", ["|", "\t", ","])
+def test_any_separator_may_be_named(tmp_path: Path, separator: str) -> None:
+    text = f"sep={separator}\nimage{separator}lot;x\na.png{separator}1\n"
+    (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+    assert list(read_table(tmp_path / "t.csv", "table")) == ["image", "lot;x"]
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "XLS", "ods", "xlsm", "numbers"])
+def test_a_workbook_is_refused_with_the_remedy(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"images.{suffix}"
+    path.write_bytes(b"PK\x03\x04")
+    for read in (is_table, lambda path: read_table(path, "manifest")):
+        with pytest.raises(InputError, match=r"is a workbook .* save its sheet as 'CSV UTF-8'"):
+            read(path)
+    folder = tmp_path / f"folder.{suffix}"
+    folder.mkdir()
+    assert not is_table(folder)

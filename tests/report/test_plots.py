@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.report import plots
-from anomalyncd.report.axes import round_ticks, shorten
+from anomalyncd.report.axes import Mark, round_ticks, shorten
 from anomalyncd.report.page import class_number_plot, write_class_number
+from anomalyncd.report.projection import scatter
 from support.pages import Page, can_be_read_aloud, is_self_contained
 
 names = st.text(max_size=40).filter(lambda text: all(c.isprintable() for c in text))
@@ -45,7 +46,7 @@ def test_histogram_counts_every_value(first: list[float], second: list[float]) -
 def test_logarithmic_histogram_has_a_bar_for_each_bin(values: list[float]) -> None:
     groups = [("some", 0, np.array(values)), ("none", 1, np.zeros(0))]
     edges = np.linspace(-2, 3, 9)
-    root = parsed(plots.log_histogram(groups, edges, "score", (1, "floor"), "title"))
+    root = parsed(plots.log_histogram(groups, edges, "score", Mark(1, "floor"), "title"))
     counts = np.histogram(values, edges)[0]
     heights = [float(box.attrib["height"]) for box in root.findall(".//{*}g/{*}rect")]
     assert len(heights) == np.count_nonzero(counts)
@@ -67,9 +68,47 @@ def test_count_curve(counts: list[int]) -> None:
 
 
 def test_scatter_of_points_in_one_place() -> None:
-    root = parsed(plots.scatter(np.zeros((3, 2)), np.array([0, 1, 1]), ["<a>", "b&"], "t"))
+    root = parsed(scatter(np.zeros((3, 2)), np.array([0, 1, 1]), ["<a>", "b&"], "t"))
     assert len(root.findall(".//{*}circle")) == 3
     assert [text.text for text in root.findall(".//{*}text")] == ["<a>", "b&"]
+
+
+def rectangles(root: ElementTree.Element) -> list[tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each text; a letter is at most 7 units wide on average."""
+    return [
+        (x - half, y - 12, x + half, y + 4)
+        for text in root.findall(".//{*}text")
+        for x, y in [(float(text.attrib["x"]), float(text.attrib["y"]))]
+        for half in [3.5 * len(text.text or "")]
+    ]
+
+
+@pytest.mark.parametrize("shape", ["noise", "clusters", "line"])
+@pytest.mark.parametrize("n_classes", [1, 4, 20])
+def test_names_cover_neither_points_nor_each_other(shape: str, n_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, n_classes, 2000)
+    points = {
+        "noise": rng.random((2000, 2)),
+        "clusters": rng.normal(classes[:, None] % (4, 5), 0.1),
+        "line": np.linspace(0, 1, 2000)[:, None] * (1, 1),
+    }[shape]
+    names = [f"a long name of class {index}" for index in range(n_classes)]
+    root = parsed(scatter(points, classes, names, "t"))
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    boxes = rectangles(root)
+    assert len(boxes) == n_classes
+    dots = np.array([[float(d.attrib[a]) for a in ("cx", "cy")] for d in root.findall("{*}circle")])
+    for index, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0
+        assert right <= width
+        assert top >= 0
+        assert bottom <= height
+        inside = (dots > (left, top)).all(1) & (dots < (right, bottom)).all(1)
+        assert not inside.any()
+        for other in boxes[:index]:
+            apart = right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
+            assert apart
 
 
 def test_heat_map_draws_a_square_for_each_value() -> None:
@@ -82,7 +121,7 @@ def test_heat_map_draws_a_square_for_each_value() -> None:
 
 
 def test_curves_of_a_single_point() -> None:
-    root = parsed(plots.curves([("a", 1, [(0.5, 0.0)])], "x", "y", "t", mark=(0.5, "here")))
+    root = parsed(plots.curves([("a", 1, [(0.5, 0.0)])], ("x", "y"), "t", mark=Mark(0.5, "here")))
     assert "here" in [text.text for text in root.iter()]
     assert len(root.findall(".//{*}polyline")) == 1
 

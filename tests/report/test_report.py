@@ -2,6 +2,7 @@
 
 import shutil
 from base64 import b64decode
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +14,11 @@ from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
+from anomalyncd.inputs.image_files import read_image
 from anomalyncd.report.contents import (
     class_cards,
     composite_images,
+    doubtful_images,
     foreground_images,
     foreground_line,
     normal_images,
@@ -26,7 +29,7 @@ from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_cha
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
 from support.pages import Page, can_be_read_aloud, is_self_contained
-from support.quick import use_tiny
+from support.quick import call, succeed, use_tiny
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +54,8 @@ def test_page_is_complete(run: Path) -> None:
     opened = read_run(run)
     images = opened.images
     for sentence in (
-        f"{len(images)} images were sorted into 3 classes",
-        f"{int((~images['normal']).sum())} images show a defect",
+        f"{len(images)} images were sorted without any label: {int(images['normal'].sum())} as "
+        f"normal, and {int((~images['normal']).sum())} into 2 kinds of defects",
         f"{int(images['unseen'].sum())} images are unlike all others (unseen)",
         f"{int((images['n_regions'] == 0).sum())} images (",
         "compared with normal images",
@@ -63,10 +66,15 @@ def test_page_is_complete(run: Path) -> None:
         assert sentence in page.words + "".join(str(svg["aria-label"]) for svg in page.all("svg"))
     names = [card.name for card in class_cards(opened)]
     assert all(name in page.words for name in names)
-    n_pictures = sum(len(card.typical) + len(card.uncertain) for card in class_cards(opened))
-    n_attention = sum(min(len(card.typical), 6) for card in class_cards(opened))
-    n_images = len(normal_images(opened)) + len(composite_images(opened))
-    assert len(page.all("img")) == n_pictures + n_attention + n_images
+    assert "show a defect" not in page.words
+    cards = class_cards(opened)
+    rows = {row for card in cards for row in [*card.typical, *card.uncertain]}
+    n_regions = sum(len(card.typical) + len(card.uncertain) for card in cards) + len(rows)
+    n_attention = sum(min(len(card.typical), 6) for card in cards)
+    n_shown = len(normal_images(opened)) + len(composite_images(opened))
+    # Each image has a thumbnail under its class, and a large picture.
+    n_images = n_shown + len(doubtful_images(opened)) + 2 * len(images)
+    assert len(page.all("img")) == n_regions + n_attention + n_images
 
 
 def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:
@@ -76,7 +84,9 @@ def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:
         table = pd.read_csv(old / file)
         columns = ["confidence", "novelty", "unseen", "unsure"]
         table.drop(columns=columns).to_csv(old / file, index=False)
-    assert "unlike all others" not in page_of(old).words
+    page = page_of(old)
+    assert "unlike all others" not in page.words
+    assert all(image["alt"] for image in page.all("img"))
 
 
 def test_only_mebin_shows_how_its_threshold_is_found(run: Path, tmp_path: Path) -> None:
@@ -98,18 +108,88 @@ def test_chosen_point_is_shown(run: Path) -> None:
     assert "rejects 1.0" in words
 
 
-def test_images_that_were_moved_leave_a_report(run: Path) -> None:
-    table = pd.read_csv(run / "images.csv")
-    regions = pd.read_csv(run / "regions.csv")
-    try:
-        for file, frame in (("images.csv", table), ("regions.csv", regions)):
-            frame.assign(path="gone.png").to_csv(run / file, index=False)
-        page = page_of(run)
-        assert page.all("img") == []
-        assert "pictures are missing" in page.words
-    finally:
-        table.to_csv(run / "images.csv", index=False)
-        regions.to_csv(run / "regions.csv", index=False)
+@pytest.fixture
+def lose(run: Path) -> Iterator[Callable[[int], None]]:
+    """Lets the tables of the run name files that are gone, for so many images."""
+    tables = {file: (run / file).read_bytes() for file in ("images.csv", "regions.csv")}
+
+    def lost(count: int) -> None:
+        for file in tables:
+            table = pd.read_csv(run / file)
+            gone = table["name"].isin(read_run(run).images["name"][:count])
+            old = r"D:\photos\0.png"
+            table.assign(path=table["path"].mask(gone, old)).to_csv(run / file, index=False)
+
+    yield lost
+    for file, content in tables.items():
+        (run / file).write_bytes(content)
+
+
+def test_a_report_of_which_most_images_are_gone_is_refused(
+    run: Path, lose: Callable[[int], None], images_folder: Path, tmp_path: Path
+) -> None:
+    whole = write_report(run).read_bytes()
+    lose(7)
+    with pytest.raises(InputError, match=r"7 of 12 images .*'D:.*write the report with `images`"):
+        write_report(run)
+    assert (run / "report.html").read_bytes() == whole
+    moved = shutil.copytree(images_folder, tmp_path / "moved")
+    assert len(Page(write_report(run, moved).read_text(encoding="utf-8")).all("img")) > 10
+    result = call("report", run)
+    assert result.exit_code == 2
+    assert "write the report with --images, the folder where they are now" in result.stderr
+    assert succeed("report", run, "--images", moved).startswith("see ")
+    with pytest.raises(InputError, match=r"one given is called '000', one of the run 'good/000'"):
+        write_report(run, images_folder / "good")
+    for file in sorted(moved.rglob("*.png"))[2:]:
+        file.unlink()
+    lose(12)
+    with pytest.raises(InputError, match="10 of 12 images"):
+        write_report(run, moved)
+
+
+def test_a_report_of_which_few_images_are_gone_says_so(
+    run: Path, lose: Callable[[int], None]
+) -> None:
+    lose(6)
+    assert "pictures are missing" in page_of(run).words
+
+
+def test_images_in_memory_leave_a_report_without_pictures(
+    tiny: Path, tmp_path: Path, images_folder: Path
+) -> None:
+    pixels = [read_image(path) for path in sorted(images_folder.rglob("*.png"))]
+    discover_run(AnomalyNCD(3, backbone="tiny", weights=tiny), pixels, tmp_path / "run")
+    page = page_of(tmp_path / "run")
+    assert page.all("img") == []
+    assert "pictures are missing" in page.words
+
+
+def test_unseen_and_unsure_images_come_with_reasons(run: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "run"
+    shutil.copytree(run, changed)
+    images = pd.read_csv(changed / "images.csv")
+    images[["unseen", "unsure"]] = False
+    images.loc[[1, 2], "unseen"] = True
+    images.loc[[3, 4], "unsure"] = True
+    images.loc[1:4, "novelty"] = [0.97, 0.99, 0.5, 0.5]
+    images.loc[1:4, "confidence"] = [0.9, 0.8, 0.4, 0.3]
+    images.loc[1:4, ["p_0", "p_1", "p_2"]] = [0.1, 0.6, 0.3]
+    images.to_csv(changed / "images.csv", index=False)
+    reasons = doubtful_images(read_run(changed))
+    assert list(reasons) == [images["name"][index] for index in (2, 1, 4, 3)]
+    assert list(reasons.values()) == [
+        "unseen: more unusual than 99 % of the known regions; most like class 1 (probability 0.60)",
+        "unseen: more unusual than 97 % of the known regions; most like class 1 (probability 0.60)",
+        "unsure: between class 1 (probability 0.60) and class 2 (0.30)",
+        "unsure: between class 1 (probability 0.60) and class 2 (0.30)",
+    ]
+    page = page_of(changed)
+    assert all(reason in page.words for reason in reasons.values())
+    # What is unseen has no confidence in a class.
+    titles = [link["title"] for link in page.all("a") if "title" in link]
+    assert f"{images['name'][2]}: unseen" in titles
+    assert "2 images are unlike all others (unseen), and 2 between classes (unsure)" in page.words
 
 
 def test_cards_show_each_class_once(run: Path) -> None:

@@ -19,8 +19,10 @@ from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.io.tables import write_table
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.predictions import RegionClasses, aggregate
+from anomalyncd.results.run_folder import read_table
 from support.quick import QUICK, SIZE, damage, picture, scored_regions
 
 SIDE = 64
@@ -120,6 +122,28 @@ def test_confidence_is_that_of_the_class_and_unseen_is_not_unsure() -> None:
     assert tables.images["confidence"].to_numpy() == pytest.approx([0.45, 0.7, 0.4])
     assert tables.images["unsure"].tolist() == [True, False, False]
     assert tables.decisions().tolist() == [UNSURE, 2, UNSEEN]
+
+
+def test_new_images_have_one_verdict(tmp_path: Path) -> None:
+    fitted = aggregated(
+        [0, 1, 2, 3],
+        [400] * 4,
+        [False, False, True, False],
+        [[0.1, 0.45, 0.45], [0.1, 0.2, 0.7], [0.0, 0.08, 0.92], [0.8, 0.1, 0.1]],
+    )
+    tables = fitted.of_new_images()
+    for table in (tables.images, tables.regions):
+        assert list(table["decision"]) == ["unsure", "class 2", "unseen", "normal"]
+        assert list(table["confidence"].isna()) == [False, False, True, False]
+    assert list(fitted.classes["n_images"]) == [1, 1, 2]
+    counts = {"normal": 1, "class 1": 0, "class 2": 1, "unseen": 1, "unsure": 1}
+    for what in ("n_images", "n_regions"):
+        assert dict(zip(tables.classes["class_name"], tables.classes[what], strict=True)) == counts
+    assert list(tables.classes["class"]) == [0, 1, 2, UNSEEN, UNSURE]
+    assert np.array_equal(tables.decisions(), fitted.decisions())
+    write_table(tables.images, tmp_path / "images.csv")
+    again = read_table(tmp_path)
+    pd.testing.assert_frame_equal(again, tables.images, check_dtype=False)
 
 
 @pytest.mark.parametrize("rule", ["mean", "score"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anomalyncd import ImageSet, Predictions
+from anomalyncd import ImageSet, InputError, Predictions
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import encode_mask
 from anomalyncd.regions.table import CodedMasks
@@ -44,7 +44,7 @@ def test_a_folder_whose_results_are_replaced_is_no_finished_run(
         raise OSError("no space left")
 
     monkeypatch.setattr(run_writing, "_move", full_disk)
-    with pytest.raises(OSError, match="no space"), replace_results(tmp_path) as new:
+    with pytest.raises(InputError, match="no space"), replace_results(tmp_path) as new:
         (new / RECORD).write_text("{}", encoding="utf-8")
     assert not (tmp_path / RECORD).exists()
 

@@ -22,7 +22,7 @@ from anomalyncd.config import DetectorConfig
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.cache import TOKENS, TensorStore
-from anomalyncd.io.key import content_digest, key
+from anomalyncd.io.key import key
 
 _FORMAT = 1
 """To be increased whenever cached tokens change their meaning or images are prepared otherwise."""
@@ -92,7 +92,7 @@ class TokenReader:
         """
         if not self._store.limit:
             return self._compute(images.image(index), roi)
-        made_from = key(content_digest(images.sources[index]), roi, self._reading_key)
+        made_from = key(images.digest(index), roi, self._reading_key)
         tokens = self._from_cache(made_from)
         if tokens is None:
             tokens = self._compute(images.image(index), roi)

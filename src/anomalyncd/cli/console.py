@@ -64,7 +64,8 @@ def print_facts(facts: "Iterable[tuple[str, str]]") -> None:
 
 def print_classes(classes: "pd.DataFrame") -> None:
     """Prints how many images and regions each class has; see `Predictions.classes`."""
-    shown = classes[["class_name", "n_images", "n_regions", "mean_area"]].copy()
+    counted = (classes["class"] >= 0) | (classes["n_images"] + classes["n_regions"] > 0)
+    shown = classes.loc[counted, ["class_name", "n_images", "n_regions", "mean_area"]].copy()
     # The mean of a class without regions is not a number.
     shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
     shown.columns = ["class", "images", "regions", "mean area in px"]

@@ -43,6 +43,7 @@ def prepare(
     """Write the manifest of a public data set; no image is copied or moved."""
     from anomalyncd.inputs import layouts
 
+    layouts.check_manifest(out)
     table = layouts.prepare(name, source, category, split_list)
     layouts.write_manifest(table, out)
     say(

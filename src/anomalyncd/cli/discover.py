@@ -17,14 +17,17 @@ from anomalyncd.cli.console import (
     say,
 )
 from anomalyncd.cli.options import (
+    READING,
     EstimatorOptions,
     Only,
     RunFolder,
     TableFolder,
     WeightsFile,
     existing,
+    known_device,
     with_groups,
 )
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.runtime.wording import counted
 
@@ -42,6 +45,14 @@ def discover(
             show_default="estimated",
         ),
     ] = None,
+    defects: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of kinds of defects, in place of --classes, which is one more.",
+            show_default="estimated",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run.", show_default="runs/IMAGES")
     ] = None,
@@ -51,6 +62,10 @@ def discover(
     ] = False,
 ) -> None:
     """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped."""
+    if n_classes is not None and defects is not None:
+        raise InputError("`n_classes` and `defects` are both given; give only one of them")
+    if defects is not None:
+        n_classes = defects + 1
     from anomalyncd.report.report import write_report
     from anomalyncd.workflows import discover_run
 
@@ -63,6 +78,10 @@ def discover(
     except KeyboardInterrupt as interrupt:
         complain(f"interrupted; the run is finished, 'anomalyncd report {run}' writes its report")
         raise typer.Exit(130) from interrupt
+    except InputError as error:
+        raise InputError(
+            f"{error}; the run is finished, 'anomalyncd report {run}' writes its report"
+        ) from error
     if estimator.foreground_summary_:
         say(f"foreground: {estimator.foreground_summary_}")
     print_classes(estimator.predictions_.classes)
@@ -104,7 +123,7 @@ def estimate(
 def predict(
     run: RunFolder,
     sources: Annotated[
-        InputSources, Only("images", "maps", "masks", "boxes", "ignore", "foreground")
+        InputSources, Only("images", "maps", "masks", "boxes", "ignore", "foreground", *READING)
     ],
     *,
     out: Annotated[
@@ -114,7 +133,11 @@ def predict(
     weights: WeightsFile = None,
     device: Annotated[
         str | None,
-        typer.Option(help="Device to compute on, see discover.", show_default="as for the run"),
+        typer.Option(
+            help="Device to compute on, see discover.",
+            show_default="as for the run",
+            callback=known_device,
+        ),
     ] = None,
 ) -> None:
     """Classify new IMAGES into the classes of a RUN."""
@@ -149,8 +172,8 @@ def evaluate(
     masks: Annotated[
         Path | None,
         typer.Option(
-            help="True masks, by which maps and regions are scored: a folder, or a manifest with "
-            "the column mask.",
+            help="True masks, by which maps and regions are scored: a folder, a manifest with the "
+            "column mask, or annotations.",
             show_default="ground_truth/ beside test/",
             callback=existing,
         ),

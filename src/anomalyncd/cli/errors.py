@@ -46,7 +46,13 @@ def name_options(text: str, context: Any) -> str:
         text: The message.
         context: The context of any command of the app.
     """
-    options = _options(context.find_root().command)
+    root = context.find_root()
+    options = dict(_options(root.command))
+    called = getattr(root.command, "commands", {}).get(root.invoked_subcommand)
+    if called is not None:
+        # `images` is an argument of most commands, but an option of report.
+        own = _options(called).items()
+        options |= {name: shown for name, shown in own if shown.startswith("--")}
     return re.sub(r"`(\w+)`", lambda match: options.get(match[1], match[0]), text)
 
 
@@ -75,10 +81,11 @@ def _one_line(context: Any) -> Iterator[None]:
         command = error.ctx.command_path if error.ctx else "anomalyncd"
         _refuse(f"{message.rstrip('.')}; see '{command} --help'", error)
     except OSError as error:
-        if error.errno == errno.EPIPE or error.filename is None:
+        if error.errno == errno.EPIPE:
             raise
+        named = "a file" if error.filename is None else f"'{error.filename}'"
         _refuse(
-            f"'{error.filename}' cannot be read or written ({error.strerror}); check the path, "
+            f"{named} cannot be read or written ({error.strerror or error}); check the path, "
             "its permissions and the space on the disk",
             error,
         )

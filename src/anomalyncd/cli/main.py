@@ -1,6 +1,7 @@
 """The command line: one thin function for each command, which calls the same library as Python."""
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -12,7 +13,7 @@ from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.maps import maps
-from anomalyncd.cli.runs import cache, compare, operate, report
+from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
 from anomalyncd.runtime.logs import printed_log
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     help="Discovers the kinds of defects in images of one product, without labels.",
 )
 app.add_typer(data, name="data")
-for command in (discover, estimate, predict, evaluate, report, operate, compare):
+for command in (discover, estimate, predict, add_normals, evaluate, report, operate, compare):
     app.command()(command)
 for command in (maps, weights, cache, demo):
     app.command()(command)
@@ -48,6 +49,8 @@ def _options(
         ),
     ] = False,
 ) -> None:
+    # A log that cannot be written would say so with a traceback for each of its lines.
+    logging.raiseExceptions = False
     context.with_resource(printed_log(lambda line: name_options(line, context)))
 
 

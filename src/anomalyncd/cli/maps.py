@@ -9,7 +9,7 @@ import typer
 
 from anomalyncd.cli.console import print_inspection, say, warn
 from anomalyncd.cli.errors import name_options
-from anomalyncd.cli.options import EstimatorOptions, Only, with_groups
+from anomalyncd.cli.options import READING, EstimatorOptions, Only, with_groups
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.runtime.wording import counted
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @with_groups
 def maps(
     context: typer.Context,
-    sources: Annotated[InputSources, Only("images", "maps", "normals", "normal_maps", "ignore")],
+    sources: Annotated[
+        InputSources, Only("images", "maps", "normals", "normal_maps", "ignore", *READING)
+    ],
     *,
     out: Annotated[Path, typer.Option(help="Folder for the maps, NAME.npy, and for inspect.html.")],
     inspect: Annotated[
@@ -54,7 +56,8 @@ def maps(
     from anomalyncd.regions.map_warnings import refuse_constant_maps
     from anomalyncd.report.inspection_page import write_inspection
 
-    config = _checked_config(options, sources, out, full_size)
+    _check_folder(out, makes_maps=sources.maps is None)
+    config = _checked_config(options, sources, full_size)
     inputs = check_inputs(sources.images, **sources.further())
     if not inspect:  # An inspection repeats them.
         for warning in inputs.warnings:
@@ -71,22 +74,27 @@ def maps(
             say(f"see {write_inspection(inspection, inputs.images, out)}")
 
 
-def _checked_config(
-    options: EstimatorOptions, sources: InputSources, out: Path, full_size: bool
-) -> "Config":
+def _checked_config(options: EstimatorOptions, sources: InputSources, full_size: bool) -> "Config":
     """The config, after all options have been checked, since reading images may take long."""
     from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
     from anomalyncd.config import PRESETS, resolve_config
-    from anomalyncd.io.files import refuse_file
     from anomalyncd.runtime.device import resolve_device
 
     config = resolve_config(options.config(sources.maps), PRESETS)
     check_backbone(options.backbone or DEFAULT_BACKBONE, options.weights)
     resolve_device(options.device)
-    refuse_file(out)
     return (
         replace(config, detector=replace(config.detector, map_size=None)) if full_size else config
     )
+
+
+def _check_folder(out: Path, makes_maps: bool) -> None:
+    from anomalyncd.io.files import refuse_unwritable
+    from anomalyncd.io.key import refuse_foreign_files
+
+    refuse_unwritable(out.expanduser())
+    if makes_maps:
+        refuse_foreign_files(out.expanduser(), frozenset({".npy"}), "map")
 
 
 def _make(

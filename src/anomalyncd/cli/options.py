@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from anomalyncd.config import Config
     from anomalyncd.estimator import AnomalyNCD
 
+DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
+"""The names of lightning-fabric, listed here because importing it takes seconds."""
+
 # Nothing slow is imported at the top of any module of the command line, so that help comes at once
 # and a wrong path is refused at once. Slow modules are imported within the commands.
 
@@ -36,6 +39,17 @@ def _known_backbone(name: str | None) -> str | None:
     """Returns a backbone that was named; the callback of the option."""
     if name is not None:
         check_backbone(name)
+    return name
+
+
+def known_device(name: str | None) -> str | None:
+    """Returns a device that was named; the callback of the option.
+
+    Raises:
+        InputError: There is no device of this name.
+    """
+    if name is not None and name not in DEVICES:
+        raise InputError(f"device {name!r} cannot be used; use one of {', '.join(DEVICES)}")
     return name
 
 
@@ -74,8 +88,8 @@ WeightsFile: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str,
     typer.Option(
-        help="Device to compute on: auto, cpu, gpu, mps or another name that lightning-fabric "
-        "knows."
+        help=f"Device to compute on: {', '.join(DEVICES)}.",
+        callback=known_device,
     ),
 ]
 SyntheticProduct: TypeAlias = Annotated[
@@ -173,6 +187,10 @@ class Only:
         self.names = names
 
 
+READING = ("white_level", "black_level", "skip_damaged")
+"""The inputs that say how image files are read."""
+
+
 def _input_options() -> dict[str, Any]:
     """The inputs as arguments and options of the command line, by name."""
     options: dict[str, Any] = {}
@@ -181,6 +199,11 @@ def _input_options() -> dict[str, Any]:
         if name == "images":
             argument = typer.Argument(metavar="IMAGES", help=description, callback=existing)
             options[name] = Annotated[Path, argument]
+        elif annotation.__origin__ is bool:
+            flag = f"--{name.replace('_', '-')}"
+            options[name] = Annotated[bool, typer.Option(flag, help=description)]
+        elif annotation.__origin__ == int | None:
+            options[name] = Annotated[int | None, typer.Option(help=description)]
         else:
             option = typer.Option(help=description, callback=existing)
             options[name] = Annotated[Path | None, option]

@@ -2,22 +2,57 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from anomalyncd.cli.console import print_changes, print_frame, print_scores, say
-from anomalyncd.cli.options import RunFolder, TableFolder
+from anomalyncd.cli.options import RunFolder, TableFolder, WeightsFile, existing
 from anomalyncd.errors import InputError
 
 _MEGABYTE = 1e6
 
 
-def report(run: RunFolder) -> None:
+def report(
+    run: RunFolder,
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the images are now, if they were moved: the same kind of IMAGES as for "
+            "discover.",
+            show_default="where they were",
+            callback=existing,
+        ),
+    ] = None,
+) -> None:
     """Write report.html of a RUN again, for instance after an operating point was chosen."""
     from anomalyncd.report.report import write_report
 
-    say(f"see {write_report(run)}")
+    say(f"see {write_report(run, images)}")
+
+
+def add_normals(
+    run: RunFolder,
+    normals: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NORMALS",
+            help="Folder of further normal images, or a manifest whose rows with the split train "
+            "are normal.",
+            callback=existing,
+        ),
+    ],
+    weights: WeightsFile = None,
+) -> None:
+    """Add normal images to the model of a RUN; predict then compares new images with them too.
+
+    The classes and the results of the RUN stay as they are.
+    """
+    from anomalyncd.workflows import add_normals_to_run
+
+    count = add_normals_to_run(run, normals, weights=weights)
+    say(f"normal images given: {count}; predict with {run} compares with them from now on")
 
 
 def operate(

@@ -37,17 +37,21 @@ def demo(
     """Make synthetic images of plates or bolts with six kinds of defects, and discover them."""
     from anomalyncd.evaluation.evaluate import evaluate_run
     from anomalyncd.inputs.sources import InputSources
+    from anomalyncd.io.files import refuse_unwritable, unwritable
     from anomalyncd.report.report import write_report
     from anomalyncd.synthetic.generate import make_synthetic_images
     from anomalyncd.synthetic.products import PRODUCTS
     from anomalyncd.workflows import discover_run
 
+    refuse_unwritable(out)
     folder, run, kinds = out / "images", out / "run", PRODUCTS[product].kinds
     if not (folder / "images.csv").is_file():
         try:
             make_synthetic_images(folder, product=product)
         except FileExistsError as error:
             raise InputError(str(error)) from error
+        except OSError as error:
+            raise unwritable(folder, error) from error
     if not (folder / "test" / kinds[0]).is_dir():
         raise InputError(f"'{folder}' holds another product than {product}; give another `out`")
     estimator = options.estimator(len(kinds) + 1, InputSources(folder))

@@ -38,6 +38,11 @@ class DetectorConfig:
     higher resolution shows smaller defects and takes more time. None chooses it so that a patch of
     the backbone covers at most 24 pixels of the image, but from 336 to 672 for whole images and
     from 504 to 672 for a foreground that is cut out."""
+    tile: Annotated[int, Field(ge=0)] | None = None
+    """Side in pixels of the overlapping tiles in which images are looked at, as if each tile were
+    an image. 0 looks at whole images. None does so too, unless they would be shrunk to less than a
+    quarter of their sides, or at all where they are more than three times as long as wide; it then
+    takes 448, or the short side of narrower images. See docs/decisions/tiles.md."""
     roi: Literal["foreground", "image"] = "foreground"
     """The region of interest: the `foreground`, cut out and aligned, where a plain background
     surrounds it and else the whole image; or always the whole `image`."""

@@ -55,10 +55,14 @@ class RegionConfig:
     margin: Annotated[float, Field(ge=1)] = 1.1
     """Side of a box divided by the longer side of what it surrounds."""
     min_half_side: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    """Smallest half side of a box, as a share of the longer side of the image."""
+    """Smallest half side of a box, as a share of the longer side of the image, or of `of_side`."""
     merge_gap: NonNegative = 0.01
     """Boxes are merged if the gap between them is smaller than this share of the longer side of the
-    image."""
+    image, or of `of_side`."""
+    of_side: Count | None = None
+    """What the shares are of, in pixels of the image; MEBin looks at windows of this side, too.
+    None takes the side of a tile where images are looked at in tiles, and else the longer side of
+    the image."""
     max_per_image: Count | None = None
     """Highest number of regions of an image; the largest are used. None uses all, or with the
     `paper` rules one more than MEBin has counted, as published."""

@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.memory_bank import MemoryBank, fit_memory_bank
 from anomalyncd.detection.mutual_scoring import MutualScoring, fit_mutual_scoring
-from anomalyncd.detection.patches import PatchExtractor
+from anomalyncd.detection.patches import PatchExtractor, fit_patch_extractor
+from anomalyncd.detection.tiles import are_elongated, chosen_tile_side
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.component import State
 
@@ -47,6 +50,27 @@ DETECTORS: Mapping[str, type[MemoryBank] | type[MutualScoring]] = {
     detector.kind: detector for detector in (MemoryBank, MutualScoring)
 }
 """The built-in detectors by kind."""
+
+
+def tile_side_of(
+    vit: VisionTransformer, images: ImageSet, sizes: NDArray[np.int64], config: DetectorConfig
+) -> int | None:
+    """Returns the side of the tiles in which images are looked at, px; None for whole images.
+
+    Large photographs of a product on a plain background are not cut into tiles, since the product
+    is cut out of them; line scans and strips are.
+
+    Args:
+        vit: The backbone, on its device and in its precision.
+        images: The images.
+        sizes: Height and width of each image, (N, 2), px.
+        config: Config of the detector.
+    """
+    side = chosen_tile_side(sizes, config)
+    if side is None or config.tile is not None or config.roi == "image" or are_elongated(sizes):
+        return side
+    few = images.select(np.linspace(0, len(images) - 1, min(8, len(images))).astype(int).tolist())
+    return side if fit_patch_extractor(vit, few, config)[0].roi_locator is None else None
 
 
 def fit_detector(

@@ -12,6 +12,8 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.detector import Detector
 from anomalyncd.detection.patches import PatchFeatures, PatchReader
+from anomalyncd.detection.stitching import Stitched
+from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, write_map
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.key import keep_only_files_of, key
@@ -43,14 +45,18 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
-    made_from = key(images.names, images.sources, detector, config)
+    made_from = key(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
     paths = tuple(folder / f"{name}.npy" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
     reader = PatchReader(vit, detector.extractor, config)
     for index in track(missing, "Scoring images"):
-        features = reader.read(images, index)
-        write_map(paths[index], anomaly_map(features, detector, config, images.names[index]))
+        if detector.extractor.tile_side is not None:
+            scores = tiled_map(reader, images.select([index]), detector, config)
+        else:
+            features = reader.read(images, index)
+            scores = anomaly_map(features, detector, config, images.names[index])
+        write_map(paths[index], scores)
     return AnomalyMaps(images.names, paths)
 
 
@@ -69,9 +75,43 @@ def anomaly_map(
         Scores 0..2, (h, w), float32, with the aspect ratio of the image and about
         `config.map_size`² pixels, or with the size of the image.
     """
+    scores = _smooth_scores(features, detector, config, name)
+    return whole_map(scores, features, config.map_size)
+
+
+def _smooth_scores(
+    features: PatchFeatures, detector: Detector, config: DetectorConfig, name: str
+) -> NDArray[np.float32]:
     scores = detector.patch_scores(features.features, name).numpy()
-    smooth = cv2.GaussianBlur(scores, (0, 0), config.smoothing)
-    return whole_map(np.asarray(smooth, np.float32), features, config.map_size)
+    return np.asarray(cv2.GaussianBlur(scores, (0, 0), config.smoothing), np.float32)
+
+
+def tiled_map(
+    reader: PatchReader, image: ImageSet, detector: Detector, config: DetectorConfig
+) -> NDArray[np.float32]:
+    """Computes the anomaly map of one image from those of its tiles.
+
+    Args:
+        reader: Reads the patch features of a tile.
+        image: The image alone.
+        detector: The detector, with the side of its tiles.
+        config: As the detector was fitted with.
+
+    Returns:
+        Scores 0..2, (h, w), float32, with `config.map_size` pixels along the side of a tile, or
+        with the size of the image.
+    """
+    side = detector.extractor.tile_side
+    tiles = tiled(image, side)
+    assert isinstance(tiles, TiledImages)
+    last = tiles.tiles[-1]
+    size = (last.top + last.height, last.left + last.width)
+    scale = 1.0 if config.map_size is None else config.map_size / tiles.side
+    stitched = Stitched(size, scale, tiles.side)
+    for index, (tile, name) in enumerate(zip(tiles.tiles, tiles.names, strict=True)):
+        features = reader.read(tiles, index)
+        stitched.add(_smooth_scores(features, detector, config, name), tile)
+    return stitched.scores()
 
 
 def whole_map(

@@ -11,9 +11,9 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.feature_space import NEVER, distances, similarities
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
+from anomalyncd.detection.tiles import are_own, owners, tiled
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.component import Component
-from anomalyncd.io.key import content_digest
 from anomalyncd.runtime.progress import track
 
 N_DIMENSIONS = 64
@@ -52,7 +52,7 @@ class MemoryBank(Component):
         """
         rows, columns = features[0].shape[1:]
         device = features[0].device
-        of_same_image = torch.tensor([owner == name for owner in self.names]).to(device)
+        of_same_image = torch.tensor(are_own(self.names, name)).to(device)
         total = torch.zeros(rows * columns)
         for layer, (patches, bank) in enumerate(zip(features, self.vectors, strict=True)):
             similarity = similarities(patches, bank)
@@ -121,6 +121,7 @@ def extend_memory_bank(
         InputError: An image cannot be read.
     """
     candidates = _Candidates(vit, bank, config)
+    normals = tiled(normals, bank.extractor.tile_side)
     candidates.read(normals, np.random.default_rng(seed))
     return candidates.bank(seed)
 
@@ -165,11 +166,11 @@ class _Candidates:
 
 def _distances_to_other_images(patches: Tensor, names: tuple[str, ...]) -> Tensor:
     """Distance of each patch to the nearest one of another image, (M,); 0 if there is none."""
-    owners = torch.from_numpy(np.unique(names, return_inverse=True)[1])
+    numbers = torch.from_numpy(np.unique(owners(names), return_inverse=True)[1])
     patches = patches.float()  # Many processors are slow in bfloat16.
-    blocks = zip(patches.split(_BLOCK), owners.split(_BLOCK), strict=True)
+    blocks = zip(patches.split(_BLOCK), numbers.split(_BLOCK), strict=True)
     nearest = [
-        (block @ patches.T - 1).masked_fill(of_block[:, None] == owners, NEVER).amax(1)
+        (block @ patches.T - 1).masked_fill(of_block[:, None] == numbers, NEVER).amax(1)
         for block, of_block in blocks
     ]
     similarity = torch.cat(nearest)
@@ -185,7 +186,7 @@ def _name_for(bank: MemoryBank, normals: ImageSet, index: int, vectors: Tensor) 
     stored = bank.vectors[0][torch.tensor([owner == name for owner in bank.names])]
     if torch.cdist(stored.float(), vectors.float()).amin(1).max() < _SAME_PATCH:
         return None
-    renamed = f"{name}-{content_digest(normals.sources[index])[:8]}"
+    renamed = f"{name}-{normals.digest(index)[:8]}"
     return None if renamed in bank.names else renamed
 
 

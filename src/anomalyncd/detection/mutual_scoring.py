@@ -11,6 +11,7 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.feature_space import distances, similarities
 from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
+from anomalyncd.detection.tiles import are_own
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.component import Component
@@ -47,7 +48,7 @@ class MutualScoring(Component):
 
     def scores_by_layer(self, features: list[Tensor], name: str) -> list[Tensor]:
         """Computes the scores of the patches for each layer and neighbourhood, (rows, columns)."""
-        others = [i for i, reference in enumerate(self.names) if reference != name]
+        others = [i for i, is_own in enumerate(are_own(self.names, name)) if not is_own]
         first, last = (round(share * len(others)) for share in self.closest)
         first = min(first, len(others) - 1)
         last = max(last, first + 1)

@@ -12,6 +12,7 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.feature_space import FeatureSpace, fit_feature_space
 from anomalyncd.detection.roi_locator import RoiLocator, fit_roi_locator
+from anomalyncd.detection.tiles import TiledImages
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
@@ -45,6 +46,8 @@ class PatchExtractor(Component):
     """Locates the region of interest; None takes whole images."""
     space: FeatureSpace
     """Turns tokens into unit vectors."""
+    tile_side: int | None = None
+    """Side of the tiles in which images are looked at, px; None looks at whole images."""
 
     def extract(
         self, tokens: Tokens, size: tuple[int, int], roi: RegionOfInterest | None
@@ -134,7 +137,8 @@ def fit_patch_extractor(
     ]
     sizes = [tokens.size for tokens in wholes]
     locator = None
-    if config.roi == "foreground":
+    tile_side = images.side if isinstance(images, TiledImages) else None
+    if config.roi == "foreground" and tile_side is None:
         locator = fit_roi_locator([tokens.patches[-1] for tokens in wholes], sizes)
     rois: list[RegionOfInterest | None] = [None] * len(images)
     if locator is not None:
@@ -148,6 +152,6 @@ def fit_patch_extractor(
         numbered = track(list(enumerate(rois)), "Reading the foreground")
         tokens_of_rois = [reader.read(images, index, roi) for index, roi in numbered]
     space = fit_feature_space(tokens_of_rois, config)
-    extractor = PatchExtractor(resolution, locator, space)
+    extractor = PatchExtractor(resolution, locator, space, tile_side)
     read = zip(tokens_of_rois, sizes, rois, strict=True)
     return extractor, [extractor.extract(tokens, size, roi) for tokens, size, roi in read]

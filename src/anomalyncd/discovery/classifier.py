@@ -113,12 +113,13 @@ class RegionClassifier(nn.Module):
         return described
 
     def trainable(self, what: Literal["block", "prototypes"] = "block") -> list[nn.Parameter]:
-        """The heads, and for `block` the read-out block, its guidance where that is learned, and
-        the final LayerNorm as well."""
+        """The heads, and for `block` the read-out block and its guidance where that is learned.
+
+        The final LayerNorm stays as it is, as published."""
         modules: list[nn.Module] = [self.prototypes, self.projection]
         if what == "block":
             block = self.encoder.vit.blocks[self.encoder.readout]
-            modules += [block, self.encoder.guidance, self.encoder.vit.norm]
+            modules += [block, self.encoder.guidance]
         return [parameter for module in modules for parameter in module.parameters()]
 
     def reduce_to(self, prototypes: Tensor) -> None:
@@ -170,7 +171,7 @@ def _trained(model: RegionClassifier) -> dict[str, Tensor]:
 
 
 def _frozen(encoder: RegionEncoder) -> dict[str, Tensor]:
-    trained = (f"blocks.{encoder.readout}.", "norm.")
+    trained = f"blocks.{encoder.readout}."
     state = encoder.vit.state_dict()
     return {name: tensor for name, tensor in state.items() if not name.startswith(trained)}
 

@@ -115,7 +115,8 @@ def batch_loss(
     per_head = _clustering(logits, novel.targets.repeat(2), objective, epoch)
     loss = (1 - share) * per_head.mean()
     if config.separation_weight:
-        loss += config.separation_weight * losses.separation(model.prototypes.prototypes)
+        apart = losses.separation(model.prototypes.prototypes)
+        loss += (1 - share) * config.separation_weight * apart
     projections = [model.projection(features)] if config.contrast else []
     if base:
         base_features = model.describe(base.features)
@@ -131,12 +132,18 @@ def batch_loss(
 def _clustering(logits: Tensor, normal: Tensor, objective: Objective, epoch: int) -> Tensor:
     """Self-labelling and mean entropy of each head, (heads,), of logits (heads, 2B, C)."""
     config = objective.config
-    labels = losses.corrected_pseudo_labels(
-        logits,
-        losses.teacher_temperature(epoch, config.epochs, *config.teacher_temperature),
-        objective.n_base_classes,
-        normal,
-        losses.hard_share(epoch, config.epochs, config.hard_share),
+    temperature = losses.teacher_temperature(epoch, config.epochs, *config.teacher_temperature)
+    hard = losses.hard_share(epoch, config.epochs, config.hard_share)
+    # Each view has its own share of hard labels (ProtoGCD).
+    views = zip(logits.chunk(2, dim=-2), normal.chunk(2), strict=True)
+    labels = torch.cat(
+        [
+            losses.corrected_pseudo_labels(
+                view, temperature, objective.n_base_classes, weights, hard
+            )
+            for view, weights in views
+        ],
+        dim=-2,
     )
     priors = [None] * len(logits) if objective.prior is None else objective.prior
     return torch.stack(

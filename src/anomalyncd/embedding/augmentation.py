@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 
-import kornia.augmentation as augmentation
 import torch
-from torch import Tensor, nn
+from kornia import augmentation, enhance, filters
+from torch import Tensor
 
 from anomalyncd.backbone.pixels import normalise
 from anomalyncd.config import CropConfig
 
 QUARTERS = 4
+_KERNELS = (9, 13, 17, 21, 25, 29, 33)
+"""Sides of the kernel of the Gaussian blur, px."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ def augmented_view(crop: CropBatch, config: CropConfig) -> CropBatch:
     view = _moved(
         crop, lambda layers: torch.stack([_random_window(one, config.size) for one in layers])
     )
-    return replace(view, images=normalise(_colours(config.colour)(view.images)))
+    if not config.colour:
+        return replace(view, images=normalise(view.images))
+    return replace(view, images=normalise(_colours(view.images, config.colour)))
 
 
 def rotations(view: CropBatch, n_rotations: int) -> Iterator[CropBatch]:
@@ -91,21 +95,38 @@ def _random_window(crop: Tensor, size: int) -> Tensor:
     return torch.rot90(window, int(torch.randint(QUARTERS, ())), (-2, -1))
 
 
-def _colours(strength: float) -> nn.Module:
-    """Ranges of the published code at strength 1, drawn towards "no change" below."""
+def _colours(images: Tensor, strength: float) -> Tensor:
+    """Changes colours as the published code does, each image by factors of its own.
+
+    Brightness, contrast and saturation in random order as in torchvision, then sharpness, Gaussian
+    blur and posterisation; each is always applied. Below strength 1 the ranges shrink towards "no
+    change".
+
+    Args:
+        images: (B, 3, S, S), 0..1.
+        strength: 0..1.
+    """
 
     def around_one(low: float, high: float) -> tuple[float, float]:
         return 1 - strength * (1 - low), 1 + strength * (high - 1)
 
-    colours: nn.Module = augmentation.ImageSequential(
-        augmentation.ColorJiggle(
-            brightness=around_one(0.6, 1.4),
-            contrast=around_one(0.6, 1.4),
-            saturation=around_one(0.6, 1.8),
-            p=0.8,
-        ),
-        augmentation.RandomSharpness(around_one(0.2, 2.0), p=0.5 * strength),
-        augmentation.RandomGaussianBlur((33, 33), (1.7, 5.3), p=0.2 * strength),
-        augmentation.RandomPosterize((5, 8), p=0.2 * strength),
+    jitter = augmentation.ColorJitter(
+        around_one(0.6, 1.4), around_one(0.6, 1.4), around_one(0.6, 1.8)
     )
-    return colours
+    low, high = around_one(0.2, 2.0)
+    factors = torch.empty(len(images)).uniform_(low, high)
+    sharpened = enhance.sharpness(jitter(images), factors)
+    return torch.stack([_posterised(_blurred(one, strength), strength) for one in sharpened])
+
+
+def _blurred(image: Tensor, strength: float) -> Tensor:
+    kernel = _KERNELS[int(torch.randint(len(_KERNELS), ()))]
+    sigma = max(strength * float(torch.empty(()).uniform_(0.1, 2.0)), 1e-3)
+    blurred: Tensor = filters.gaussian_blur2d(image[None], (kernel, kernel), (sigma, sigma))[0]
+    return blurred
+
+
+def _posterised(image: Tensor, strength: float) -> Tensor:
+    """Keeps the highest 5 to 8 of the 8 bits of each colour."""
+    step = 1 << round(strength * int(torch.randint(4, ())))
+    return (image * 255).round().div(step, rounding_mode="floor") * step / 255

@@ -67,4 +67,12 @@ def _key(base: BaseSet, context: RunContext) -> str:
     ]
     images = [content_digest(source) for source in base.images.sources]
     stages = (config.regions, config.encoder, config.crops)
-    return key(images, masks, stages, context.encoder.vit, context.seed)
+    return key(
+        images,
+        base.images.levels,
+        masks,
+        base.masks.turns,
+        stages,
+        context.encoder.vit,
+        context.seed,
+    )

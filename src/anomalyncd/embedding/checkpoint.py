@@ -54,7 +54,6 @@ class Checkpoint:
     def save(self, regions: Regions, store: TokenStore) -> None:
         """Saves both; tokens that lie in a mapped file stay there."""
         folder = self.run / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
         with write_atomically(folder / _REGIONS) as temporary:
             np.savez(temporary, **_arrays(regions))
         tensors = {"shares": store.shares, "frozen": store.frozen}

@@ -1,6 +1,7 @@
 """What the frozen blocks say of every view of every region, computed once."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -20,6 +21,7 @@ from anomalyncd.embedding.augmentation import (
 )
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.io.files import writing
 from anomalyncd.regions.crops import Crop, Levels
 from anomalyncd.runtime.progress import track
 
@@ -150,13 +152,32 @@ def mapped_tokens(folder: Path, shape: tuple[int, ...], new: bool) -> Tensor:
         new: Whether to make the file.
 
     Raises:
+        InputError: The disk has no room for a new file.
         ValueError: The file of another time has another size, or is gone.
     """
     path, count = folder / MAPPED, math.prod(shape)
     if not new and not (path.is_file() and path.stat().st_size == 2 * count):
         raise ValueError(f"'{path}' does not hold {count} tokens")
+    if new:
+        with writing(path):
+            _reserve(path, 2 * count)
     flat = torch.from_file(str(path), shared=True, size=count, dtype=torch.bfloat16)
     return flat.view(shape)
+
+
+def _reserve(path: Path, n_bytes: int) -> None:
+    """Makes a file of zeros that has its place on the disk.
+
+    Where the disk is full, writing into a mapped file without one would end the process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+            return
+        zeros = bytes(2**24)
+        for start in range(0, n_bytes, len(zeros)):
+            file.write(zeros[: n_bytes - start])
 
 
 def _views(batch: CropBatch, config: CropConfig) -> Iterator[CropBatch]:
@@ -190,7 +211,6 @@ def _allocate(features: FrozenFeatures, n_regions: int, context: RunContext) -> 
     rows = (n_regions, 1 + config.n_views)
     shape = (*rows, *features.tokens.shape[1:])
     if 2 * math.prod(shape) > config.memory_limit_gb * 1e9:
-        context.folder.mkdir(parents=True, exist_ok=True)
         tokens = mapped_tokens(context.folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)

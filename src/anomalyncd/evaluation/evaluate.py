@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_table
+from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_table, with_labels_of
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.evaluation.metrics import ClusterScores, cluster_scores, confusion
 from anomalyncd.inputs.inputs import MasksLike
@@ -119,13 +119,16 @@ def evaluate_run(
     Args:
         folder: Contains `images.csv`.
         ignore: True classes that are left out; the scores of maps and regions include them.
-        masks: True masks, a folder or a manifest; by default those beside the images of the run,
-            see `evaluate_maps`.
+        masks: True masks, a folder, a manifest or annotations, whose classes are the labels of
+            images without any; by default those beside the images of the run, see `evaluate_maps`.
 
     Raises:
         InputError: There is no such table, or see `evaluate_images` and `evaluate_maps`.
     """
-    evaluation = evaluate_images(read_table(folder), ignore)
+    images = read_table(folder)
+    if masks is not None:
+        images = with_labels_of(masks, images)
+    evaluation = evaluate_images(images, ignore)
     return replace(evaluation, detection=_detection(Path(folder).expanduser(), masks))
 
 

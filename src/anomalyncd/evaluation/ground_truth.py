@@ -1,7 +1,7 @@
 """The true classes and the true masks of images, for evaluation only."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, as_maps
+from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import MasksLike, open_masks, open_places
 from anomalyncd.inputs.manifest import LABEL, MAP, MASK, Manifest
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.inputs.orientation import Marks, turned_along
 from anomalyncd.inputs.pairing import refuse_other_aspect
+from anomalyncd.io.decoding import orientation_of
 from anomalyncd.io.tables import is_table
 from anomalyncd.results.run_folder import Run
 
@@ -72,6 +75,22 @@ def labels_from_table(images: pd.DataFrame) -> tuple[str, ...]:
     if LABEL in images:
         return tuple(images[LABEL].str.strip())
     return labels_from_names(images["name"])
+
+
+def with_labels_of(masks: MasksLike, images: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table of images with the classes of annotations as labels, if it has none.
+
+    Args:
+        masks: True masks; only annotations name classes.
+        images: A table of images, see `Predictions.images`.
+
+    Raises:
+        InputError: The masks do not fit the images.
+    """
+    if LABEL in images:
+        return images
+    opened = open_masks(masks, ImageSet(tuple(images["name"]), tuple(map(Path, images["path"]))))
+    return images if opened.labels is None else images.assign(**{LABEL: opened.labels})
 
 
 def states_from_labels(
@@ -153,13 +172,13 @@ def truth_of_run(run: Run, masks: MasksLike | None = None) -> Truth | None:
     """
     images = _images_of_run(run)
     masks = _default_masks(run) if masks is None else masks
-    true_masks = None if masks is None else open_masks(masks, images)
+    true_masks = None if masks is None else _on_images(open_masks(masks, images), run)
     states = states_from_labels(run.images)
     if true_masks is None and states is None:
         return None
     ignored = _ignored_in_run(run, images)
     if true_masks is not None and ignored is not None:
-        true_masks = Masks(images, true_masks.sources, ignored)
+        true_masks = replace(true_masks, ignored=ignored)
     return Truth(run.images[["height", "width"]].to_numpy(np.int64), states, true_masks)
 
 
@@ -174,17 +193,27 @@ def maps_of_run(run: Run) -> AnomalyMaps | None:
     """
     images = _images_of_run(run)
     ignored, maps = _ignored_in_run(run, images), _open_maps(run, images)
-    return None if maps is None else AnomalyMaps(maps.names, maps.sources, ignored)
+    return None if maps is None else replace(maps, ignored=ignored)
 
 
 def _images_of_run(run: Run) -> ImageSet:
-    sources = tuple(Path(path) for path in run.images["path"])
-    return ImageSet(tuple(run.images["name"]), sources, _root(run))
+    """The images of a run, and behind them those that were left out but may have masks and maps."""
+    skipped = [name for name in run.record.get("skipped", ()) if not name.startswith("normals/")]
+    sources = tuple(Path(path) for path in [*run.images["path"], *skipped])
+    return ImageSet((*run.images["name"], *skipped), sources, _root(run))
+
+
+def _on_images(marks: Marks, run: Run) -> Marks:
+    """The maps or masks of the images of a run alone, upright like these."""
+    chosen = marks if len(marks) == len(run.images) else marks.select(range(len(run.images)))
+    orientations = [orientation_of(Path(path)) for path in run.images["path"]]
+    sizes = run.images[["height", "width"]].to_numpy(np.int64)
+    return turned_along(chosen, orientations, sizes, Findings(), "masks")
 
 
 def _ignored_in_run(run: Run, images: ImageSet) -> Masks | None:
     ignore = run.record["inputs"].get("ignore")
-    return None if ignore is None else open_places(ignore, images)
+    return None if ignore is None else _on_images(open_places(ignore, images), run)
 
 
 def _open_maps(run: Run, images: ImageSet) -> AnomalyMaps | None:
@@ -192,16 +221,18 @@ def _open_maps(run: Run, images: ImageSet) -> AnomalyMaps | None:
     source = inputs.get("images")
     try:
         if "maps" in inputs:
-            return as_maps(inputs["maps"], images)
+            return _on_images(as_maps(inputs["maps"], images), run)
         if is_table(source):
             listed = ImageSet.from_manifest(source)
             columns = listed.columns
-            if listed.names == images.names and columns is not None and MAP in columns:
-                return AnomalyMaps.from_manifest(listed)
+            if set(listed.names) == set(images.names) and columns is not None and MAP in columns:
+                rows = [listed.names.index(name) for name in run.images["name"]]
+                return _on_images(AnomalyMaps.from_manifest(listed.select(rows)), run)
     except InputError:
         return None
-    paths = tuple(run.folder / "maps" / f"{name}.npy" for name in images.names)
-    return AnomalyMaps(images.names, paths) if all(path.is_file() for path in paths) else None
+    names = tuple(run.images["name"])
+    paths = tuple(run.folder / "maps" / f"{name}.npy" for name in names)
+    return AnomalyMaps(names, paths) if all(path.is_file() for path in paths) else None
 
 
 def _default_masks(run: Run) -> Path | None:

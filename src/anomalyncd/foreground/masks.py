@@ -15,6 +15,7 @@ from anomalyncd.config import Config
 from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.foreground.grounded_sam import GroundedSam
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks, encode_mask
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import keep_only_files_of, key
@@ -59,9 +60,8 @@ class ForegroundSummary:
 
 def write_foreground_masks(
     vit: VisionTransformer,
-    images: ImageSet,
+    inputs: Inputs,
     foreground: Foreground,
-    drawn: Masks | None,
     config: Config,
     folder: Path,
 ) -> Masks | None:
@@ -73,9 +73,9 @@ def write_foreground_masks(
 
     Args:
         vit: The backbone, on its device and in its precision.
-        images: The images.
+        inputs: The images, and the masks that a person has drawn, which are used in place of the
+            method.
         foreground: How the foreground is found.
-        drawn: Masks that a person has drawn; they are used in place of the method.
         config: As the foreground was fitted with.
         folder: The folder; it is created if it does not exist.
 
@@ -86,11 +86,12 @@ def write_foreground_masks(
     Raises:
         InputError: The folder holds masks that were not made here, or see `GroundedSam`.
     """
+    images, drawn = inputs.images, inputs.foreground
     if drawn is None and foreground.source == "none":
         return None
-    drawn_from = None if drawn is None else drawn.sources
+    drawn_from = None if drawn is None else (drawn.sources, drawn.turns)
     settings = (config.foreground, config.detector)
-    made_from = key(images.names, images.sources, foreground, drawn_from, settings)
+    made_from = key(images.names, images.sources, images.levels, foreground, drawn_from, settings)
     keep_only_files_of(made_from, folder, frozenset({".png"}), "mask")
     paths = tuple(folder / f"{name}.png" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]

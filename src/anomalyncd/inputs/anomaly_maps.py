@@ -1,6 +1,7 @@
 """Anomaly maps: one for each image, read when asked for, never all in memory at once."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.manifest import MAP
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.inputs.pairing import refuse_missing, refuse_other_aspect, refuse_strangers
-from anomalyncd.io.decoding import decode, unreadable
+from anomalyncd.io.decoding import decode, unreadable, upright
 from anomalyncd.io.files import (
     and_more,
     files_by_name,
@@ -47,6 +48,8 @@ class AnomalyMaps:
     """For each image the file of its map, or its map."""
     ignored: Masks | None = None
     """Where nothing counts as anomalous; the scores there become the lowest score of the map."""
+    turns: tuple[int, ...] = ()
+    """For each image the EXIF orientation that makes its map upright; empty if all maps are."""
 
     @classmethod
     def from_folder(cls, folder: str | Path, images: ImageSet) -> "AnomalyMaps":
@@ -141,8 +144,17 @@ class AnomalyMaps:
         """Returns one map, HxW float32; reads its file if it has one."""
         source = self.sources[index]
         scores = read_map(source) if isinstance(source, Path) else source
+        scores = upright(scores, self.turns[index] if self.turns else 1)
         ignored = None if self.ignored is None else self.ignored.at_size(index, scores.shape)
         return scores if ignored is None else np.where(ignored, scores.min(), scores)
+
+    def select(self, indices: Sequence[int]) -> "AnomalyMaps":
+        """Returns the maps of the images at `indices`, in that order."""
+        names = tuple(self.names[index] for index in indices)
+        sources = tuple(self.sources[index] for index in indices)
+        turns = tuple(self.turns[index] for index in indices) if self.turns else ()
+        ignored = None if self.ignored is None else self.ignored.select(indices)
+        return AnomalyMaps(names, sources, ignored, turns)
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         return (self[index] for index in range(len(self)))
@@ -291,8 +303,20 @@ def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
         path: The file, suffix `.npy`; missing folders are made.
         scores: HxW, between -65504 and 65504.
     """
-    with write_atomically(path) as temporary, temporary.open("wb") as file:
-        np.save(file, scores.astype(np.float16))
+    write_numbers(path, scores.astype(np.float16))
+
+
+def write_numbers(path: Path, numbers: NDArray[Any]) -> None:
+    """Writes an array as `.npy`, either whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    # NumPy itself does not notice where the end of a small array finds no room on the disk.
+    content = io.BytesIO()
+    np.save(content, numbers, allow_pickle=False)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def load_numbers(path: Path, what: str) -> NDArray[Any]:

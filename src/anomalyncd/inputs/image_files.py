@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.decoding import decode, pixels_of
+from anomalyncd.inputs.levels import Levels, depth_of, learn_levels
+from anomalyncd.inputs.sources import HIGHEST
+from anomalyncd.io.decoding import decode_file, pixels_of
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".jpx", ".webp", ".avif"}
@@ -18,20 +20,21 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes of the files that count as images, in lower case."""
 
 
-def to_rgb(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArray[np.uint8]:
+def to_rgb(
+    image: NDArray[Any] | torch.Tensor | Image.Image, name: str, levels: Levels | None = None
+) -> NDArray[np.uint8]:
     """Turns an image of any common kind into RGB of 8 bits, always in the same way.
 
     - Transparency is composited on black, the background of most cut-out images.
-    - 16 bits: values up to 4095 are those of a 12-bit camera and are divided by 4095, larger ones
-      by 65535. Nothing else depends on the content, so differences in brightness between the
-      images of a set are preserved.
-    - Wider integers: as 8 bits up to 255, otherwise as 16 bits.
+    - Integers of more than 8 bits are scaled from the levels of the set to which the image
+      belongs, so differences in brightness between the images of a set are preserved.
     - Floats must lie in 0..1.
 
     Args:
         image: HxW, HxWx1, HxWx3 or HxWx4 array; 1xHxW, 3xHxW or 4xHxW array or tensor; or a Pillow
             image, whose EXIF orientation is applied.
         name: What a message calls the image.
+        levels: The levels of the set; None takes the image for a set of its own.
 
     Returns:
         HxWx3 uint8, red first; may share memory with `image`.
@@ -40,22 +43,44 @@ def to_rgb(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArr
         InputError: The type, shape or range is wrong, or it is empty or holds NaN or infinite
             values.
     """
+    pixels = to_pixels(image, name)
+    if pixels.dtype != np.uint8:
+        levels = levels or learn_levels([depth_of(pixels)])[0]
+        opacity = Levels(0, levels.white).to_8_bits(pixels[..., 3:])
+        pixels = np.concatenate([levels.to_8_bits(pixels[..., :3]), opacity], axis=2)
+    if pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    if pixels.shape[2] == 4:
+        opacity = pixels[..., 3:].astype(np.uint16)
+        pixels = ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
+    return np.ascontiguousarray(pixels)
+
+
+def to_pixels(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArray[Any]:
+    """Turns an image of any common kind into an array, in its depth.
+
+    Args:
+        image: See `to_rgb`.
+        name: What a message calls the image.
+
+    Returns:
+        HxWx1, HxWx3 or HxWx4, red first: uint8, or uint16 for integers of more than 8 bits; may
+        share memory with `image`.
+
+    Raises:
+        InputError: See `to_rgb`.
+    """
     label = f"image '{name}'"
     pixels = _channels_last(_as_array(image, label), isinstance(image, torch.Tensor), label)
-    levels = _to_8_bits(pixels, label)
-    if levels.shape[2] == 1:
-        levels = np.repeat(levels, 3, axis=2)
-    if levels.shape[2] == 4:
-        opacity = levels[..., 3:].astype(np.uint16)
-        levels = ((levels[..., :3] * opacity + 127) // 255).astype(np.uint8)
-    return np.ascontiguousarray(levels)
+    return _to_16_or_8_bits(pixels, label)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Reads an image with its EXIF orientation applied; of several pages the first.
+def read_image(path: Path, levels: Levels | None = None) -> NDArray[np.uint8]:
+    """Reads an image with its EXIF orientation applied; of several pages the largest.
 
     Args:
         path: A file in any format that Pillow reads.
+        levels: See `to_rgb`.
 
     Returns:
         HxWx3 uint8, red first; see `to_rgb` for 16 bits, floats and transparency.
@@ -63,7 +88,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: The file is missing or damaged, or holds values that cannot be an image.
     """
-    return to_rgb(decode(path, "image"), str(path))
+    return to_rgb(decode_file(path, "image").pixels, str(path), levels)
 
 
 def _as_array(image: object, label: str) -> NDArray[Any]:
@@ -99,7 +124,7 @@ def _channels_last(pixels: NDArray[Any], prefer_first: bool, label: str) -> NDAr
     )
 
 
-def _to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:
+def _to_16_or_8_bits(pixels: NDArray[Any], label: str) -> NDArray[Any]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.bool_:
@@ -109,12 +134,9 @@ def _to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:
     if pixels.dtype.kind not in "iu":
         raise InputError(f"{label} holds values of type {pixels.dtype}; convert it to uint8")
     low, high = int(pixels.min()), int(pixels.max())
-    if low < 0 or high > 65535:
-        raise InputError(f"{label} holds values {low}..{high}; scale it to 0..255 or 0..65535")
-    if high <= 255 and pixels.dtype.itemsize > 2:
-        return pixels.astype(np.uint8)
-    white = 4095 if high <= 4095 else 65535
-    return ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
+    if low < 0 or high > HIGHEST:
+        raise InputError(f"{label} holds values {low}..{high}; scale it to 0..255 or 0..{HIGHEST}")
+    return pixels.astype(np.uint16, copy=False)
 
 
 def _float_to_8_bits(pixels: NDArray[Any], label: str) -> NDArray[np.uint8]:

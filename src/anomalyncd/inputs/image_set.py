@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import MOST_NAMED, Findings, count_values
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, read_image, to_rgb
-from anomalyncd.inputs.image_warnings import ImageLook, look_at_image, warn_about_images
+from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, read_image, to_pixels, to_rgb
+from anomalyncd.inputs.levels import Levels
 from anomalyncd.inputs.manifest import MASK, Manifest, Split
-from anomalyncd.io.decoding import decode
 from anomalyncd.io.files import (
     and_more,
     files_by_name,
@@ -26,6 +24,7 @@ from anomalyncd.io.files import (
     require_folder,
     shared_folder,
 )
+from anomalyncd.io.key import content_digest, key
 from anomalyncd.io.tables import is_table
 from anomalyncd.runtime.wording import counted
 
@@ -50,12 +49,15 @@ class ImageSet:
 
     names: tuple[str, ...]
     """Relative POSIX paths without suffix, "broken_large/000"; unique."""
-    sources: tuple[Path | NDArray[np.uint8], ...]
-    """For each image its file, or its pixels (HxWx3 uint8, red first)."""
+    sources: tuple[Path | NDArray[Any], ...]
+    """For each image its file, or its pixels as `to_pixels` returns them."""
     root: Path | None = None
     """The folder to which the names are relative; None for a list."""
     columns: pd.DataFrame | None = None
     """Further columns of the manifest, one row for each image, text; None without a manifest."""
+    levels: Levels | None = None
+    """What is black and white in images of more than 8 bits; None takes each for a set of its own,
+    until the images have been checked."""
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.sources):
@@ -163,16 +165,39 @@ class ImageSet:
     def image(self, index: int) -> NDArray[np.uint8]:
         """Returns one image, HxWx3 uint8, red first; reads its file if it has one."""
         source = self.sources[index]
-        return read_image(source) if isinstance(source, Path) else source
+        if isinstance(source, Path):
+            return read_image(source, self.levels)
+        return to_rgb(source, self.names[index], self.levels)
+
+    def digest(self, index: int) -> str:
+        """Returns a digest of the content of one image as it is read; see `content_digest`."""
+        return key(content_digest(self.sources[index]), self.levels)
 
     def select(self, indices: Iterable[int]) -> "ImageSet":
         """Returns the images at `indices`, in that order."""
         chosen = [int(index) for index in indices]
         names = tuple(self.names[index] for index in chosen)
         sources = tuple(self.sources[index] for index in chosen)
-        if self.columns is None:
-            return ImageSet(names, sources, self.root)
-        return ImageSet(names, sources, self.root, self.columns.iloc[chosen].reset_index(drop=True))
+        columns = self.columns
+        if columns is not None:
+            columns = columns.iloc[chosen].reset_index(drop=True)
+        return replace(self, names=names, sources=sources, columns=columns)
+
+
+def hidden_images(images: ImageSet, folder: Path, given: Sequence[Path]) -> list[Path]:
+    """Returns the images that `ImageSet.from_folder` passes over, since they lie beside `test/`.
+
+    Args:
+        images: What it returned.
+        folder: What it was given.
+        given: Files and folders that have a use of their own; images in them are not counted.
+    """
+    if images.root is None or images.root != folder / "test":
+        return []
+    used = (images.root, folder / _TRUTH, *given)
+    known = {one.expanduser().resolve() for one in used} - {folder.resolve()}
+    files = files_by_name(folder, IMAGE_SUFFIXES, "image").values()
+    return [path for path in files if not known & {path.resolve(), *path.resolve().parents}]
 
 
 def as_image_set(
@@ -200,67 +225,6 @@ def as_image_set(
     )
 
 
-def check_images(
-    images: ImageSet, findings: Findings | None = None, what: str = "images"
-) -> NDArray[np.int64]:
-    """Decodes every image once, so that an unusable file is found before long work.
-
-    Args:
-        images: The images; a few are in memory at a time.
-        findings: Where faults and facts go; by default the first fault is raised.
-        what: What the images are, for the facts.
-
-    Returns:
-        Height and width of each image, (N, 2), px; 0 x 0 where it cannot be read.
-
-    Raises:
-        InputError: An image cannot be read; names the first and counts the others.
-    """
-    return look_at_images(images, findings or Findings(), what)[0]
-
-
-def look_at_images(
-    images: ImageSet, findings: Findings, what: str = "images"
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Does what `check_images` does.
-
-    Returns:
-        The sizes, and which images have no colour, (N,); False where an image cannot be read.
-    """
-
-    def read(index: int) -> tuple[tuple[int, ...], str, ImageLook]:
-        source = images.sources[index]
-        pixels = decode(source, "image") if isinstance(source, Path) else source
-        rgb = to_rgb(pixels, str(source)) if isinstance(source, Path) else source
-        return rgb.shape[:2], _describe_pixels(pixels), look_at_image(rgb)
-
-    outcomes = findings.read_each(read, len(images), "Checking images")
-    readable = [outcome for outcome in outcomes if outcome is not None]
-    findings.add_fact(what, f"{len(images)}, of which {len(readable)} can be read")
-    findings.add_fact(f"{what}: width x height", _describe_sizes([size for size, _, _ in readable]))
-    findings.add_fact(f"{what}: pixels", count_values(kind for _, kind, _ in readable))
-    named = zip(images.names, outcomes, strict=True)
-    looks = {name: outcome[2] for name, outcome in named if outcome is not None}
-    warn_about_images(looks, findings, what)
-    sizes = [(0, 0) if outcome is None else outcome[0] for outcome in outcomes]
-    grey = [outcome is not None and outcome[2].grey for outcome in outcomes]
-    return np.array(sizes, dtype=np.int64).reshape(-1, 2), np.array(grey)
-
-
-def _describe_sizes(sizes: list[tuple[int, ...]]) -> str:
-    """Sizes and how many images have them, or their range if there are many."""
-    if len(set(sizes)) <= MOST_NAMED:
-        return count_values(f"{width}x{height}" for height, width in sizes)
-    heights, widths = zip(*sizes, strict=True)
-    return f"{min(widths)} to {max(widths)} x {min(heights)} to {max(heights)}"
-
-
-def _describe_pixels(pixels: NDArray[np.generic]) -> str:
-    n_channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    colour = {1: "grey", 3: "colour", 4: "colour and transparency"}[n_channels]
-    return f"{colour}, {'1' if pixels.dtype == np.bool_ else pixels.dtype.itemsize * 8} bit"
-
-
 def _refuse_unreadable(root: Path, readable: Iterable[str]) -> None:
     # Cameras save a raw file beside each JPEG; the JPEG is enough.
     known = set(readable)
@@ -273,9 +237,9 @@ def _refuse_unreadable(root: Path, readable: Iterable[str]) -> None:
         )
 
 
-def _source(item: _Item, name: str) -> Path | NDArray[np.uint8]:
+def _source(item: _Item, name: str) -> Path | NDArray[Any]:
     if not isinstance(item, Path):
-        return to_rgb(item, name)
+        return to_pixels(item, name)
     if not item.is_file():
         raise InputError(f"image '{item}' does not exist or is no file; check the path")
     return item

@@ -8,6 +8,7 @@ products come closer than 0.7 grey levels.
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,20 +46,21 @@ class ImageLook:
     """Whether it has no colour."""
 
 
-def look_at_image(pixels: NDArray[np.uint8]) -> ImageLook:
+def look_at_image(pixels: NDArray[np.unsignedinteger[Any]]) -> ImageLook:
     """Looks at one image.
 
     Args:
-        pixels: (H, W, 3), red first.
+        pixels: (H, W, 1), (H, W, 3) or (H, W, 4), red first. More than 8 bits are read up to the
+            brightest value of the image, since the levels of the set are not known yet.
     """
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    grey = _grey(pixels)
     # Two steps, since the levels of the first one are rounded.
     medium = cv2.resize(grey, (8 * _SMALL, 8 * _SMALL), interpolation=cv2.INTER_AREA)
     small = medium.reshape(_SMALL, 8, _SMALL, 8).mean((1, 3), dtype=np.float32)
     calm = cv2.medianBlur(grey, 3)  # A hot pixel is no contrast.
     whole = blake2b(repr(pixels.shape).encode(), digest_size=16)
     whole.update(np.ascontiguousarray(pixels).data)
-    red, green, blue = np.moveaxis(pixels, -1, 0)
+    red, green, blue = (pixels[..., min(channel, pixels.shape[2] - 1)] for channel in range(3))
     return ImageLook(
         whole.digest(),
         small.ravel(),
@@ -66,6 +68,18 @@ def look_at_image(pixels: NDArray[np.uint8]) -> ImageLook:
         int(calm.max()) - int(calm.min()),
         np.array_equal(red, green) and np.array_equal(green, blue),
     )
+
+
+def _grey(pixels: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.uint8]:
+    if pixels.dtype != np.uint8:
+        brightest = max(int(pixels.max()), 255)
+        pixels = (pixels.astype(np.float32) * (255 / brightest)).astype(np.uint8)
+    if pixels.shape[2] == 1:
+        return np.ascontiguousarray(pixels[..., 0])
+    grey: NDArray[np.uint8] = cv2.cvtColor(
+        np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_RGB2GRAY
+    )
+    return grey
 
 
 def _grain(grey: NDArray[np.uint8]) -> NDArray[np.float16]:

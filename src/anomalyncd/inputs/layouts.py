@@ -15,9 +15,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import and_more, files_by_name, require_folder, write_atomically
+from anomalyncd.io.files import and_more, files_by_name, refuse_unwritable, require_folder
 from anomalyncd.io.json_files import read_json
-from anomalyncd.io.tables import read_table
+from anomalyncd.io.tables import read_table, write_table
 
 Row: TypeAlias = dict[str, str]
 
@@ -333,16 +333,26 @@ def write_manifest(table: pd.DataFrame, path: str | Path) -> None:
         path: The file, suffix `.csv`; missing folders are made.
 
     Raises:
-        InputError: The suffix is another, or the path is a folder.
+        InputError: See `check_manifest`.
+    """
+    check_manifest(path)
+    target = Path(path).expanduser()
+    relative = table.copy()
+    for column in {*_PATHS} & {*table.columns}:
+        relative[column] = [_relative(cell, target.parent) for cell in table[column]]
+    write_table(relative, target)
+
+
+def check_manifest(path: str | Path) -> None:
+    """Checks, before a data set is read, that a manifest can be written to a path.
+
+    Raises:
+        InputError: The suffix is not `.csv`, the path is a folder, or nothing can be written there.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() != ".csv" or target.is_dir():
         raise InputError(f"manifest '{target}' cannot be written; name a .csv file")
-    relative = table.copy()
-    for column in {*_PATHS} & {*table.columns}:
-        relative[column] = [_relative(cell, target.parent) for cell in table[column]]
-    with write_atomically(target) as temporary:
-        relative.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+    refuse_unwritable(target.parent)
 
 
 def _relative(cell: str, folder: Path) -> str:

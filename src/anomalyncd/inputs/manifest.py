@@ -1,6 +1,7 @@
 """A manifest: a table that names the images and holds what is known of each."""
 
 import os
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,6 +62,7 @@ class Manifest:
         # No "..", since names are made of the paths; links keep their own names.
         folder = Path(os.path.abspath(source.parent))  # noqa: PTH100
         for column in {_IMAGE, MAP, MASK} & set(table.columns):
+            _refuse_places_elsewhere(table[column], column, label)
             table[column] = [_located(cell, folder) for cell in table[column]]
             _refuse_missing(table[column], column, label)
         _refuse_doubled(table[_IMAGE], label)
@@ -133,6 +135,17 @@ def _located(cell: str, folder: Path) -> str:
     # Manifests written on Windows have backslashes.
     text = cell.strip().replace("\\", "/")
     return os.path.abspath(folder / text) if text else ""  # noqa: PTH100
+
+
+def _refuse_places_elsewhere(cells: pd.Series, column: str, label: str) -> None:
+    """Raises for places on the internet, and for drives of Windows where there are none."""
+    elsewhere = r"\w{2,}://" if os.name == "nt" else r"[A-Za-z]:[\\/]|\\\\|\w{2,}://"
+    strange = [cell for cell in cells if re.match(elsewhere, cell.strip())]
+    if strange:
+        raise InputError(
+            f"{column} '{strange[0]}'{and_more(len(strange))} in {label} is no path of this "
+            "system; give paths relative to the folder of the manifest"
+        )
 
 
 def _refuse_missing(paths: pd.Series, column: str, label: str) -> None:

@@ -1,5 +1,6 @@
 """Files paired with images: by name, never by position, and by aspect ratio."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
 from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.io.files import and_more
+from anomalyncd.io.files import and_more, files_by_name
 
 
 def refuse_strangers(
@@ -66,6 +68,79 @@ def refuse_missing(
         )
 
 
+_MASK_ENDING = re.compile(r"_mask[_-]?\d+|[_-]\d+(_mask)?| ?\(\d+\)")
+_LABEL_STUDIO = re.compile(r"(^|/)task-\d+-annotation-\d+-by-")
+
+
+def masks_by_image(
+    files: Mapping[str, Path], names: Collection[str]
+) -> dict[str, Path | tuple[Path, ...]]:
+    """Finds the image of each mask by its name.
+
+    A mask has the name of its image, which may be followed by `_mask`. Several masks of one image
+    have numbers as well, `NAME_0`, `NAME_mask_1`, `NAME_2_mask`, or lie in a folder of its name,
+    `NAME/0`. A mask whose whole name is that of an image belongs to that image.
+
+    Args:
+        files: Name to file of the masks.
+        names: Names of the images.
+
+    Returns:
+        For each name its mask, or several in the order of their names; a mask without an image is
+        under its own name.
+
+    Raises:
+        InputError: A mask fits two images, or an image has two masks of one number.
+    """
+    paired: dict[str, dict[str, Path]] = {}
+    for stem, path in files.items():
+        if _LABEL_STUDIO.search(stem):
+            raise InputError(
+                f"mask '{path}' is named after a task of Label Studio, not after its image; export "
+                "the annotations as JSON and give that file as `masks`"
+            )
+        name, number = _image_and_number(stem, path, names)
+        masks = paired.setdefault(name, {})
+        if number in masks:
+            raise InputError(
+                f"image '{name}' has two masks: '{masks[number].name}' and '{path.name}'; keep "
+                f"one, or name them {name}_1 and {name}_2"
+            )
+        masks[number] = path
+    several = {name: tuple(masks.values()) for name, masks in paired.items()}
+    return {name: paths if len(paths) > 1 else paths[0] for name, paths in several.items()}
+
+
+def _image_and_number(stem: str, path: Path, names: Collection[str]) -> tuple[str, str]:
+    """The image of a mask, and what tells the mask from others of that image."""
+    bare = stem.removesuffix("_mask")
+    if stem in names:
+        if bare != stem and bare in names:
+            raise InputError(
+                f"mask '{path}' fits the images '{bare}' and '{stem}'; rename one of them"
+            )
+        return stem, ""
+    if bare in names:
+        return bare, ""
+    for end in range(len(stem) - 1, 0, -1):
+        name, ending = stem[:end], stem[end:]
+        if name in names and (
+            _MASK_ENDING.fullmatch(ending)
+            or (ending[0] == "/" and not any(other.startswith(f"{name}/") for other in names))
+        ):
+            return name, ending
+    return bare, ""
+
+
+def training_names(images: ImageSet) -> tuple[str, ...]:
+    """Returns the names of the images in the folder `train/` beside `test/`, if there is one."""
+    # MTD has a mask for every image, training images included.
+    if images.root is None or images.root.name != "test":
+        return ()
+    training = images.root.parent / "train"
+    return tuple(files_by_name(training, IMAGE_SUFFIXES, "image")) if training.is_dir() else ()
+
+
 def refuse_other_aspect(shape: tuple[int, ...], name: str, size: NDArray[np.int64]) -> None:
     """Raises if a map or mask has another aspect ratio than its image.
 
@@ -82,13 +157,18 @@ def refuse_other_aspect(shape: tuple[int, ...], name: str, size: NDArray[np.int6
     """
     height, width = shape
     image_height, image_width = (int(side) for side in size)
-    difference = abs(height * image_width - width * image_height)
-    tolerated = max(0.1 * height * image_width, image_height, image_width)
-    if height != width and difference > tolerated:
+    if height != width and not have_one_aspect(shape, (image_height, image_width)):
         raise InputError(
             f"the map or mask of '{name}' is {height}x{width} (height x width), "
             f"its image {image_height}x{image_width}; give a map of the whole image, not turned"
         )
+
+
+def have_one_aspect(shape: tuple[int, ...], size: tuple[int, ...]) -> bool:
+    """Whether a map or mask has the aspect ratio of its image, within what rounding explains."""
+    (height, width), (image_height, image_width) = shape, size
+    difference = abs(height * image_width - width * image_height)
+    return difference <= max(0.1 * height * image_width, image_height, image_width)
 
 
 def _nearest(name: str, files: Collection[str], images: ImageSet) -> str:

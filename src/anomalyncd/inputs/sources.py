@@ -4,6 +4,7 @@ Nothing slow is imported here, so that the command line can refuse a wrong path 
 """
 
 from dataclasses import dataclass, fields
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,9 @@ from anomalyncd.errors import InputError
 if TYPE_CHECKING:
     from anomalyncd.inputs.anomaly_maps import MapsLike
     from anomalyncd.inputs.inputs import BaseLike, ImagesLike, MasksLike
+
+HIGHEST = 65535
+"""The highest value that a pixel can have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +37,13 @@ class InputSources:
     masks: Annotated[
         "MasksLike | None",
         "Folder of masks NAME.png or NAME_mask.png that mark the defects in place of anomaly maps, "
-        "or a manifest with the column mask.",
+        "a manifest with the column mask, or annotations (COCO, YOLO, Pascal VOC, Label Studio, "
+        "CVAT, labelme).",
     ] = None
     boxes: Annotated[
         "str | Path | None",
         "Table of boxes that mark the defects in place of anomaly maps, with the columns name or "
-        "image, left, top, right and bottom.",
+        "image, left, top, right and bottom, in pixels.",
     ] = None
     ignore: Annotated[
         "MasksLike | None",
@@ -64,11 +69,26 @@ class InputSources:
         "Folder of anomaly maps of the normal images, needed wherever maps of the images are "
         "given.",
     ] = None
+    white_level: Annotated[
+        int | None,
+        "Value that is white in images of more than 8 bits, such as 4095 for a camera of 12 bits; "
+        "without it, it is taken from the files, or from the brightest places of all images.",
+    ] = None
+    black_level: Annotated[
+        int | None,
+        "Value that is black in images of more than 8 bits; without it, it is taken from the "
+        "files, or 0.",
+    ] = None
+    skip_damaged: Annotated[
+        bool, "Leave out images that cannot be read, and list them in the run."
+    ] = False
 
     def further(self) -> dict[str, Any]:
         """Returns the inputs that are given besides the images, by name."""
         named = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
-        return {name: value for name, value in named.items() if value is not None}
+        return {
+            name: value for name, value in named.items() if value is not None and value is not False
+        }
 
     def refuse_combination(self) -> None:
         """Raises if inputs are given together that exclude each other, or one without another.
@@ -76,6 +96,7 @@ class InputSources:
         Raises:
             InputError: Names the arguments.
         """
+        refuse_levels(self.black_level, self.white_level)
         marks = (self.maps, self.masks, self.boxes)
         if sum(source is not None for source in marks) > 1:
             raise InputError(
@@ -85,3 +106,27 @@ class InputSources:
             raise InputError(
                 "`normal_maps` needs the normal images; give `normals`, `maps` and `normal_maps`"
             )
+
+
+def refuse_levels(black: object, white: object) -> None:
+    """Raises unless levels that were given can be used.
+
+    Args:
+        black: The black level; None where it was not given.
+        white: The white level; None where it was not given.
+
+    Raises:
+        InputError: Names the argument and the values that it may have.
+    """
+    for name, value, least in (("black_level", black, 0), ("white_level", white, 1)):
+        if value is None:
+            continue
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        if not whole or not least <= int(value) <= HIGHEST:  # type: ignore[call-overload]
+            raise InputError(
+                f"`{name}` {value!r} cannot be used; give a whole number, {least} to {HIGHEST}"
+            )
+    if isinstance(black, Integral) and isinstance(white, Integral) and black >= white:
+        raise InputError(
+            f"`black_level` {black} is not below `white_level` {white}; give a smaller one"
+        )

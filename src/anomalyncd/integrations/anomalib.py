@@ -11,7 +11,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_file, refuse_unwritable_names
+from anomalyncd.io.files import refuse_unwritable, refuse_unwritable_names
 from anomalyncd.runtime.wording import counted
 
 _LARGEST = float(np.finfo(np.float16).max)
@@ -58,7 +58,7 @@ class BatchWriter:
 
     def __init__(self, folder: str | Path, images: ImagesLike) -> None:
         self._folder = Path(folder).expanduser()
-        refuse_file(self._folder)
+        refuse_unwritable(self._folder)
         opened = as_image_set(images)
         refuse_unwritable_names(opened.names)
         pairs = zip(opened.sources, opened.names, strict=True)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.files import unwritable, write_atomically
 from anomalyncd.runtime.logs import LOG
 
 CACHE_VARIABLE = "ANOMALYNCD_CACHE"
@@ -124,13 +124,10 @@ class TensorStore:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             _write(self._path(key), tensors)
             self._make_room(n_bytes, self._path(key))
-        except (OSError, SafetensorError) as error:
+        except (OSError, InputError) as error:
             self._writable = False
-            LOG.warning(
-                "nothing more is cached in '%s' (%s); check permissions and disk space",
-                self.folder,
-                error,
-            )
+            reason = unwritable(self.folder, error) if isinstance(error, OSError) else error
+            LOG.warning("nothing more is cached: %s", reason)
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.safetensors"

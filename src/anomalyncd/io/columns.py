@@ -54,11 +54,20 @@ COLUMNS = (
     Column("class_name", "text", "Name of the class.", _ALL),
     Column("normal", "flag", "Whether the class is the normal class.", _ALL),
     Column(
-        "confidence",
-        "number",
-        "Calibrated probability that the class is correct, from 0 to 1.",
+        "decision",
+        "text",
+        "Name of the class, or `unseen` or `unsure` in place of it; only in predictions.",
         _BOTH,
         optional=True,
+    ),
+    Column(
+        "confidence",
+        "number",
+        "Calibrated probability that the class is correct, from 0 to 1; blank in predictions for "
+        "what is unseen.",
+        _BOTH,
+        optional=True,
+        may_be_blank=True,
     ),
     Column(
         "novelty",

@@ -1,6 +1,7 @@
 """Decodes image files to arrays in the bit depth in which they were saved."""
 
 import io
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,43 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a stored image becomes upright, 1 to 8; 1 leaves it as it is."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_MOST_LOST = 0.05
+_LARGEST_BLOCK = 16  # Height in pixels of what a JPEG file stores at a time.
+_KIND_OF_PAGE, _THUMBNAIL_OR_MASK = 254, 0b101  # NewSubfileType of TIFF
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """An image as its file holds it, upright."""
+
+    pixels: NDArray[Any]
+    """See `decode`."""
+    levels: StatedLevels = NOT_STATED
+    """The values of black and white that the file states."""
+    orientation: int = 1
+    """The EXIF orientation that was applied, 1 to 8."""
+    n_pages: int = 1
+    """Number of pages, or frames."""
+    n_full_pages: int = 1
+    """Number of pages as large as the one that was read."""
+    lost: float = 0.0
+    """Share of the pixels that a cut JPEG file lacks, 0..0.05."""
+    cut: bool = False
+    """Whether the end of the file is missing."""
 
 
 def decode(path: Path, what: str) -> NDArray[Any]:
     """Decodes an image file and applies its EXIF orientation.
 
     Args:
-        path: The file; if it has several pages, the first one is read.
+        path: The file; if it has several pages, the first of the largest ones is read.
         what: What the file is, for messages: "image", "map", "mask".
 
     Returns:
@@ -27,6 +56,22 @@ def decode(path: Path, what: str) -> NDArray[Any]:
 
     Raises:
         InputError: The file is missing, empty, damaged, truncated or of an unknown format.
+    """
+    decoded = decode_file(path, what)
+    if decoded.cut:
+        raise unreadable(path, what, OSError("image file is truncated"))
+    return decoded.pixels
+
+
+def decode_file(path: Path, what: str) -> Decoded:
+    """Decodes an image file as `decode` does, and a JPEG file that lacks a little of its end.
+
+    Args:
+        path: The file.
+        what: What the file is, for messages.
+
+    Raises:
+        InputError: See `decode`; a JPEG file may lack at most 5 % of its pixels.
     """
     try:
         # From bytes, because Pillow maps uncompressed TIFF files by name and decodes those with an
@@ -65,27 +110,130 @@ def pixels_of(image: Image.Image) -> NDArray[Any]:
     return np.array(image.convert("RGB"))
 
 
-def _decode_bytes(data: bytes) -> NDArray[Any]:
+def orientation_of(path: Path) -> int:
+    """Returns the EXIF orientation of a file, 1 where it has none or cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return _orientation(image)
+    except Exception:
+        return 1
+
+
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Returns an array (H, W, ...) turned or mirrored as an EXIF orientation says."""
+    if orientation in (2, 3, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7):
+        pixels = pixels[::-1]
+    if orientation in (5, 7):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (6, 8):
+        pixels = np.rot90(pixels, -1 if orientation == 6 else 1)
+    return np.ascontiguousarray(pixels)
+
+
+def _decode_bytes(data: bytes) -> Decoded:
+    try:
+        return _decode_whole(data)
+    except OSError:
+        decoded = _decode_cut_jpeg(data) if data.startswith(_JPEG_START) else None
+        if decoded is None:
+            raise
+        return decoded
+
+
+def _decode_whole(data: bytes) -> Decoded:
     try:
         image = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
         # OpenCV reads some TIFF files that Pillow does not, above all 64-bit floats.
-        pixels = _decode_deep(data) if data.startswith(_TIFF_STARTS) else None
+        pixels = _decode_deep(data, 0) if data.startswith(_TIFF_STARTS) else None
         if pixels is None:
             raise
-        return pixels
+        return Decoded(pixels)
     with image:
+        page, n_full_pages = _largest_page(image)
+        n_pages = getattr(image, "n_frames", 1) if n_full_pages else 1
+        levels = stated_levels(image, data)
         # Pillow has no 16-bit colour and would drop the lower byte.
-        deep = image.mode in ("RGB", "RGBA") and any(";16" in str(t.args) for t in image.tile)
-        upright = image.getexif().get(0x0112, 1) == 1
-        oriented = ImageOps.exif_transpose(image)
-        pixels = _decode_deep(data) if deep and upright else None
-        return pixels_of(oriented) if pixels is None else pixels
+        deep = image.mode in ("RGB", "RGBA", "LA") and (
+            any(";16" in str(tile.args) for tile in image.tile)
+            or image.format in ("PPM", "JPEG2000")
+        )
+        orientation = _orientation(image)  # Of PNG files it is known once all is read.
+        colours = _decode_deep(data, page) if deep else None
+        if colours is not None and colours.dtype == np.uint16:
+            # OpenCV turns TIFF files upright, and no others.
+            turn = 1 if image.format == "TIFF" else orientation
+            pixels = upright(colours, turn)
+        else:
+            pixels = pixels_of(ImageOps.exif_transpose(image))
+        return Decoded(pixels, levels, orientation, n_pages, max(1, n_full_pages))
 
 
-def _decode_deep(data: bytes) -> NDArray[Any] | None:
-    pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+def _orientation(image: Image.Image) -> int:
+    found = image.getexif().get(ORIENTATION, 1)
+    return found if found in range(1, 9) else 1
+
+
+def _largest_page(image: Image.Image) -> tuple[int, int]:
+    """Goes to the largest page of a file; its number, and how many pages are as large."""
+    if image.format not in ("TIFF", "MPO"):
+        return 0, getattr(image, "n_frames", 1)  # The frames of all other formats are of one size.
+    areas: list[int] = []
+    try:
+        for page in range(getattr(image, "n_frames", 1)):
+            image.seek(page)
+            kind = (
+                getattr(image, "tag_v2", {}).get(_KIND_OF_PAGE, 0) if image.format == "TIFF" else 0
+            )
+            areas.append(0 if kind & _THUMBNAIL_OR_MASK else image.width * image.height)
+    except (EOFError, OSError, SyntaxError, ValueError):
+        pass  # A damaged page behind intact ones.
+    page = int(np.argmax(areas)) if areas else 0
+    image.seek(page)
+    return page, areas.count(max(areas, default=0))
+
+
+def _decode_deep(data: bytes, page: int) -> NDArray[Any] | None:
+    encoded = np.frombuffer(data, dtype=np.uint8)
+    if page:
+        pages = cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED)[1]
+        pixels = pages[page] if page < len(pages) else None
+    else:
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim == 2:
         return pixels
     red_first = [2, 1, 0, 3][: pixels.shape[2]]
     return np.ascontiguousarray(pixels[..., red_first])
+
+
+def _decode_cut_jpeg(data: bytes) -> Decoded | None:
+    """An image whose file lacks its end; None where too much is missing."""
+    lost, progressive = _lost_of_jpeg(data)
+    # In a progressive file a cut may blur all pixels.
+    if lost > (0 if progressive else _MOST_LOST):
+        return None
+    return replace(_decode_whole(data + _JPEG_END), lost=lost, cut=True)
+
+
+def _lost_of_jpeg(data: bytes) -> tuple[float, bool]:
+    """The share of pixels that a JPEG file without its end lacks, and whether it is progressive.
+
+    What is decoded from the cut on depends on the bytes that are put there, so two continuations
+    differ from the first block on that is lost. Blocks are stored row by row.
+    """
+    noise = np.random.default_rng(0).integers(0, 255, len(data), dtype=np.uint8).tobytes()
+    continued = []
+    for end in (_JPEG_END, noise + _JPEG_END):
+        with Image.open(io.BytesIO(data + end)) as image:
+            continued.append(np.asarray(image.convert("RGB")))
+            progressive = "progressive" in image.info
+    differs = (continued[0] != continued[1]).any(axis=2)
+    if not differs.any():
+        return 0.0, progressive
+    height, width = differs.shape
+    top = int(differs.any(axis=1).argmax())
+    row = differs[top : top + _LARGEST_BLOCK]
+    left = int(row.any(axis=0).argmax())
+    return 1 - (top * width + len(row) * left) / (height * width), progressive

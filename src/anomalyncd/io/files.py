@@ -1,15 +1,19 @@
 """Files on disk: listed by name, read in threads, and written completely or not at all."""
 
+import errno
 import os
+import re
 import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
+
+from safetensors import SafetensorError
 
 from anomalyncd.errors import InputError
 from anomalyncd.runtime.progress import track
@@ -33,15 +37,28 @@ def require_folder(folder: str | Path) -> Path:
     raise InputError(f"folder '{path}' does not exist; check the path")
 
 
-def refuse_file(folder: Path) -> None:
-    """Checks that neither a folder to write into nor a folder above it is a file.
+def refuse_unwritable(folder: Path) -> None:
+    """Checks that files can be written into a folder, which may not exist yet.
 
     Raises:
-        InputError: One of them is a file.
+        InputError: It or a folder above it is a file, or nothing can be written there.
     """
-    for path in (folder, *folder.parents):
-        if path.is_file():
-            raise InputError(f"'{path}' is a file; name a new or empty folder for the results")
+    try:
+        for path in (folder, *folder.parents):
+            if os.path.lexists(path) and not path.is_dir():
+                raise InputError(f"'{path}' is a file; name a new or empty folder for the results")
+        with suppress(FileNotFoundError):
+            folder.lstat()  # A name may be too long.
+        # A file without a name that is gone when it is closed: permissions alone do not tell what a
+        # disk for reading only or one of the system allows.
+        tempfile.TemporaryFile(dir=nearest_folder(folder)).close()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def nearest_folder(path: Path) -> Path:
+    """Returns a folder, or the nearest one above it that exists."""
+    return next(one for one in (path, *path.absolute().parents) if one.is_dir())
 
 
 def name_of(relative: Path, suffixes: frozenset[str]) -> str:
@@ -182,6 +199,48 @@ def and_more(count: int) -> str:
     return f" (and {count - 1} more)" if count > 1 else ""
 
 
+_REMEDIES = {
+    errno.ENOSPC: "free some space, then run the command again, or name a place on another disk",
+    errno.EACCES: "allow it to be written, close a program that has it open, or name another place",
+    errno.EROFS: "this disk is for reading only; name a place on another disk",
+    errno.EFBIG: "larger files are not allowed there; name a place on another disk",
+    errno.ENAMETOOLONG: "shorten the names of the folders and of the file",
+}
+_REMEDIES |= {errno.EPERM: _REMEDIES[errno.EACCES]}
+if hasattr(errno, "EDQUOT"):  # Windows may lack it.
+    _REMEDIES |= {errno.EDQUOT: _REMEDIES[errno.ENOSPC]}
+
+
+def unwritable(path: Path, error: Exception) -> InputError:
+    """Returns the error for a file or folder that cannot be written, with cause and remedy."""
+    number = getattr(error, "errno", None)
+    if number is None:
+        # safetensors states the number only within its message.
+        found = re.search(r"os error (\d+)", str(error))
+        number = int(found[1]) if found else 0
+    reason = os.strerror(number) if number else str(error) or type(error).__name__
+    remedy = _REMEDIES.get(number, "check the path, its permissions and the space on the disk")
+    return InputError(f"'{path}' cannot be written ({reason}); {remedy}")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns every failure to write within into an `InputError` that names the file.
+
+    All results are written within this context, most of them by `write_atomically`.
+
+    Args:
+        path: The file or folder, as the user knows it.
+
+    Raises:
+        InputError: The disk is full or does not allow it; names the remedy.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise unwritable(path, error) from error
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Yields a temporary path and renames that file to `path` once it is written.
@@ -193,16 +252,39 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     Yields:
         A path in the same folder with the same suffix, where no file exists yet.
+
+    Raises:
+        InputError: The file cannot be written, see `writing`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Hidden files are never listed, so a killed run leaves nothing that looks like an image.
     temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def workshop(folder: Path) -> Iterator[Path]:
+    """Yields an empty hidden folder within a folder; it is deleted afterwards.
+
+    Args:
+        folder: Made where it is missing.
+
+    Raises:
+        InputError: Something cannot be written, see `writing`.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=folder, prefix=".results-", ignore_cleanup_errors=True
+        ) as hidden:
+            yield Path(hidden)
 
 
 @contextmanager
@@ -216,12 +298,12 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
     Yields:
         A temporary folder on the same drive.
+
+    Raises:
+        InputError: Something cannot be written, see `writing`.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True
-    ) as workshop:
-        new, old = Path(workshop) / "new", Path(workshop) / "old"
+    with workshop(folder.parent) as hidden, writing(folder):
+        new, old = hidden / "new", hidden / "old"
         new.mkdir()
         yield new
         if folder.exists():

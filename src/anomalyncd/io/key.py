@@ -97,17 +97,26 @@ def keep_only_files_of(made_from: str, folder: Path, suffixes: frozenset[str], w
         what: What a file is, for messages: "map", "mask".
 
     Raises:
-        InputError: The folder holds such files without a record of what they were made from.
+        InputError: See `refuse_foreign_files`.
     """
     record = folder / _RECORD
     if record.is_file() and read_json(record, f"{what}s") == {"key": made_from}:
         return
+    for path in refuse_foreign_files(folder, suffixes, what).values():
+        path.unlink()
+    write_json(record, {"key": made_from})
+
+
+def refuse_foreign_files(folder: Path, suffixes: frozenset[str], what: str) -> dict[str, Path]:
+    """Returns the files of a folder, which may not exist, by name; see `keep_only_files_of`.
+
+    Raises:
+        InputError: The folder holds such files without a record of what they were made from.
+    """
     present = files_by_name(folder, suffixes, what) if folder.is_dir() else {}
-    if present and not record.is_file():
+    if present and not (folder / _RECORD).is_file():
         raise InputError(
             f"'{next(iter(present.values()))}' was not made by this command and would be taken for "
             f"one of its {what}s; give a folder without {what}s"
         )
-    for path in present.values():
-        path.unlink()
-    write_json(record, {"key": made_from})
+    return present

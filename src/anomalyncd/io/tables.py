@@ -1,4 +1,4 @@
-"""Reads tables in CSV, JSON lines or Parquet; every cell becomes text."""
+"""Tables in CSV, JSON lines or Parquet, read as text, and CSV written so that Excel opens it."""
 
 import csv
 import io
@@ -13,16 +13,28 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
+from anomalyncd.io.files import write_atomically
 
 _SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
+_SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"})
 _SEPARATORS = ",;\t"
+ENCODING = "utf-8-sig"
+"""Of CSV files: UTF-8 with a byte order mark, without which Excel shows wrong umlauts."""
+_FORMULA = re.compile("'*[=+@\\-\t\r\uff1d\uff0b\uff20\uff0d]")
+"""The beginning of a cell that a spreadsheet may run; quotes before it are those of `guarded`."""
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 
 
 def is_table(value: object) -> bool:
-    """Whether an argument is the path of a table, judged by its suffix."""
+    """Whether an argument is the path of a table, judged by its suffix.
+
+    Raises:
+        InputError: It is a workbook of a spreadsheet program.
+    """
     if not isinstance(value, str | Path):
         return False
     path = Path(value).expanduser()
+    _refuse_spreadsheet(path)
     return path.suffix.lower() in _SUFFIXES and not path.is_dir()
 
 
@@ -32,7 +44,8 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     Args:
         path: A `.csv` or `.tsv` file in UTF-8 with cells separated by comma, semicolon or tab; a
             `.jsonl` or `.ndjson` file with one object in each line; or a `.parquet` file, which
-            needs pyarrow.
+            needs pyarrow. A first line "sep=;", as Excel knows it, names the separator. The quote
+            that `guarded` puts before a formula is taken off.
         what: What the table is, for messages: "manifest", "table of boxes".
 
     Returns:
@@ -43,6 +56,7 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
             lengths, or has two columns with the same name.
     """
     label = f"{what} '{path}'"
+    _refuse_spreadsheet(path)
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -58,6 +72,48 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     return table
 
 
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes a CSV file, completely or not at all, that Excel opens with its umlauts.
+
+    Text that a spreadsheet would run is guarded, see `guarded`; `read_table` restores it.
+
+    Args:
+        table: Any table; its index is not written.
+        path: The file; missing folders are made.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    safe = table.rename(columns=lambda name: guarded(str(name)))
+    for column in safe.columns[[dtype.kind not in "biuf" for dtype in safe.dtypes]]:
+        safe[column] = [guarded(cell) if isinstance(cell, str) else cell for cell in safe[column]]
+    with write_atomically(path) as temporary:
+        safe.to_csv(temporary, index=False, encoding=ENCODING, lineterminator="\n")
+
+
+def guarded(cell: str) -> str:
+    """Puts a quote before a text that begins like a formula, unless it is a number such as -1.5.
+
+    Spreadsheets run such cells, so that the name of an image could call a program.
+
+    Source: OWASP, "CSV Injection".
+    """
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBER.fullmatch(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Takes the quote off again that `guarded` has put before a text."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _refuse_spreadsheet(path: Path) -> None:
+    if path.suffix.lower() in _SPREADSHEETS and not path.is_dir():
+        raise InputError(
+            f"'{path}' is a workbook of a spreadsheet program; save its sheet as 'CSV UTF-8' and "
+            "give the .csv file"
+        )
+
+
 def _refuse_invalid_text(cells: Iterable[str], label: str) -> None:
     # Half of a surrogate pair can be written in JSON, but not in UTF-8.
     bad = next((cell for cell in cells if re.search("[\ud800-\udfff\0]", cell)), None)
@@ -67,18 +123,24 @@ def _refuse_invalid_text(cells: Iterable[str], label: str) -> None:
 
 def _decoded(content: bytes, label: str) -> str:
     try:
-        return content.decode("utf-8-sig")
+        return content.decode(ENCODING)
     except UnicodeDecodeError as error:
         raise InputError(f"{label} is not in UTF-8; save it again as 'CSV UTF-8'") from error
 
 
 def _from_csv(text: str, label: str) -> pd.DataFrame:
-    # Excel separates cells by semicolons where the comma is the decimal separator.
-    header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
-    separator = max(_SEPARATORS, key=header.count)
+    named = re.match(r'"?sep=(.)"?\r?\n', text)
+    if named:
+        separator = named[1]
+    else:
+        # Excel separates cells by semicolons where the comma is the decimal separator.
+        header = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+        separator = max(_SEPARATORS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     rows: list[list[str]] = []
     try:
+        if named:
+            next(reader)
         for row in reader:
             if rows and len(row) not in (0, len(rows[0])):
                 raise InputError(
@@ -86,7 +148,7 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
                     f"{len(rows[0])}; put cells that contain '{separator}' in quotes"
                 )
             if any(row):
-                rows.append([_with_line_feeds(cell) for cell in row])
+                rows.append([unguarded(_with_line_feeds(cell)) for cell in row])
     except csv.Error as error:
         raise InputError(
             f"{label} is damaged in line {reader.line_num} ({error}); save it again"

@@ -44,8 +44,16 @@ def boxes_from_mask(
         boxes = _largest_first(_merged_squares(extents, image_size, config), mask)
         limit = len(boxes)
     else:
-        boxes, limit = _squares(whole, image_size, config), 1
+        boxes, limit = _squares(_looked_at(whole, config), image_size, config), 1
     return boxes[: config.max_per_image or limit].astype(np.float64)
+
+
+def _looked_at(whole: NDArray[np.int64], config: RegionConfig) -> NDArray[np.int64]:
+    """The middle of an image, as large as what is looked at."""
+    if config.of_side is None:
+        return whole
+    middle, half = whole[:, 2:] // 2, np.minimum(whole[:, 2:], config.of_side) // 2
+    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def _extents(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -66,8 +74,9 @@ def _squares(
     """Makes square boxes around extents, shifted inside the image where they fit."""
     height, width = image_size
     long_side = max(image_size)
+    of_side = config.of_side or long_side
     sides = (extents[:, 2:] - extents[:, :2]).max(axis=1)
-    smallest = max(1, round(2 * config.min_half_side * long_side))
+    smallest = max(1, round(2 * config.min_half_side * min(of_side, long_side)))
     sides = np.clip(np.rint(config.margin * sides).astype(np.int64), smallest, long_side)[:, None]
     room = np.array([width, height]) - sides
     start = (extents[:, :2] + extents[:, 2:] - sides) // 2
@@ -79,7 +88,7 @@ def _merged_squares(
     extents: NDArray[np.int64], image_size: tuple[int, int], config: RegionConfig
 ) -> NDArray[np.int64]:
     """Makes squares around extents, and unites extents until no two squares are close."""
-    gap = config.merge_gap * max(image_size)
+    gap = config.merge_gap * (config.of_side or max(image_size))
     while True:
         squares = _squares(extents, image_size, config)
         groups = _groups(squares, gap)
@@ -136,7 +145,7 @@ def published_boxes(
     Returns:
         (R, 4), largest first (AnomalyNCD, section 3.1, and its published code).
     """
-    gap = int(max(image_size) * config.merge_gap)
+    gap = int((config.of_side or max(image_size)) * config.merge_gap)
     squares = [_square(extent, image_size, config) for extent in extents.tolist()]
     return np.array(_merge_neighbours(squares, gap), np.float64)
 
@@ -145,7 +154,10 @@ def _square(extent: list[int], image_size: tuple[int, int], config: RegionConfig
     height, width = image_size
     left, top, right, bottom = extent
     longest = max(bottom - top, right - left)
-    half = max(int(longest * config.margin * 0.5), int(max(image_size) * config.min_half_side))
+    half = max(
+        int(longest * config.margin * 0.5),
+        int((config.of_side or max(image_size)) * config.min_half_side),
+    )
     half = min(half, max(image_size) // 2)
     x = _shifted((left + right) // 2 - half, half, width)
     y = _shifted((top + bottom) // 2 - half, half, height)

@@ -87,9 +87,9 @@ def _root(parents: Any, pixel: int) -> int:
 
 
 @compiled
-def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, saddles: Any) -> Any:
+def _enter(levels: Any, rings: Any, first: Any, births: Any) -> Any:
     """Links every pixel to an earlier one; counts births of components and lists the saddles."""
-    parents = np.empty(levels.size, np.int32)
+    parents, saddles = np.empty(levels.size, np.int32), np.empty(levels.size, np.int32)
     n_saddles = 0
     for pixel in range(levels.size):
         if levels[pixel] == 0:
@@ -98,18 +98,19 @@ def _enter(levels: Any, rings: Any, first: Any, n_groups: Any, births: Any, sadd
         earlier = pixel + first[ring]
         # The parent of the earlier pixel, where it is known, saves a step of every later search.
         parents[pixel] = parents[earlier] if earlier < pixel else earlier
-        if n_groups[ring] == 0:
+        if _N_GROUPS[ring] == 0:
             births[levels[pixel]] += 1
-        elif n_groups[ring] > 1:
+        elif _N_GROUPS[ring] > 1:
             saddles[n_saddles] = pixel
             n_saddles += 1
-    return parents, n_saddles
+    return parents, saddles[:n_saddles]
 
 
 @compiled
-def _merge(saddles: Any, levels: Any, rings: Any, others: Any, parents: Any, births: Any) -> None:
-    """Unites the components that meet at each saddle; every union takes one birth back."""
-    for pixel in saddles:
+def _merge(saddles: Any, rings: Any, others: Any, parents: Any) -> Any:
+    """Unites the components that meet at each saddle, and counts the unions at each."""
+    unions = np.zeros(saddles.size, np.int64)
+    for index, pixel in enumerate(saddles):
         root = _root(parents, pixel)
         for offset in others[rings[pixel]]:
             if offset == 0:
@@ -117,7 +118,8 @@ def _merge(saddles: Any, levels: Any, rings: Any, others: Any, parents: Any, bir
             other = _root(parents, pixel + offset)
             if other != root:
                 parents[other] = root
-                births[levels[pixel]] -= 1
+                unions[index] += 1
+    return unions
 
 
 def count_components(levels: NDArray[np.uint8], n_levels: int) -> NDArray[np.int64]:
@@ -133,12 +135,13 @@ def count_components(levels: NDArray[np.uint8], n_levels: int) -> NDArray[np.int
     width = levels.shape[1]
     first, *others = (row * width + column for row, column in _MEMBERS)
     flat, rings = levels.ravel(), _rings(levels).ravel()
-    births, saddles = np.zeros(n_levels + 1, np.int64), np.empty(flat.size, np.int32)
-    parents, n_saddles = _enter(flat, rings, first, _N_GROUPS, births, saddles)
-    saddles = saddles[:n_saddles]
+    births = np.zeros(n_levels + 1, np.int64)
+    parents, saddles = _enter(flat, rings, first, births)
     # Stable, and a counting sort for 8-bit keys.
-    order = np.argsort(n_levels - flat[saddles], kind="stable")
-    _merge(saddles[order], flat, rings, np.stack(others, axis=1), parents, births)
+    saddles = saddles[np.argsort(n_levels - flat[saddles], kind="stable")]
+    # Every union takes one birth back.
+    unions = _merge(saddles, rings, np.stack(others, axis=1), parents)
+    births -= np.bincount(flat[saddles], unions, n_levels + 1).astype(np.int64)
     counts: NDArray[np.int64] = np.cumsum(births[:0:-1])
     return counts
 

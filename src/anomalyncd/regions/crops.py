@@ -52,6 +52,9 @@ def _mirrored(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
 
 Levels = NDArray[np.float32]
 
+_LARGEST_CROP = 4096
+"""Side from twice which on a crop is thinned out, px."""
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -103,20 +106,29 @@ def read_crops(
         if index != current:
             current, image = index, images.image(index)
             size = image.shape[:2]
-            anomalous = resize_mask(regions.masks[index], size).astype(np.float32)
+            anomalous = resize_mask(regions.masks[index], size)
             foreground = scores = None
             if overlays.foreground is not None:
                 foreground = _foreground_levels(overlays.foreground[index], size)
             if overlays.scores is not None:
                 scores = _stretched(overlays.scores(index), size)
-        mask = _resize(crop(anomalous, box, "zero"), side)
+        mask = _resize(_thinned(anomalous, box, "zero").astype(np.float32), side)
         foreground_mask = anomaly_map = None
         if foreground is not None:
-            levels = _resize(crop(foreground, box, fill), side)
+            levels = _resize(_thinned(foreground, box, fill), side)
             foreground_mask = _with_surroundings(levels, mask, overlays.reach)
         if scores is not None:
-            anomaly_map = _resize(crop(scores, box, "zero"), side)
-        yield Crop(_resize(crop(image, box, fill), side), mask, foreground_mask, anomaly_map)
+            anomaly_map = _resize(_thinned(scores, box, "zero"), side)
+        yield Crop(_resize(_thinned(image, box, fill), side), mask, foreground_mask, anomaly_map)
+
+
+def _thinned(
+    pixels: NDArray[Scalar], box: NDArray[np.float64], fill: Literal["reflect", "zero"]
+) -> NDArray[Scalar]:
+    """Cuts a box out; of a very large one, as around a scratch along a line scan, every second
+    pixel or fewer, since the square may be far larger than the image."""
+    step = max(1, int(box[2] - box[0]) // _LARGEST_CROP)
+    return crop(pixels[::step, ::step], box / step, fill)
 
 
 def _foreground_levels(mask: NDArray[np.bool_], size: tuple[int, int]) -> Levels:

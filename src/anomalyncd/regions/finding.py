@@ -16,6 +16,7 @@ from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import Binarised, binarise_all
 from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import CodedMasks, Regions, resize_mask
+from anomalyncd.regions.windows import binarise_windows, window_side
 from anomalyncd.runtime.progress import track
 
 
@@ -36,7 +37,11 @@ def regions_of_maps(
         config: How boxes are placed.
     """
     tables, codes, counts = [], [], []
-    binarised_maps = binarise_all(maps, score_range, mebin)
+    side = window_side(maps, sizes, config.of_side)
+    if side is None:
+        binarised_maps = binarise_all(maps, score_range, mebin)
+    else:
+        binarised_maps = (binarise_windows(scores, score_range, mebin, side) for scores in maps)
     for index, everywhere in enumerate(track(binarised_maps, "Finding regions", len(maps))):
         binarised = _without_ignored(everywhere, index, maps)
         size = (int(sizes[index, 0]), int(sizes[index, 1]))
@@ -102,7 +107,12 @@ def find_regions(
         slightly above 1.
     """
     mask = resize_mask(binarised.mask, image_size)
-    boxes = boxes_from_mask(mask, binarised.n_regions, config)
+    placed = mask
+    if config.of_side is not None and not mask.any():
+        # The whole image would be far larger than any region.
+        placed = resize_mask(anomaly_map == anomaly_map.max(), image_size)
+        placed = _first_only(placed)
+    boxes = boxes_from_mask(placed, binarised.n_regions, config)
     scaled = rescale(anomaly_map, score_range)
     if config.rules == "paper":
         height, width = image_size
@@ -132,6 +142,13 @@ def regions_from_mask(
     boxes = boxes_from_mask(at_image_size, n_regions, config)
     scores = np.full(len(boxes), at_image_size.any(), np.float32)
     return _table(at_image_size, boxes, scores, bool(at_image_size.any()))
+
+
+def _first_only(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keeps the first marked pixel of a mask."""
+    first = np.zeros_like(mask)
+    first.flat[mask.argmax()] = True
+    return first
 
 
 def _table(

@@ -10,8 +10,13 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.regions.finding import regions_of_maps
-from anomalyncd.regions.score_range import ScoreRange, fit_score_range
+from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import CodedMasks, Regions
+from anomalyncd.regions.windows import (
+    fit_score_range_of,
+    looked_at_side,
+    with_looked_at_side,
+)
 from anomalyncd.runtime.progress import track
 from anomalyncd.runtime.wording import counted
 
@@ -98,7 +103,8 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
     maps = inputs.maps
     if maps is None:
         raise InputError("there are no anomaly maps to inspect; give `maps`")
-    score_range = fit_score_range(maps, config.mebin, inputs.normal_maps)
+    config = with_looked_at_side(config, looked_at_side(inputs.sizes, config))
+    score_range = fit_score_range_of(maps, inputs.sizes, config, inputs.normal_maps)
     regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
     return inspect_regions(inputs, config.mebin, score_range, regions)
 

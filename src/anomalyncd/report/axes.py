@@ -1,6 +1,7 @@
 """Axes, ticks and legends of a plot as inline SVG."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -10,44 +11,58 @@ WIDTH = 640
 _LEGEND_COLUMNS = 3
 
 
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a plot."""
+
+    label: str
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]] | None = None
+    """Places and their names; None chooses round numbers."""
+    whole: bool = False
+    """Whether the round numbers are whole."""
+
+    def part(self, value: float) -> float:
+        """Returns where a value lies on the axis, 0 at its lower and 1 at its upper end."""
+        return (value - self.low) / max(self.high - self.low, 1e-9)
+
+    def labels(self) -> Sequence[tuple[float, str]]:
+        """Returns the places of the ticks and their names."""
+        if self.ticks is not None:
+            return self.ticks
+        return [(tick, f"{tick:g}") for tick in round_ticks(self.low, self.high, self.whole)]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with a label."""
+
+    place: float
+    label: str
+    span: tuple[float, float] | None = None
+    """Ends of a shaded span behind the curves."""
+
+
 class Plot:
     """Axes, ticks and marks in data coordinates.
 
     Args:
-        x_range: Smallest and largest value of the horizontal axis.
-        y_range: Smallest and largest value of the vertical axis.
-        x_label: Label of the horizontal axis.
-        y_label: Label of the vertical axis.
+        x: The horizontal axis.
+        y: The vertical axis.
         height: Height of the viewBox.
-        x_ticks: Places with a number on the horizontal axis; None chooses round numbers.
-        counts: Whether the ticks of the vertical axis are whole numbers.
     """
 
-    def __init__(
-        self,
-        x_range: tuple[float, float],
-        y_range: tuple[float, float],
-        x_label: str,
-        y_label: str,
-        height: int,
-        x_ticks: list[float] | None = None,
-        counts: bool = False,
-    ) -> None:
-        self.x_range, self.y_range, self.height = x_range, y_range, height
-        self.x_label, self.y_label = x_label, y_label
-        self.x_ticks, self.counts = x_ticks, counts
-        self.x_names: list[str] = []
-        self.y_names: list[tuple[float, str]] = []
+    def __init__(self, x: Axis, y: Axis, height: int) -> None:
+        self.x, self.y, self.height = x, y, height
         self.marks: list[str] = []
 
     def _x(self, value: float) -> float:
-        low, high = self.x_range
-        return 58 + (value - low) / max(high - low, 1e-9) * (WIDTH - 78)
+        return 58 + self.x.part(value) * (WIDTH - 78)
 
     def _y(self, value: float) -> float:
-        low, high = self.y_range
         bottom = self.height - 46
-        return bottom - (value - low) / max(high - low, 1e-9) * (bottom - 26)
+        return bottom - self.y.part(value) * (bottom - 26)
 
     def box(self, left: float, right: float, low: float, high: float, style: str) -> None:
         """Adds a rectangle, slightly narrower than its span so that neighbours do not touch."""
@@ -63,34 +78,36 @@ class Plot:
         path = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
         self.marks.append(f'<polyline class="{style}" points="{path}"/>')
 
-    def mark(self, value: float, label: str) -> None:
-        """Adds a vertical line with a label."""
-        x = self._x(value)
+    def mark(self, mark: Mark) -> None:
+        """Adds a vertical line with a label, and its span if it has one."""
+        if mark.span:
+            self.box(*mark.span, self.y.low, self.y.high, "band")
+        x = self._x(mark.place)
         anchor = "end" if x > WIDTH / 2 else "start"
         shift = -6 if x > WIDTH / 2 else 6
         self.marks.append(
             f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="22" y2="{self.height - 46}"/>'
-            f'<text x="{x + shift:.1f}" y="34" text-anchor="{anchor}">{escape(label)}</text>'
+            f'<text x="{x + shift:.1f}" y="34" text-anchor="{anchor}">{escape(mark.label)}</text>'
         )
 
     def svg(self, title: str, legend: Sequence[tuple[str, str]] = ()) -> str:
         """Returns the plot as an SVG element, with a legend above it."""
         bottom = self.height - 46
         axes = [f'<line class="axis" x1="58" x2="{WIDTH - 20}" y1="{bottom}" y2="{bottom}"/>']
-        for value, name in self._y_labels():
+        for value, name in self.y.labels():
             y = self._y(value)
             axes.append(
                 f'<line class="grid" x1="58" x2="{WIDTH - 20}" y1="{y:.1f}" y2="{y:.1f}"/>'
-                f'<text class="soft" x="50" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
+                f'<text class="soft" x="50" y="{y + 4:.1f}" text-anchor="end">{escape(name)}</text>'
             )
-        for value, name in self._x_labels():
+        for value, name in self.x.labels():
             axes.append(
                 f'<text class="soft" x="{self._x(value):.1f}" y="{bottom + 18}" '
                 f'text-anchor="middle">{escape(name)}</text>'
             )
         axes.append(
             f'<text x="{WIDTH - 20}" y="{self.height - 8}" text-anchor="end">'
-            f'{escape(self.x_label)}</text><text x="8" y="14">{escape(self.y_label)}</text>'
+            f'{escape(self.x.label)}</text><text x="8" y="14">{escape(self.y.label)}</text>'
         )
         above = [
             f'<rect class="{style}" x="{x}" y="{y}" width="11" height="11" rx="2"/>'
@@ -100,18 +117,6 @@ class Plot:
         lower = 18 * (max(len(legend) - 1, 0) // _LEGEND_COLUMNS)
         body = f'<g transform="translate(0,{lower})">{"".join(axes + self.marks)}</g>'
         return as_svg("".join(above) + body, WIDTH, self.height + lower, title)
-
-    def _x_labels(self) -> list[tuple[float, str]]:
-        if self.x_names:
-            step = -(-len(self.x_names) // 7)
-            return [(i, n) for i, n in enumerate(self.x_names) if i % step == 0]
-        ticks = round_ticks(*self.x_range) if self.x_ticks is None else self.x_ticks
-        return [(value, f"{value:g}") for value in ticks]
-
-    def _y_labels(self) -> list[tuple[float, str]]:
-        if self.y_names:
-            return self.y_names
-        return [(value, f"{value:g}") for value in round_ticks(*self.y_range, self.counts)]
 
 
 def _legend_places(count: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.files import refuse_unwritable, write_atomically
 from anomalyncd.runtime.progress import track
 
 _SIDE, _CAPTION, _GAP = 160, 14, 6
@@ -52,11 +52,13 @@ def check_sheet(path: str | Path) -> None:
     """Checks, before images are read, that a contact sheet can be written to a path.
 
     Raises:
-        InputError: The suffix is neither `.jpg` nor `.png`, or it is a folder.
+        InputError: The suffix is neither `.jpg` nor `.png`, it is a folder, or nothing can be
+            written there.
     """
     target = Path(path).expanduser()
     if target.suffix.lower() not in (".jpg", ".jpeg", ".png") or target.is_dir():
         raise InputError(f"contact sheet '{target}' cannot be written; name a .jpg or .png file")
+    refuse_unwritable(target.parent)
 
 
 def _thumbnail(images: ImageSet, index: int, masks: Masks | None) -> NDArray[np.uint8]:

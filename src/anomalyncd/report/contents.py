@@ -1,9 +1,10 @@
 """Sentences, class cards and selections of images for the report."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.results.run_folder import Run
 
-N_TYPICAL, N_UNCERTAIN, N_NORMAL, N_FOREGROUND = 12, 6, 12, 16
+N_TYPICAL, N_UNCERTAIN, N_NORMAL, N_FOREGROUND, N_LISTED = 12, 6, 12, 16, 1000
 _GRID = 24
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,22 +49,62 @@ def title(run: Run) -> str:
 
 def summary(run: Run) -> str:
     """Describes the run and its result in one paragraph."""
-    n_images, n_classes = len(run.images), len(run.classes)
-    n_defective = int((~run.images["normal"]).sum())
+    n_images, n_kinds = len(run.images), len(run.classes) - 1
+    n_normal = int(run.images["normal"].sum())
     kinds = run.classes[~run.classes["normal"] & (run.classes["n_images"] > 0)]
     largest = kinds.sort_values("n_images", ascending=False, kind="stable")
     seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
     base = run.record["inputs"].get("base")
     labels = "with labelled defects of other products" if base else "without any label"
     text = (
-        f"{n_images} images were sorted into {n_classes} classes, {labels}: normal, and "
-        f"{n_classes - 1} kind{'' if n_classes == 2 else 's'} of defects. {n_defective} images "
-        "show a defect"
+        f"{_images(n_images, 'was', 'were')} sorted {labels}: {n_normal} as normal, and "
+        f"{n_images - n_normal} into {n_kinds} kind{'' if n_kinds == 1 else 's'} of defects."
     )
     if len(largest):
         first = largest.iloc[0]
-        text += f"; the most frequent kind is {first['class_name']} with {first['n_images']} images"
-    return f"{text}. It took {_duration(seconds)}."
+        n_first = int(first["n_images"])
+        text += f" The most frequent kind is {first['class_name']} with {n_first} "
+        text += "image." if n_first == 1 else "images."
+    return f"{text} It took {_duration(seconds)}."
+
+
+def _images(count: int, one: str, several: str) -> str:
+    return f"1 image {one}" if count == 1 else f"{count} images {several}"
+
+
+def verdict(row: dict[Any, Any]) -> str:
+    """Returns what an image or a region was sorted into: a class, or unseen or unsure."""
+    for state in ("unseen", "unsure"):
+        if row.get(state):
+            return state
+    confidence = f" (confidence {row['confidence']:.2f})" if "confidence" in row else ""
+    return f"{row['class_name']}{confidence}"
+
+
+def doubtful_images(run: Run) -> dict[str, str]:
+    """Finds images that resemble no class or lie between classes.
+
+    Returns:
+        The reasons by name: first unseen images from the most unusual one, then unsure images from
+        the least certain one. Empty for a run without reliability.
+    """
+    if not {"unseen", "unsure"} <= {*run.images.columns}:
+        return {}
+    images, names = run.images, list(run.classes["class_name"])
+    unseen = images[images["unseen"]].sort_values("novelty", ascending=False, kind="stable")
+    unsure = images[images["unsure"] & ~images["unseen"]].sort_values("confidence", kind="stable")
+    reasons = {}
+    for row in pd.concat([unseen, unsure]).to_dict("records"):
+        chances = np.array([row[f"p_{index}"] for index in range(len(names))])
+        first, second = (int(index) for index in np.argsort(-chances, kind="stable")[:2])
+        likely = f"{names[first]} (probability {chances[first]:.2f})"
+        reasons[str(row["name"])] = (
+            f"unseen: more unusual than {100 * row['novelty']:.3g} % of the known regions; "
+            f"most like {likely}"
+            if row["unseen"]
+            else f"unsure: between {likely} and {names[second]} ({chances[second]:.2f})"
+        )
+    return reasons
 
 
 def maps_line(run: Run) -> str:
@@ -99,8 +141,12 @@ def reliability_line(run: Run) -> str:
     """Counts unseen and unsure images; "" for a run without these columns."""
     if not {"unseen", "unsure"} <= {*run.images.columns}:
         return ""
-    unseen, unsure = (int(run.images[state].sum()) for state in ("unseen", "unsure"))
-    return f"{unseen} images are unlike all others (unseen), {unsure} are between classes (unsure)."
+    unseen = run.images["unseen"]
+    n_unseen, n_unsure = int(unseen.sum()), int((run.images["unsure"] & ~unseen).sum())
+    return (
+        f"{_images(n_unseen, 'is', 'are')} unlike all others (unseen), and {n_unsure} between "
+        "classes (unsure)."
+    )
 
 
 def detection_line(detection: MapEvaluation | None) -> str:
@@ -221,6 +267,18 @@ def normal_images(run: Run) -> list[str]:
     """Selects normal images, spread evenly from the lowest score to the highest."""
     normal = run.images[run.images["normal"]].sort_values("score", kind="stable")
     return list(normal["name"].iloc[_spread(len(normal), N_NORMAL)])
+
+
+def images_by_class(run: Run) -> dict[int, list[str]]:
+    """Returns the names of the first `N_LISTED` images of each class, in their order."""
+    names = run.images.groupby("class")["name"]
+    return {int(str(index)): list(group.iloc[:N_LISTED]) for index, group in names}
+
+
+def by_turns(lists: Sequence[list[Item]]) -> list[Item]:
+    """Returns the first item of each list, then the second of each, and so on."""
+    longest = max(map(len, lists), default=0)
+    return [one[place] for place in range(longest) for one in lists if place < len(one)]
 
 
 def foreground_images(run: Run) -> dict[str, float]:

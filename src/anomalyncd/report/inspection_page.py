@@ -11,6 +11,7 @@ from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.regions.inspection import MapInspection, facts
 from anomalyncd.regions.map_warnings import map_warnings
 from anomalyncd.regions.table import resize_mask
+from anomalyncd.report.axes import Mark
 from anomalyncd.report.page import write_page
 from anomalyncd.report.pictures import IMAGE_SIDE, coded, outlined
 from anomalyncd.report.plots import log_histogram
@@ -81,9 +82,9 @@ def _histogram(inspection: MapInspection) -> str:
     if len(inspection.normal_maxima):
         groups.append(("normal images", 4, inspection.normal_maxima))
     floor, peak = inspection.score_range.low, inspection.score_range.background_peak
-    mark = (floor, f"floor {floor:.3g}")
+    mark = Mark(floor, f"floor {floor:.3g}")
     if peak is not None:
-        mark = (peak, f"no region up to {peak:.3g}")
+        mark = Mark(peak, f"no region up to {peak:.3g}")
     edges = inspection.edges(_N_BINS)
     return log_histogram(groups, edges, "highest score", mark, "Highest score of each map")
 

@@ -1,18 +1,23 @@
 """Self-contained HTML pages from templates, and the page about the number of classes."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 from anomalyncd import __version__
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.io.files import write_atomically
+from anomalyncd.report.axes import Mark
 from anomalyncd.report.plots import curves
 
 CLASS_NUMBER_PAGE = "class_number.html"
+_OPTIONS = {"images": "IMAGES", "n_classes": "--classes"}
+"""Options that are named differently from their argument."""
 _TEMPLATES = files("anomalyncd.report") / "templates"
 
 
@@ -33,9 +38,27 @@ def write_page(path: Path, package: str | None = None, **contents: Any) -> None:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(load), autoescape=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["options"] = with_options
     page = environment.get_template(path.name).render(style=style_sheet(), **contents)
     with write_atomically(path) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
+
+
+def with_options(text: str) -> Markup:
+    """Names beside each Python argument in back-ticks the option of the command line.
+
+    A page is read by people of both, whichever of them made the run.
+
+    Args:
+        text: A warning; it is escaped.
+    """
+
+    def named(match: re.Match[str]) -> str:
+        argument = match[1]
+        option = _OPTIONS.get(argument, f"--{argument.replace('_', '-')}")
+        return f"<code>{argument}</code> (<code>{option}</code>)"
+
+    return Markup(re.sub(r"`(\w+)`", named, str(escape(text))))
 
 
 def style_sheet() -> str:
@@ -71,11 +94,7 @@ def class_number_plot(number: ClassNumber) -> str | None:
         heights = np.array(values) - min(values)
         heights = heights / max(float(heights.max()), 1e-9)
         lines.append((name, index + 1, list(zip(number.grid, heights.tolist(), strict=True))))
-    return curves(
-        lines,
-        "number of classes",
-        "criterion",
-        f"Number of classes: {number}",
-        mark=(number.estimate, str(number.estimate)),
-        band=(max(number.low - 0.4, number.grid[0]), min(number.high + 0.4, number.grid[-1])),
-    )
+    span = max(number.low - 0.4, number.grid[0]), min(number.high + 0.4, number.grid[-1])
+    mark = Mark(number.estimate, str(number.estimate), span)
+    labels = "number of classes", "criterion"
+    return curves(lines, labels, f"Number of classes: {number}", mark=mark)

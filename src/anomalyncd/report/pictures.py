@@ -1,7 +1,7 @@
 """Small pictures of images, regions and attention, as data URIs."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.image_files import read_image
+from anomalyncd.inputs.levels import Levels
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run
@@ -20,54 +21,60 @@ from anomalyncd.runtime.progress import track
 
 IMAGE_SIDE = 240
 """Longer side of the picture of an image, px."""
-_REGION_SIDE, _GAP = 144, 4
+REGION_SIDE = 144
+"""Longer side of the picture of a region, px."""
+_GAP = 4
 _ATTENTION_SIZE = (112, 112)
 _BOX = ["left", "top", "right", "bottom"]
 _QUALITY = 78
 _DIMMED, _TINT = 3, np.array([50, 0, 60], np.uint8)
 """Background is darkened by this factor, and tinted."""
 _OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
+_NARROW = 100
+"""Smaller pictures have an outline without a border, px."""
 _BRIGHTEST = 98.0
 """Percentile of attention that is shown at full strength, since single patches have far more."""
 
 
-def region_pictures(run: Run, rows: list[int]) -> dict[int, str]:
+def region_pictures(
+    run: Run, rows: Iterable[int], side: int = REGION_SIDE
+) -> Iterator[tuple[int, str]]:
     """Makes pictures of regions, with their masks outlined.
 
     Args:
         run: The run.
         rows: Rows of `run.regions`.
+        side: Longer side of a picture, px.
 
-    Returns:
-        Data URIs by row; a region whose image cannot be read any more is left out.
+    Yields:
+        Row and data URI, image by image; a region whose image cannot be read any more is left out.
     """
-    chosen = run.regions.loc[sorted(set(rows))]
-    pictures = {}
+    chosen = run.regions.loc[list(dict.fromkeys(rows))]
     for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
         for row, box in group[_BOX].astype(float).iterrows():
             cut = crop(image, box.to_numpy(), "reflect")
-            scale = _REGION_SIDE / max(cut.shape[:2])
-            pictures[int(str(row))] = coded(
-                outlined(cut, crop(mask, box.to_numpy(), "zero"), scale)
-            )
-    return pictures
+            covered = crop(mask, box.to_numpy(), "zero")
+            yield int(str(row)), coded(outlined(cut, covered, side / max(cut.shape[:2])))
 
 
-def image_pictures(run: Run, names: list[str]) -> dict[str, str]:
+def image_pictures(
+    run: Run, names: Iterable[str], side: int = IMAGE_SIDE
+) -> Iterator[tuple[str, str]]:
     """Makes pictures of whole images, with their masks outlined.
 
     Args:
         run: The run.
         names: Names of images.
+        side: Longer side of a picture, px. Above `IMAGE_SIDE`, small images are not enlarged.
 
-    Returns:
-        Data URIs by name; an image that cannot be read any more is left out.
+    Yields:
+        Name and data URI, in the order of `names`; an image that cannot be read any more is left
+        out.
     """
-    chosen = run.images[run.images["name"].isin(names)]
-    return {
-        name: coded(outlined(image, mask, IMAGE_SIDE / max(image.shape[:2])))
-        for name, _, image, mask in _opened(run, chosen, "Drawing images")
-    }
+    chosen = run.images.set_index("name", drop=False).loc[list(dict.fromkeys(names))]
+    for name, _, image, mask in _opened(run, chosen.rename_axis(None), "Drawing images"):
+        longer = max(image.shape[:2])
+        yield name, coded(outlined(image, mask, min(side, max(longer, IMAGE_SIDE)) / longer))
 
 
 def foreground_pictures(run: Run, names: list[str]) -> dict[str, str]:
@@ -82,7 +89,7 @@ def foreground_pictures(run: Run, names: list[str]) -> dict[str, str]:
     """
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
-    for name, _, image in _read_images(chosen, "Drawing foregrounds"):
+    for name, _, image in _read_images(run, chosen, "Drawing foregrounds"):
         mask = resize_mask(run.foreground_mask(name), image.shape[:2])
         shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
         pictures[name] = coded(outlined(shown, mask, IMAGE_SIDE / max(image.shape[:2])))
@@ -147,7 +154,7 @@ def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) ->
     outlines, _ = cv2.findContours(
         (np.asarray(grey) > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )
-    for colour, thickness in _OUTLINE:
+    for colour, thickness in _OUTLINE[max(height, width) < _NARROW :]:
         cv2.drawContours(picture, outlines, -1, colour, thickness, cv2.LINE_AA)
     return picture
 
@@ -163,19 +170,20 @@ def _opened(
     run: Run, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
     """Yields the name, rows, pixels and mask of each image in a table that can be read."""
-    for name, group, image in _read_images(table, what):
+    for name, group, image in _read_images(run, table, what):
         yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
 
 
 def _read_images(
-    table: pd.DataFrame, what: str
+    run: Run, table: pd.DataFrame, what: str
 ) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
     """Yields the name, rows and pixels of each image in a table that can be read."""
+    levels = run.record.get("levels")
     groups = table.groupby("name", sort=False)
     for _, group in track(groups, what, groups.ngroups):
         name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
         try:
-            image = read_image(path)
+            image = read_image(path, Levels(**levels) if levels else None)
         except InputError:
             continue  # It may have been moved, or come from memory; the page mentions it.
         yield name, group, image

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.report.axes import WIDTH, Plot, as_svg, round_ticks, shorten
+from anomalyncd.report.axes import WIDTH, Axis, Mark, Plot, as_svg, round_ticks, shorten
 
 N_COLOURS = 9
 """Number of colours, that of the normal class first; further classes repeat the others."""
@@ -60,9 +60,8 @@ def histogram(groups: Sequence[tuple[str, int, NDArray[np.float64]]], title: str
     """
     edges = np.linspace(0, 1, 33)
     counts = np.array([np.histogram(np.clip(v, 0, 1), edges)[0] for _, _, v in groups])
-    plot = Plot(
-        (0, 1), (0, max(1, counts.sum(0).max())), "anomaly score", "images", height=240, counts=True
-    )
+    most = max(1, int(counts.sum(0).max()))
+    plot = Plot(Axis("anomaly score", 0, 1), Axis("images", 0, most, whole=True), height=240)
     base = np.zeros(len(edges) - 1)
     for (_, index, _), count in zip(groups, counts, strict=True):
         for start, stop, low, number in zip(edges, edges[1:], base, count, strict=False):
@@ -76,7 +75,7 @@ def log_histogram(
     groups: Sequence[tuple[str, int, NDArray[np.float64]]],
     edges: NDArray[np.float64],
     x_label: str,
-    mark: tuple[float, str],
+    mark: Mark,
     title: str,
 ) -> str:
     """Draws a histogram with logarithmic counts, with groups side by side in each bin.
@@ -85,21 +84,22 @@ def log_histogram(
         groups: Name, class that gives the colour, and values of each group.
         edges: Edges of bins of equal width, ascending.
         x_label: Label of the horizontal axis.
-        mark: Position and label of a vertical line.
+        mark: A vertical line.
         title: Description for screen readers.
     """
     counts = [np.histogram(values, edges)[0] for _, _, values in groups]
     most = max(int(count.max()) for count in counts)
     height = np.log10(max(most, 1)) + _ONE_IMAGE
-    plot = Plot((edges[0], edges[-1]), (0, 1.12 * height), x_label, "images", height=260)
     ticks = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
-    plot.y_names = [(np.log10(tick) + _ONE_IMAGE, str(tick)) for tick in ticks if tick <= most]
+    names = [(np.log10(tick) + _ONE_IMAGE, str(tick)) for tick in ticks if tick <= most]
+    y = Axis("images", 0, 1.12 * height, names)
+    plot = Plot(Axis(x_label, edges[0], edges[-1]), y, height=260)
     step = (edges[1] - edges[0]) / len(groups)
     for place, ((_, index, _), count) in enumerate(zip(groups, counts, strict=True)):
         for start, number in zip(edges[:-1] + place * step, count, strict=True):
             if number:
                 plot.box(start, start + step, 0, np.log10(number) + _ONE_IMAGE, colour(index))
-    plot.mark(*mark)
+    plot.mark(mark)
     return plot.svg(title, [(name, colour(index)) for name, index, _ in groups])
 
 
@@ -111,44 +111,14 @@ def count_curve(counts: NDArray[np.int64], chosen: int | None, title: str) -> st
         chosen: Index of the selected threshold; None where no number is stable.
         title: Description for screen readers.
     """
-    plot = Plot(
-        (0, len(counts) - 1), (0, max(1, int(counts.max()))), "threshold, high to low",
-        "regions", height=200, x_ticks=[], counts=True,
-    )  # fmt: skip
+    x = Axis("threshold, high to low", 0, len(counts) - 1, ticks=())
+    y = Axis("regions", 0, max(1, int(counts.max())), whole=True)
+    plot = Plot(x, y, height=200)
     steps = [(x + dx, y) for x, y in enumerate(counts) for dx in (-0.5, 0.5)]
     plot.line(steps, "stroke")
     if chosen is not None:
-        plot.mark(chosen, f"chosen: {int(counts[chosen])}")
+        plot.mark(Mark(chosen, f"chosen: {int(counts[chosen])}"))
     return plot.svg(title)
-
-
-def scatter(
-    points: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], title: str
-) -> str:
-    """Draws points coloured by class, with the name of each class at its median.
-
-    Args:
-        points: (N, 2), any scale.
-        classes: (N,), class of each point.
-        names: Names of the classes.
-        title: Description for screen readers.
-    """
-    height, edge = 440, 14
-    low, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-9)
-    placed = (points - low) / span * (WIDTH - 2 * edge, height - 2 * edge) + edge
-    radius = float(np.clip(60 / np.sqrt(len(points)), 2.2, 4.5))
-    marks = [
-        f'<circle class="{colour(int(c))}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
-        for (x, y), c in zip(placed, classes, strict=True)
-    ]
-    for index in np.unique(classes):
-        x, y = np.median(placed[classes == index], axis=0)
-        x = min(max(x, 50), WIDTH - 50)
-        marks.append(
-            f'<text class="tag" x="{x:.0f}" y="{y:.0f}" text-anchor="middle">'
-            f"{escape(shorten(names[index]))}</text>"
-        )
-    return as_svg("".join(marks), WIDTH, height, title, "points")
 
 
 def heat_map(grid: NDArray[np.float64], title: str) -> str:
@@ -172,35 +142,30 @@ def heat_map(grid: NDArray[np.float64], title: str) -> str:
 
 def curves(
     lines: Sequence[tuple[str, int, Sequence[tuple[float, float]]]],
-    x_label: str,
-    y_label: str,
+    labels: tuple[str, str],
     title: str,
     x_names: Sequence[str] = (),
-    mark: tuple[float, str] | None = None,
-    band: tuple[float, float] | None = None,
+    mark: Mark | None = None,
 ) -> str:
     """Draws lines over a common axis.
 
     Args:
         lines: Name, class that gives the colour, and points (x, y) of each line.
-        x_label: Label of the horizontal axis.
-        y_label: Label of the vertical axis.
+        labels: Labels of the horizontal and the vertical axis.
         title: Description for screen readers.
-        x_names: Names of x = 0, 1, ...; numbers where it is empty.
-        mark: Position and label of a vertical line.
-        band: Ends of a shaded span behind the lines.
+        x_names: Names of x = 0, 1, ..., about seven of them are written; numbers if empty.
+        mark: A vertical line.
     """
     points = np.array([point for _, _, line in lines for point in line])
-    x_range = (float(points[:, 0].min()), float(max(points[:, 0].max(), points[:, 0].min() + 1e-9)))
-    plot = Plot(x_range, (0, max(float(points[:, 1].max()), 1e-9)), x_label, y_label, height=250)
-    plot.x_ticks = round_ticks(*x_range, whole=not (points[:, 0] % 1).any())
-    plot.x_names = list(x_names)
-    if band:
-        plot.box(*band, *plot.y_range, "band")
+    low, high = float(points[:, 0].min()), float(points[:, 0].max())
+    step = -(-len(x_names) // 7)
+    names = [(x, name) for x, name in enumerate(x_names) if x % step == 0] or None
+    x = Axis(labels[0], low, max(high, low + 1e-9), names, whole=not (points[:, 0] % 1).any())
+    plot = Plot(x, Axis(labels[1], 0, max(float(points[:, 1].max()), 1e-9)), height=250)
+    if mark:
+        plot.mark(mark)
     for _, index, line in lines:
         plot.line(line, f"stroke s{colour(index)}")
-    if mark:
-        plot.mark(*mark)
     return plot.svg(title, [(name, colour(index)) for name, index, _ in lines if name])
 
 

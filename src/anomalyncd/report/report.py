@@ -4,22 +4,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run, read_point
+from anomalyncd.inputs.image_set import as_image_set
+from anomalyncd.inputs.inputs import ImagesLike
+from anomalyncd.io.files import refuse_unwritable
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
+from anomalyncd.report.album import Choice, make_album
+from anomalyncd.report.axes import Mark
 from anomalyncd.report.contents import (
+    N_LISTED,
+    by_turns,
     class_cards,
     composite_images,
     detection_line,
+    doubtful_images,
     foreground_images,
     foreground_line,
+    images_by_class,
     maps_line,
     normal_images,
     reliability_line,
@@ -27,35 +32,36 @@ from anomalyncd.report.contents import (
     title,
 )
 from anomalyncd.report.page import class_number_plot, write_page
-from anomalyncd.report.pictures import (
-    attention_pictures,
-    foreground_pictures,
-    image_pictures,
-    region_pictures,
-)
+from anomalyncd.report.projection import projection
 from anomalyncd.report.trends import pareto_charts, trend_chart
 from anomalyncd.results.run_folder import Run, read_run
 
 REPORT = "report.html"
-_MOST_POINTS = 2000
-_N_COMPOSITE = 24
+_N_SHOWN = 24
+"""Number of images that a section shows at medium size."""
 _N_ATTENTION = 6
 """Number of regions of each class whose attention is shown."""
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, images: ImagesLike | None = None) -> Path:
     """Writes a page about a run that loads nothing from elsewhere.
 
     Args:
-        folder: A finished run; its images are read from their original paths.
+        folder: A finished run.
+        images: The images, where they are now, as they were given to the run; they are found by
+            their names. None reads them from their original paths.
 
     Returns:
         `folder/report.html`.
 
     Raises:
-        InputError: The folder contains no finished run.
+        InputError: The folder contains no finished run, nothing can be written there, or most
+            images are not found. An earlier report stays as it is.
     """
     run = read_run(folder)
+    refuse_unwritable(run.folder)
+    run = run if images is None else run.with_images(as_image_set(images))
+    run.refuse_lost_images()
     path = run.folder / REPORT
     write_page(path, **contents(run))
     return path
@@ -64,8 +70,15 @@ def write_report(folder: str | Path) -> Path:
 def contents(run: Run) -> dict[str, Any]:
     """Collects the variables of the template."""
     cards, number, names = class_cards(run), run.class_number, list(run.classes["class_name"])
-    typical = [row for card in cards for row in card.typical]
-    uncertain = [row for card in cards for row in card.uncertain]
+    composite, normal, doubtful = composite_images(run), normal_images(run), doubtful_images(run)
+    foreground, listed = foreground_images(run), images_by_class(run)
+    choice = Choice(
+        [*by_turns([card.typical for card in cards]), *by_turns([c.uncertain for c in cards])],
+        [*list(doubtful)[:_N_SHOWN], *list(composite)[:_N_SHOWN], *normal],
+        by_turns(list(listed.values())),
+        [row for card in cards for row in card.typical[:_N_ATTENTION]],
+        list(foreground),
+    )
     return {
         "run": run,
         "title": title(run),
@@ -85,36 +98,22 @@ def contents(run: Run) -> dict[str, Any]:
         "class_number": number,
         "class_number_plot": class_number_plot(number) if number else None,
         "sizes_plot": _sizes_plot(run),
-        "projection": _projection(run, names),
+        "projection": projection(run),
         "paretos": dict(pareto_charts(run.images)),
         "trend": trend_chart(run.images, names),
         "n_without": int((run.images["n_regions"] == 0).sum()),
         "score_plot": _score_plot(run),
         "count_curve": _count_curve(run),
         "evaluation": evaluate_if_labelled(run.images),
-        "attention": attention_pictures(
-            run, [row for card in cards for row in card.typical[:_N_ATTENTION]]
-        ),
-        **_galleries(run, [*typical, *uncertain]),
-        **_operating(run),
-    }
-
-
-def _galleries(run: Run, rows: list[int]) -> dict[str, Any]:
-    """Makes the pictures of regions and images, and counts those that cannot be read any more."""
-    composite, normal = composite_images(run), normal_images(run)
-    foreground = foreground_images(run)
-    shown = list(composite)[:_N_COMPOSITE]
-    regions, images = region_pictures(run, rows), image_pictures(run, [*normal, *shown])
-    return {
-        "regions": regions,
-        "images": images,
-        "n_missing": len(set(rows) - set(regions)) + len({*normal, *shown} - set(images)),
+        "n_shown": _N_SHOWN,
+        "most_listed": N_LISTED,
+        "album": make_album(run, choice),
         "normal": normal,
-        "composite": {name: composite[name] for name in shown},
-        "n_composite": len(composite),
+        "composite": composite,
+        "doubtful": doubtful,
+        "listed": listed,
         "foreground": foreground,
-        "foreground_pictures": foreground_pictures(run, list(foreground)),
+        **_operating(run),
     }
 
 
@@ -125,21 +124,6 @@ def _sizes_plot(run: Run) -> str:
         for row in table.to_dict("records")
     ]
     return plots.bars(rows, "Number of images of each class")
-
-
-def _projection(run: Run, names: list[str]) -> str | None:
-    """Plots the descriptors by t-SNE; of many regions a random selection."""
-    rows = np.flatnonzero(run.regions["found"])
-    if len(rows) < 10:
-        return None
-    if len(rows) > _MOST_POINTS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
-    vectors = run.features[rows]
-    vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
-    perplexity = min(30.0, (len(rows) - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
-    classes = run.regions["class"].to_numpy()[rows]
-    return plots.scatter(points.astype(float), classes, names, "Regions by their descriptors")
 
 
 def _score_plot(run: Run) -> str:
@@ -173,8 +157,7 @@ def _operating(run: Run) -> dict[str, Any]:
     if curve.escapes is not None:
         escapes = list(zip(curve.thresholds, 100 * curve.escapes, strict=True))
         lines.append(("escapes", 1, escapes))
-    mark = (point.threshold, f"NG above {point.threshold:.3f}") if point else None
-    plot = plots.curves(
-        lines, "threshold on the score", "% of images", "Escapes and overkill", mark=mark
-    )
+    mark = Mark(point.threshold, f"NG above {point.threshold:.3f}") if point else None
+    labels = "threshold on the score", "% of images"
+    plot = plots.curves(lines, labels, "Escapes and overkill", mark=mark)
     return {"operating_plot": plot, "point": point}

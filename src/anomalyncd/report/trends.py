@@ -73,7 +73,8 @@ def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | Non
             points = [(x, float(y)) for x, y in enumerate(share) if np.isfinite(y)]
             lines.append((names[index], int(index), points))
         if lines:
-            return column, curves(lines, column, "% of images", f"Defects over {column}", labels)
+            title = f"Defects over {column}"
+            return column, curves(lines, (column, "% of images"), title, labels)
     return None
 
 

@@ -19,6 +19,7 @@ from anomalyncd.discovery.reliability import ReliabilityModel
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.foreground import Foreground
+from anomalyncd.inputs.levels import Levels
 from anomalyncd.io.component import Component, State
 from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
@@ -35,6 +36,8 @@ _CLASSIFIER, _DETECTOR = "classifier", "detector"
 class FittedModel:
     """The components that a fit learned, in the order of the pipeline."""
 
+    levels: Levels | None
+    """What is black and white in images of more than 8 bits; None where there were none."""
     foreground: Foreground | None
     """Separates the foreground from the background; None where whole images are foreground."""
     detector: Detector | None
@@ -50,6 +53,7 @@ class FittedModel:
 
 
 _COMPONENTS: Mapping[str, type[Component]] = {
+    "levels": Levels,
     "foreground": Foreground,
     "score_range": ScoreRange,
     "normality": Normality,
@@ -173,6 +177,10 @@ def read_model(folder: Path) -> StoredModel:
                 for name, values in description["components"].items()
             },
         )
+    except InputError as error:
+        raise InputError(
+            f"model '{folder}' was saved by another version ({error}); fit the model again"
+        ) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
             f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anomalyncd.discovery.reliability import (
     UNSEEN,
@@ -25,6 +25,7 @@ from anomalyncd.results.aggregation import (
 )
 
 NORMAL = "normal"
+_UNDECIDED = ("unseen", "unsure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,8 @@ class Predictions:
     of the image."""
     classes: pd.DataFrame
     """One row a class: `class`, `class_name`, `normal`, `n_images`, `n_regions`, `mean_area`,
-    `mean_score`."""
+    `mean_score`. Of new images, those that are unseen or unsure have rows of their own, with the
+    classes -1 and -2, and are no members of the others."""
     features: NDArray[np.float32]
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
@@ -56,12 +58,28 @@ class Predictions:
     """(N, n_thresholds): MEBin's region counts of each image; (N, 0) where masks were given."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with the inputs or the classes, with the remedy."""
+    skipped: tuple[str, ...] = ()
+    """Names of the images that could not be read and were left out."""
 
     def decisions(self) -> NDArray[np.int64]:
         """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
-        images = self.images
-        decided = np.where(images["unsure"], UNSURE, images["class"])
-        return np.where(images["unseen"], UNSEEN, decided).astype(np.int64)
+        return _decisions(self.images)
+
+    def of_new_images(self) -> "Predictions":
+        """Returns the tables of new images: `decision` is added, and classes are counted by it.
+
+        What is unseen has no confidence, since that of a class would be misleading.
+        """
+        numbers = [*self.classes["class"], UNSEEN, UNSURE]
+        names = dict(zip(numbers, [*self.classes["class_name"], *_UNDECIDED], strict=True))
+        return replace(
+            self,
+            images=_with_decision(self.images, names),
+            regions=_with_decision(self.regions, names),
+            classes=_class_table(
+                _decisions(self.images), _decisions(self.regions), self.regions, names
+            ),
+        )
 
 
 def class_names(n_classes: int) -> list[str]:
@@ -127,12 +145,13 @@ def aggregate(
     return Predictions(
         _with_manifest(by_image, images, rows),
         _with_manifest(by_region, images, regions.image),
-        _class_table(by_image, by_region, names),
+        _class_table(by_image["class"], assigned, by_region, dict(enumerate(names))),
         classes.features,
         probabilities,
         regions.masks_found,
         regions.counts,
         inputs.warnings,
+        inputs.skipped,
     )
 
 
@@ -196,19 +215,36 @@ def _with_manifest(table: pd.DataFrame, images: ImageSet, rows: NDArray[np.int64
     return table.join(further.iloc[rows].reset_index(drop=True))
 
 
+def _decisions(table: pd.DataFrame) -> NDArray[np.int64]:
+    decided = np.where(table["unsure"], UNSURE, table["class"])
+    return np.where(table["unseen"], UNSEEN, decided).astype(np.int64)
+
+
+def _with_decision(table: pd.DataFrame, names: dict[int, str]) -> pd.DataFrame:
+    decided = table.assign(confidence=table["confidence"].mask(table["unseen"]))
+    place = list(table.columns).index("normal") + 1
+    decided.insert(place, "decision", [names[number] for number in _decisions(table)])
+    return decided
+
+
 def _class_table(
-    images: pd.DataFrame, regions: pd.DataFrame, names: NDArray[np.str_]
+    of_images: ArrayLike, of_regions: ArrayLike, regions: pd.DataFrame, names: dict[int, str]
 ) -> pd.DataFrame:
-    index = np.arange(len(names))
-    grouped = regions.groupby("class")
+    """Counts the images and regions of each class; `names` has the name of each of them."""
+    numbers = np.array(list(names))
+    grouped = regions.groupby(np.asarray(of_regions))
     return pd.DataFrame(
         {
-            "class": index,
-            "class_name": names,
-            "normal": index == 0,
-            "n_images": np.bincount(images["class"], minlength=len(names)),
-            "n_regions": np.bincount(regions["class"], minlength=len(names)),
-            "mean_area": grouped["area"].mean().reindex(index).to_numpy(),
-            "mean_score": grouped["score"].mean().reindex(index).to_numpy(),
+            "class": numbers,
+            "class_name": list(names.values()),
+            "normal": numbers == 0,
+            "n_images": _count(of_images, numbers),
+            "n_regions": _count(of_regions, numbers),
+            "mean_area": grouped["area"].mean().reindex(numbers).to_numpy(),
+            "mean_score": grouped["score"].mean().reindex(numbers).to_numpy(),
         }
     )
+
+
+def _count(assigned: ArrayLike, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.array([np.count_nonzero(np.asarray(assigned) == number) for number in numbers])

@@ -1,6 +1,6 @@
 """A finished run, read back from its folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.anomaly_maps import load_numbers
+from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import read_mask
 from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
+from anomalyncd.io.tables import ENCODING, unguarded
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -51,6 +53,39 @@ class Run:
         """How the number of classes was estimated; None where it was given."""
         counted = self.record.get("class_number")
         return ClassNumber.from_record(counted) if counted else None
+
+    def with_images(self, images: ImageSet) -> "Run":
+        """Returns the run with the paths of images that were moved; they are found by name.
+
+        Raises:
+            InputError: None of them is an image of the run.
+        """
+        paths = dict(zip(images.names, images.paths, strict=True))
+        if not self.images["name"].isin(paths.keys()).any():
+            raise InputError(
+                f"none of the images given is one of run '{self.folder}': one given is called "
+                f"'{images.names[0]}', one of the run '{self.images['name'].iloc[0]}'; give the "
+                "same folder as for the run, where it is now"
+            )
+
+        def moved(table: pd.DataFrame) -> pd.DataFrame:
+            return table.assign(path=table["name"].map(paths).fillna(table["path"]))
+
+        return replace(self, images=moved(self.images), regions=moved(self.regions))
+
+    def refuse_lost_images(self) -> None:
+        """Raises if most of the image files are not where they were; images in memory have none.
+
+        Raises:
+            InputError: Names the first one and the remedy.
+        """
+        files = self.images["path"][self.images["path"] != self.images["name"]]
+        lost = [path for path in files if not Path(path).is_file()]
+        if 2 * len(lost) > len(files):
+            raise InputError(
+                f"{len(lost)} of {len(files)} images of run '{self.folder}' are gone, such as "
+                f"'{lost[0]}'; write the report with `images`, the folder where they are now"
+            )
 
     def mask(self, name: str) -> NDArray[np.bool_]:
         """What was taken for anomalous on an image, (h, w), at the size of its map.
@@ -162,7 +197,7 @@ def read_table(folder: str | Path, file: Table = "images.csv") -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"'{folder}' holds no {file}; give the folder of a finished run")
     try:
-        head = pd.read_csv(path, nrows=0, encoding="utf-8").columns
+        head = pd.read_csv(path, nrows=0, encoding=ENCODING).columns
         # An image may be called "001" or "NA", and so may a lot.
         known = {name: find_column(name) for name in head}
         text = {name: str for name, column in known.items() if not column or column.kind == "text"}
@@ -172,10 +207,13 @@ def read_table(folder: str | Path, file: Table = "images.csv") -> pd.DataFrame:
             dtype=text,
             keep_default_na=False,
             na_values=blank,
-            encoding="utf-8",
+            encoding=ENCODING,
         )
     except ValueError as error:
         raise InputError(f"'{path}' is damaged ({error}); make the run again") from error
+    for name in text:
+        table[name] = table[name].map(unguarded)
+    table.columns = table.columns.map(unguarded)
     lost = required_columns(file) - set(table.columns)
     if lost:
         raise InputError(f"'{path}' lacks the column '{min(lost)}'; make the run again")

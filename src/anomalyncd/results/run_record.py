@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,25 @@ _PACKAGES = ("anomalyncd", "torch", "numpy")
 
 
 def describe_inputs(inputs: Mapping[str, Any]) -> dict[str, str]:
-    """Where each input came from, by its name: an absolute path, or "in memory"."""
+    """Where each input came from, by its name: an absolute path, or "in memory".
+
+    Numbers are left out, since what they led to is part of the model.
+    """
     return {
         name: os.path.abspath(value) if isinstance(value, str | Path) else "in memory"  # noqa: PTH100
         for name, value in inputs.items()
-        if value is not None
+        if value is not None and not isinstance(value, Integral)
     }
 
 
 def describe_model(model: FittedModel) -> dict[str, Any]:
-    """The origin of the maps, their score range, precision and guidance, as JSON can hold them."""
+    """The levels, the origin and score range of the maps, precision and guidance, for JSON."""
     maps = "given" if model.score_range is not None else "marked"
     encoder = model.classifier.encoder
     precision = str(encoder.vit.patch_embed.proj.weight.dtype).removeprefix("torch.")
     return {
         "maps": maps if model.detector is None else model.detector.kind,
+        "levels": asdict(model.levels) if model.levels else None,
         "score_range": asdict(model.score_range) if model.score_range else None,
         "precision": precision,
         "guidance_factor": _guidance_factor(encoder),

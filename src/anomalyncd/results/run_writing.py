@@ -1,7 +1,6 @@
 """What a run folder holds, what may be written into it, and results that replace earlier ones."""
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +11,8 @@ from anomalyncd.embedding.token_store import MAPPED
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_file
+from anomalyncd.io.files import refuse_unwritable, workshop
+from anomalyncd.io.tables import write_table
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.run_folder import RECORD
 
@@ -48,7 +48,7 @@ def prepare_prediction(folder: Path, images: ImagesLike) -> None:
         InputError: The folder is a file, lies among the images, or holds something else than an
             earlier prediction, or a file in it is open in another program.
     """
-    refuse_file(folder)
+    refuse_unwritable(folder)
     refuse_folder_within(folder, images)
     if not folder.is_dir():
         return
@@ -71,9 +71,7 @@ def replace_results(folder: Path) -> Iterator[Path]:
     Yields:
         A folder within it. Nothing is replaced unless all of it was written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".results-") as workshop:
-        new = Path(workshop)
+    with workshop(folder) as new:
         yield new
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
@@ -84,8 +82,8 @@ def replace_results(folder: Path) -> Iterator[Path]:
 
 def write_tables(predictions: Predictions, folder: Path) -> None:
     """Writes `images.csv`, `regions.csv` and the masks."""
-    predictions.images.to_csv(folder / "images.csv", index=False, lineterminator="\n")
-    predictions.regions.to_csv(folder / "regions.csv", index=False, lineterminator="\n")
+    write_table(predictions.images, folder / "images.csv")
+    write_table(predictions.regions, folder / "regions.csv")
     predictions.masks.save(folder / "masks", list(predictions.images["name"]))
 
 
@@ -103,11 +101,10 @@ def write_prediction(
         images = predictions.images.assign(ok=predictions.images["score"] <= threshold)
         predictions = replace(predictions, images=images)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".results-") as workshop:
-        write_tables(predictions, Path(workshop))
+    with workshop(folder) as new:
+        write_tables(predictions, new)
         for name in _PREDICTION:
-            _move(Path(workshop) / name, folder / name)
+            _move(new / name, folder / name)
     for name in SCRATCH:
         remove(folder / name)
 
@@ -129,7 +126,7 @@ def refuse_folder_within(folder: Path, images: ImagesLike) -> None:
 
 
 def _refuse_other_content(folder: Path, overwrite: bool) -> None:
-    refuse_file(folder)
+    refuse_unwritable(folder)
     if not folder.exists():
         return
     found = _visible(folder)
@@ -138,7 +135,9 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
             f"'{folder}' holds a finished run; name another folder, or allow it to be replaced "
             "with `overwrite`"
         )
-    strange = found - _WORK - (_RESULTS if overwrite else frozenset())
+    # A run that was stopped while its results were put in place holds some of them.
+    ours = overwrite or CHECKPOINT in found
+    strange = found - _WORK - (_RESULTS if ours else frozenset())
     if strange:
         raise InputError(
             f"'{folder}' holds '{min(strange)}', which is no part of an interrupted run; "

@@ -58,6 +58,18 @@ CASES = [
         text("images.csv", "image\nphotos/good/000.png\nphotos/b.png\n"),
     ),
     Case(
+        "a manifest with places on the internet",
+        MANIFEST,
+        ("'https://host/b.png'", "paths relative to the folder of the manifest"),
+        text("images.csv", "image\nphotos/good/000.png\nhttps://host/b.png\n"),
+    ),
+    Case(
+        "a workbook in place of a manifest",
+        "discover images.xlsx --classes 2 --out out",
+        ("images.xlsx", "save its sheet as 'CSV UTF-8'"),
+        raw("images.xlsx", b"PK\x03\x04"),
+    ),
+    Case(
         "a manifest with a blank image",
         MANIFEST,
         ("row 2", "fill it in"),

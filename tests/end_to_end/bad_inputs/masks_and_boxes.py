@@ -1,6 +1,18 @@
 """Masks, boxes and places to ignore that are damaged or do not fit the images."""
 
-from support.bad_inputs import DISCOVER, NAN, Case, both, copied, cut, empty, gone, image, text
+from support.bad_inputs import (
+    DISCOVER,
+    GREY,
+    NAN,
+    Case,
+    both,
+    copied,
+    cut,
+    empty,
+    gone,
+    image,
+    text,
+)
 
 BOXES = f"{DISCOVER} --boxes boxes.csv"
 HEAD = "name,left,top,right,bottom\n"
@@ -64,6 +76,46 @@ CASES = [
         BOXES,
         ("line/999", "has no image"),
         text("boxes.csv", f"{HEAD}line/000,1,2,3,4\nline/999,1,2,3,4\n"),
+    ),
+    Case(
+        "a box outside its image",
+        BOXES,
+        ("row 1", "outside image 'line/000'", "give pixels of this image"),
+        text("boxes.csv", f"{HEAD}line/000,900,2,930,4\n"),
+    ),
+    Case(
+        "boxes from 0 to 1",
+        BOXES,
+        ("seem relative", "multiply them"),
+        text("boxes.csv", f"{HEAD}line/000,.1,.2,.3,.4\n"),
+    ),
+    Case(
+        "inverted masks",
+        f"{DISCOVER} --masks white",
+        ("mark most of the images", "inverted once more"),
+        image("white/line/000.png", GREY + 255),
+    ),
+    Case(
+        "masks that Label Studio named",
+        f"{DISCOVER} --masks white",
+        ("task of Label Studio", "JSON"),
+        image("white/task-3-annotation-5-by-1-tag-Dent-0.png", GREY + 255),
+    ),
+    Case(
+        "annotations in a format that is not known",
+        f"{DISCOVER} --masks a.json",
+        ("a.json", "expected COCO"),
+        text("a.json", '{"boxes": []}'),
+    ),
+    Case(
+        "annotations of an image that is not there",
+        f"{DISCOVER} --masks a.json",
+        ("line/999", "name each description like its image"),
+        text(
+            "a.json",
+            '{"images": [{"id": 1, "file_name": "line/999.png"}], '
+            '"annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}',
+        ),
     ),
     Case(
         "a damaged picture of places to ignore",

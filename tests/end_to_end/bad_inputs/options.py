@@ -14,6 +14,11 @@ CASES = [
         ("'--classes'", "--help"),
     ),
     Case(
+        "classes and defects at once",
+        f"{DISCOVER} --defects 2",
+        ("--classes and --defects", "give only one"),
+    ),
+    Case(
         "an option that there is not",
         f"{DISCOVER} --zzzzzz red",
         ("--zzzzzz", "--help"),
@@ -41,7 +46,7 @@ CASES = [
     Case(
         "a device that there is not",
         f"{DISCOVER} --device abacus",
-        ("'abacus'", "use auto or cpu"),
+        ("'abacus'", "use one of auto, cpu"),
     ),
     Case(
         "a seed that is too large",

@@ -34,13 +34,19 @@ CASES = [
     Case(
         "a name that is too long",
         f"discover photos --classes 3 --out {'n' * 300}",
-        ("nnn", "check the path"),
+        ("nnn", "shorten the names"),
     ),
     Case(
         "a folder for maps that is a file",
         "maps photos --out out",
         ("'out' is a file", "name a new or empty folder"),
         text("out", "x"),
+    ),
+    Case(
+        "a sheet below a file",
+        "data check photos --sheet file/sheet.png",
+        ("'file' is a file", "name a new or empty folder"),
+        text("file", "x"),
     ),
     Case(
         "a folder with maps of others",

@@ -17,6 +17,16 @@ CASES = [
         swap("run_of_maps/images.csv", "0", "9"),
     ),
     Case(
+        "a report with images of something else",
+        "report run --images photos/good",
+        ("'good/000'", "same folder as for the run"),
+    ),
+    Case(
+        "normal images for a run without any",
+        "add-normals run photos",
+        ("no memory bank", "--normals"),
+    ),
+    Case(
         "a run of another version",
         "report run",
         ("another version", "make it again"),

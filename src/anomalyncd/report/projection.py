@@ -1,0 +1,114 @@
+"""The plot of all regions, similar ones close to each other, with the names beside the points."""
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+
+from anomalyncd.report.axes import WIDTH, as_svg, shorten
+from anomalyncd.report.plots import colour
+from anomalyncd.results.run_folder import Run
+
+_MOST_POINTS = 2000
+_HEIGHT, _EDGE = 400, 14
+_LINE, _LETTER, _PAD = 20, 7.6, 4
+"""Height of a line of names, width of a letter, and space around a name; units of the viewBox."""
+_STEP = 10
+"""Distance of the places that are tried for a name."""
+
+
+def projection(run: Run) -> str | None:
+    """Plots the descriptors of regions by t-SNE; of many regions a random selection.
+
+    Returns:
+        An SVG element; None for fewer than ten regions.
+    """
+    rows = np.flatnonzero(run.regions["found"])
+    if len(rows) < 10:
+        return None
+    if len(rows) > _MOST_POINTS:
+        rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
+    vectors = run.features[rows]
+    vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
+    perplexity = min(30.0, (len(rows) - 1) / 3)
+    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
+    classes, names = run.regions["class"].to_numpy()[rows], list(run.classes["class_name"])
+    return scatter(points.astype(float), classes, names, "Regions by their descriptors")
+
+
+def scatter(
+    points: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], title: str
+) -> str:
+    """Draws points coloured by class, with the name of each class near its points but on none.
+
+    Args:
+        points: (N, 2), any scale.
+        classes: (N,), class of each point.
+        names: Names of the classes.
+        title: Description for screen readers.
+    """
+    shown = [int(index) for index in np.unique(classes)]
+    texts = [shorten(names[index]) for index in shown]
+    # The bands above and below the points have room for all names, if there is none between them.
+    widths = np.array([len(text) * _LETTER + 2 * _PAD for text in texts])
+    band = _LINE * (1 + int(widths.sum() / WIDTH))
+    low, span = points.min(0), np.maximum(np.ptp(points, axis=0), 1e-9)
+    size, corner = np.array([WIDTH, _HEIGHT]) - 2 * _EDGE, np.array([_EDGE, _EDGE + band])
+    placed = (points - low) / span * size + corner
+    radius = float(np.clip(60 / np.sqrt(len(points)), 2.2, 4.5))
+    centres = np.array([np.median(placed[classes == index], axis=0) for index in shown])
+    height = _HEIGHT + 2 * band
+    places = _free_places(placed, centres, widths, height)
+    lines, tags = [], []
+    for index, text, (x, y) in zip(shown, texts, places, strict=True):
+        own = placed[classes == index]
+        end_x, end_y = own[np.argmin(((own - (x, y)) ** 2).sum(1))]
+        lines.append(
+            f'<line class="leader" x1="{x:.0f}" y1="{y:.0f}" x2="{end_x:.1f}" y2="{end_y:.1f}"/>'
+        )
+        tags.append(
+            f'<text class="tag" x="{x:.0f}" y="{y + 4:.0f}" text-anchor="middle">'
+            f"{escape(text)}</text>"
+        )
+    dots = [
+        f'<circle class="{colour(int(c))}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"/>'
+        for (x, y), c in zip(placed, classes, strict=True)
+    ]
+    return as_svg("".join([*lines, *dots, *tags]), WIDTH, height, title, "points")
+
+
+def _free_places(
+    points: NDArray[np.float64],
+    centres: NDArray[np.float64],
+    widths: NDArray[np.float64],
+    height: int,
+) -> list[tuple[float, float]]:
+    """Returns the middles of names: near their centres, on no point and on no other name.
+
+    Args:
+        points: (N, 2), in coordinates of the viewBox.
+        centres: (K, 2), the median of each class.
+        widths: (K,), of the names.
+        height: Of the viewBox.
+    """
+    places: list[tuple[float, float]] = []
+    for index, (centre, width) in enumerate(zip(centres, widths, strict=True)):
+        x, y = np.meshgrid(
+            np.arange(width / 2, WIDTH - width / 2 + 1e-6, _STEP),
+            np.arange(_LINE / 2, height - _LINE / 2 + 1e-6, _STEP),
+        )
+        tried = np.stack([x.ravel(), y.ravel()], axis=1)
+        covered = np.zeros(len(tried), np.int64)
+        reach = np.array([width / 2 + 5, _LINE / 2 + 5])  # A point has a radius of up to 4.5.
+        for point in points:
+            covered += (np.abs(tried - point) < reach).all(1)
+        for other, other_width in zip(places, widths[:index], strict=True):
+            apart = np.array([(width + other_width) / 2, _LINE])
+            covered += len(points) * (np.abs(tried - other) < apart).all(1)
+        distance = np.hypot(*(tried - centre).T)
+        best = np.lexsort((distance, covered))[0]
+        places.append((float(tried[best, 0]), float(tried[best, 1])))
+    return places
