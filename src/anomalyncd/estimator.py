@@ -38,6 +38,7 @@ from anomalyncd.results.predictions import Predictions
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
+from anomalyncd.runtime.wording import counted
 
 _NOT_FITTED = "call fit first, or load a saved model"
 
@@ -374,7 +375,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             encoder = self._encoder(config)
         cost = estimate_cost(inputs, encoder, config, n_classes is None, keeps_tokens=resumable)
         require_resources(cost, work)
-        LOG.info("%d images; %s", len(inputs.images), cost)
+        LOG.info("%s; %s", counted(len(inputs.images), "image"), cost)
         for warning in inputs.warnings:
             LOG.warning("%s", warning)
         context = RunContext(encoder, config, self.random_state, work, self.stages_, resumable)

@@ -1,7 +1,7 @@
 """The order of all stages, from images to predictions; no other file chains stages."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,8 @@ from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key
 from anomalyncd.regions.crops import Overlays, read_crops
 from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.inspection import inspect_regions
+from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
 from anomalyncd.regions.outlines import sharpen
 from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import Regions
@@ -45,14 +47,29 @@ from anomalyncd.regions.windows import (
     looked_at_side,
     with_looked_at_side,
 )
+from anomalyncd.results.class_warnings import class_warnings
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
 from anomalyncd.runtime.logs import LOG
+from anomalyncd.runtime.wording import counted
 
 Result = TypeVar("Result")
 
 MAPS = "maps"
 """Folder of the anomaly maps in a run folder."""
+
+
+_COUNTED: tuple[tuple[type[Sized], str], ...] = (
+    (AnomalyMaps, "image"),
+    (Masks, "image"),
+    (Regions, "region"),
+    (TokenStore, "region"),
+)
+
+
+def _amount(result: object) -> list[str]:
+    """What a stage has worked on, "45 images", if its result tells."""
+    return [counted(len(result), noun) for kind, noun in _COUNTED if isinstance(result, kind)]
 
 
 class _Stage(Generic[Result]):
@@ -73,8 +90,9 @@ class _Stage(Generic[Result]):
         if pipeline is None:
             return self
         pipeline.run_before(self._name)
-        with pipeline.context.stages(self._name):
+        with pipeline.context.stages(self._name) as done:
             result = self._compute(pipeline)
+            done += _amount(result)
         pipeline.results[self._name] = result
         return result
 
@@ -182,7 +200,7 @@ class Pipeline:
             return None
         config = _looked_at(self.context, self.inputs, self.detector)
         score_range = fit_score_range_of(self.maps, self.inputs.sizes, config, self.normal_maps)
-        if score_range.calibration is not None:
+        if score_range.calibration is not None and self.inputs.maps is None:
             LOG.info(
                 "a few scores are far above the others; above %.4g they count by their logarithm",
                 score_range.calibration.level,
@@ -197,6 +215,17 @@ class Pipeline:
             return self._resumed[0]
         config = _looked_at(self.context, self.inputs, self.detector)
         return _find_regions(config, self.inputs, self.maps, self.score_range)
+
+    @_Stage
+    def map_doubts(self) -> tuple[str, ...]:
+        """Looks for what is wrong with maps that were given, by the regions found in them."""
+        if self.inputs.maps is None or self.score_range is None:
+            return ()
+        mebin = self.context.config.mebin
+        alone = replace(self.inputs, warnings=())
+        inspection = inspect_regions(alone, mebin, self.score_range, self.regions)
+        refuse_constant_maps(inspection)
+        return _logged(map_warnings(inspection))
 
     @_Stage
     def tokens(self) -> TokenStore:
@@ -253,7 +282,11 @@ class Pipeline:
         found = self.discovery
         classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
         rule = self.context.config.aggregation.rule
-        return aggregate(self.inputs, self.regions, classes, rule)
+        predictions = aggregate(self.inputs, self.regions, classes, rule)
+        normality, limits = found.normality, self.score_range
+        doubts = _logged(class_warnings(predictions, self.inputs, normality, limits))
+        warnings = (*predictions.warnings, *self.map_doubts, *doubts)
+        return replace(predictions, warnings=warnings)
 
     def model(self) -> FittedModel:
         """The components that were fitted."""
@@ -313,16 +346,30 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         model: What a pipeline fitted.
         inputs: The new images.
     """
-    foreground_masks = _foreground_masks(context, inputs, model.foreground)
-    maps = _maps(context, inputs, model.detector, context.folder / MAPS)
-    config = _looked_at(context, inputs, model.detector)
-    regions = _find_regions(config, inputs, maps, model.score_range)
-    overlays = _overlays(context, foreground_masks, maps, model.score_range)
-    tokens = _read_regions(context, inputs.images, regions, overlays)
+    with context.stages("foreground_masks") as done:
+        foreground_masks = _foreground_masks(context, inputs, model.foreground)
+        done += _amount(foreground_masks)
+    with context.stages("maps") as done:
+        maps = _maps(context, inputs, model.detector, context.folder / MAPS)
+        done += _amount(maps)
+    with context.stages("regions") as done:
+        config = _looked_at(context, inputs, model.detector)
+        regions = _find_regions(config, inputs, maps, model.score_range)
+        done += _amount(regions)
+    with context.stages("tokens") as done:
+        overlays = _overlays(context, foreground_masks, maps, model.score_range)
+        tokens = _read_regions(context, inputs.images, regions, overlays)
+        done += _amount(tokens)
     features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability)
     return aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
+
+
+def _logged(warnings: list[str]) -> tuple[str, ...]:
+    for warning in warnings:
+        LOG.warning("%s", warning)
+    return tuple(warnings)
 
 
 def _foreground_masks(

@@ -1,5 +1,6 @@
 """Anomaly maps: files of every kind, and their pairing with images."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,6 +21,7 @@ from anomalyncd.inputs.anomaly_maps import (
 )
 from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.inputs import check_inputs
 
 SCORES = np.random.default_rng(0).random((6, 9)).astype(np.float32)
 
@@ -245,3 +247,40 @@ def test_checking_may_collect_every_fault_and_what_the_maps_hold() -> None:
     assert len(findings.problems) == 1
     assert findings.problems[0].startswith("the map or mask of 'b' is 9x6")
     assert findings.facts == [("maps", "in memory (2)"), ("maps: scores", "0 to 0.5")]
+
+
+def _said_of_maps(maps: list[np.ndarray]) -> tuple[str, ...]:
+    rng = np.random.default_rng(0)
+    images = [rng.integers(0, 255, (*maps[0].shape, 3), np.uint8) for _ in maps]
+    return check_inputs(images, maps=maps).warnings
+
+
+def _maps_with_a_defect(count: int) -> list[np.ndarray]:
+    maps = [np.random.default_rng(seed).uniform(0, 0.3, (40, 40)) for seed in range(count)]
+    for scores in maps:
+        scores[10:20, 10:20] = 0.9
+    return maps
+
+
+def test_usual_maps_give_no_warning() -> None:
+    assert _said_of_maps(_maps_with_a_defect(5)) == ()
+
+
+@pytest.mark.parametrize(
+    "invert", [lambda scores: -scores, lambda scores: 1 - scores, lambda scores: 1 / (scores + 1)]
+)
+def test_inverted_maps_are_said(invert: Callable[[np.ndarray], np.ndarray]) -> None:
+    maps = _maps_with_a_defect(5)
+    (warning,) = _said_of_maps([*map(invert, maps[:4]), maps[4]])
+    assert warning.startswith("On 4 of 5 maps (maps) most of the image scores above the middle")
+    assert "Change the sign of the maps" in warning
+    assert _said_of_maps([*map(invert, maps[:3]), *maps[3:]]) == ()
+    assert _said_of_maps([*map(invert, maps[:2])]) == ()
+
+
+def test_constant_maps_are_counted() -> None:
+    maps = [*_maps_with_a_defect(3), np.full((40, 40), 0.2), np.zeros((40, 40))]
+    (warning,) = _said_of_maps(maps)
+    assert warning.startswith(
+        "All scores are the same on 2 maps of 5 (maps), first on that of '003'"
+    )

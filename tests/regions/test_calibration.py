@@ -212,3 +212,10 @@ def test_calibration_is_linear_below_its_level() -> None:
         pytest.approx([-6, -1, 0, np.log(2)])
     ]
     assert calibration(3.0).dtype == np.float32
+
+
+@pytest.mark.filterwarnings("error")
+def test_huge_scores_stay_in_range() -> None:
+    bent = Calibration(float(np.float32(1e37)), 1e-30)(np.array([-3e38, 1e37, 3e38], np.float32))
+    assert np.isfinite(bent).all()
+    assert bent[0] < bent[1] < bent[2]

@@ -11,7 +11,7 @@ from anomalyncd.config import PRESETS
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.regions.inspection import MapInspection, facts, inspect_maps
-from anomalyncd.regions.map_warnings import map_warnings
+from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
 from support.anomaly_maps import N_GOOD, N_IMAGES, SIDE, batch_of_maps
 
 Maps = list[np.ndarray]
@@ -20,7 +20,8 @@ Maps = list[np.ndarray]
 def inspected(
     maps: Maps, normal_maps: Maps | None = None, preset: str = "default"
 ) -> MapInspection:
-    pictures = [np.zeros((SIDE, SIDE, 3), np.uint8)] * len(maps)
+    rng = np.random.default_rng(1)
+    pictures = [rng.integers(0, 255, (SIDE, SIDE, 3), np.uint8) for _ in maps]
     normals = None if normal_maps is None else pictures[: len(normal_maps)]
     inputs = check_inputs(pictures, maps=maps, normals=normals, normal_maps=normal_maps)
     return inspect_maps(inputs, PRESETS[preset])
@@ -156,7 +157,7 @@ def raised_at_edge(maps: Maps) -> Maps:
         (scaled_separately, "20 of 20 maps have the same maximum, 1. "),
         (eight_bits, "different scores, as in pictures of 8 bits"),
         (one_extreme, "A few scores are far above the others: '000' reaches 9. "),
-        (one_constant, "All scores are the same on the map of '000'. "),
+        (one_constant, "All scores are the same on 1 map of 20 (maps), first on that of '000'. "),
         (small, "The maps have about 40 x 40 pixels"),
         (all_defective, "12 of 12 images have a region. "),
         (all_defective, "Give `normals`"),
@@ -169,6 +170,13 @@ def raised_at_edge(maps: Maps) -> Maps:
 def test_fault_gives_a_warning(spoil: Callable[[Maps], Maps], sentence: str) -> None:
     warnings = map_warnings(inspected(spoil(batch_of_maps())))
     assert any(sentence in warning for warning in warnings), warnings
+
+
+def test_maps_without_any_difference_are_refused() -> None:
+    constant = [np.full((SIDE, SIDE), level, np.float32) for level in (0.1, 0.5, 0.5)]
+    with pytest.raises(InputError, match="the same on the map of '000' and on every other map"):
+        refuse_constant_maps(inspected(constant))
+    refuse_constant_maps(inspected([*constant, *batch_of_maps()[:1]]))
 
 
 def test_published_rules_expect_coarse_scores() -> None:

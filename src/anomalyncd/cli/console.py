@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from anomalyncd.runtime.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -120,8 +122,8 @@ def print_detection(detection: "MapEvaluation | None") -> None:
     Console().print(table)
     if detection.n_unmarked:
         say(
-            f"pixels and regions of {detection.n_unmarked} images are left out, since their "
-            "defects are not marked"
+            f"pixels and regions of {counted(detection.n_unmarked, 'image')} are left out, since "
+            "the defects are not marked"
         )
 
 
@@ -141,12 +143,12 @@ def print_changes(comparison: "Comparison", first: str, second: str) -> None:
         more = f" ({hidden} more are not shown)" if hidden else ""
         print_frame(shown, f"Images that changed their class{more}")
     say(
-        f"{len(changed)} of {comparison.n_shared} images changed their class; "
+        f"{len(changed)} of {counted(comparison.n_shared, 'image')} changed their class; "
         f"agreement NMI {comparison.agreement.nmi:.3f}, ARI {comparison.agreement.ari:.3f}"
     )
     for names, where in ((comparison.only_first, first), (comparison.only_second, second)):
         if names:
-            say(f"{len(names)} images are only in {where}")
+            say(f"{counted(len(names), 'image is', 'images are')} only in {where}")
 
 
 _N_BARS, _BAR = 12, 36

@@ -1,7 +1,8 @@
 """The commands about data: from a public data set to a manifest, and what is wrong with inputs."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +10,11 @@ from anomalyncd.cli.console import complain, print_facts, say, warn
 from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import existing, with_groups
 from anomalyncd.inputs.sources import InputSources
+from anomalyncd.runtime.wording import counted
+
+if TYPE_CHECKING:
+    from anomalyncd.inputs.findings import Findings
+    from anomalyncd.inputs.inputs import Inputs
 
 data = typer.Typer(no_args_is_help=True, help="Prepare and check data.")
 
@@ -40,7 +46,9 @@ def prepare(
     layouts.check_manifest(out)
     table = layouts.prepare(name, source, category, split_list)
     layouts.write_manifest(table, out)
-    say(f"{len(table)} images of {table['label'].nunique()} classes; see {out}")
+    say(
+        f"{counted(len(table), 'image')} of {counted(table['label'].nunique(), 'class')}; see {out}"
+    )
 
 
 @data.command()
@@ -63,6 +71,8 @@ def check(
     if sheet is not None:
         check_sheet(sheet)
     inputs, findings = check_data(sources)
+    if inputs is not None and inputs.maps is not None and not findings.problems:
+        findings.attempt(lambda: _inspect(inputs, findings))
     print_facts(findings.facts)
     if sheet is not None and inputs is not None:
         write_sheet(inputs.images, sheet, inputs.masks)
@@ -74,3 +84,15 @@ def check(
     if findings.problems:
         raise typer.Exit(2)
     say("usable, with warnings" if findings.warnings else "nothing is wrong")
+
+
+def _inspect(inputs: "Inputs", findings: "Findings") -> None:
+    """Adds warnings about the regions that a discovery would find in given maps."""
+    from anomalyncd.config import PRESETS
+    from anomalyncd.regions.inspection import inspect_maps
+    from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
+
+    inspection = inspect_maps(replace(inputs, warnings=()), PRESETS["default"])
+    refuse_constant_maps(inspection)
+    for warning in map_warnings(inspection):
+        findings.warn(warning)

@@ -29,6 +29,7 @@ from anomalyncd.cli.options import (
 )
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
+from anomalyncd.runtime.wording import counted
 
 
 @with_groups
@@ -86,7 +87,8 @@ def discover(
     print_classes(estimator.predictions_.classes)
     if estimator.class_number_ is not None:
         say(str(estimator.class_number_))
-    say(f"{len(estimator.labels_)} images in {time.perf_counter() - started:.0f} s; see {page}")
+    seconds = time.perf_counter() - started
+    say(f"{counted(len(estimator.labels_), 'image')} in {seconds:.0f} s; see {page}")
 
 
 @with_groups
@@ -155,14 +157,14 @@ def predict(
     )
     images = predictions.images
     print_classes(predictions.classes)
-    meanings = {"unseen": "they resemble nothing in the run", "unsure": "between known classes"}
+    meanings = {"unseen": "like nothing in the run", "unsure": "between known classes"}
     for state, meaning in meanings.items():
         if count := int(images[state].sum()):
-            say(f"{count} of the images are {state} ({meaning})")
+            say(f"{counted(count, 'image is', 'images are')} {state} ({meaning})")
     if point:
         rejected = int((images["score"] > point.threshold).sum())
-        say(f"{rejected} images are NG (score above {point.threshold:.4f})")
-    say(f"{len(images)} images; see {folder}")
+        say(f"{counted(rejected, 'image is', 'images are')} NG (score above {point.threshold:.4f})")
+    say(f"{counted(len(images), 'image')}; see {folder}")
 
 
 def evaluate(

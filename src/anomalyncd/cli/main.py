@@ -11,10 +11,11 @@ import typer
 
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
-from anomalyncd.cli.errors import Commands
+from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
+from anomalyncd.runtime.logs import printed_log
 
 app = typer.Typer(
     cls=Commands,
@@ -40,6 +41,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -49,6 +51,7 @@ def _options(
 ) -> None:
     # A log that cannot be written would say so with a traceback for each of its lines.
     logging.raiseExceptions = False
+    context.with_resource(printed_log(lambda line: name_options(line, context)))
 
 
 def main() -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anomalyncd.cli.console import print_inspection, say
+from anomalyncd.cli.console import print_inspection, say, warn
 from anomalyncd.cli.errors import name_options
 from anomalyncd.cli.options import READING, EstimatorOptions, Only, with_groups
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
+from anomalyncd.runtime.wording import counted
 
 if TYPE_CHECKING:
     from anomalyncd.config import Config
@@ -52,17 +53,23 @@ def maps(
         raise InputError("`inspect` needs the small maps of discover; leave `full_size` out")
     from anomalyncd.inputs.inputs import check_inputs
     from anomalyncd.regions.inspection import inspect_maps
+    from anomalyncd.regions.map_warnings import refuse_constant_maps
     from anomalyncd.report.inspection_page import write_inspection
 
     _check_folder(out, makes_maps=sources.maps is None)
     config = _checked_config(options, sources, full_size)
     inputs = check_inputs(sources.images, **sources.further())
+    if not inspect:  # An inspection repeats them.
+        for warning in inputs.warnings:
+            warn(name_options(warning, context))
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         if inputs.maps is None or not inspect:
             inputs = _make(inputs, config, out, options, Path(scratch) if inspect else None)
-            say(f"{len(inputs.images)} maps; see {out}")
+            say(f"{counted(len(inputs.images), 'map')}; see {out}")
         if inspect:
             inspection = inspect_maps(inputs, config)
+            if sources.maps is not None:
+                refuse_constant_maps(inspection)
             print_inspection(inspection, lambda text: name_options(text, context))
             say(f"see {write_inspection(inspection, inputs.images, out)}")
 

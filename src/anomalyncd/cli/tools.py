@@ -9,6 +9,7 @@ import typer
 from anomalyncd.cli.console import print_detection, print_frame, print_scores, say
 from anomalyncd.cli.options import EstimatorOptions, Only, SyntheticProduct, with_groups
 from anomalyncd.errors import InputError
+from anomalyncd.runtime.wording import counted
 
 
 def weights(
@@ -61,7 +62,7 @@ def demo(
     print_scores({"AnomalyNCD": evaluation})
     print_detection(evaluation.detection)
     seconds = sum(estimator.stages_.seconds.values())
-    say(f"{len(estimator.labels_)} images in {seconds:.0f} s; see {page}")
+    say(f"{counted(len(estimator.labels_), 'image')} in {seconds:.0f} s; see {page}")
 
 
 def _origin(path: Path) -> str:

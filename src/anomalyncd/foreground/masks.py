@@ -20,6 +20,7 @@ from anomalyncd.inputs.masks import Masks, encode_mask
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
+from anomalyncd.runtime.wording import counted
 
 FOLDER = "foreground"
 """Folder within a run folder, with NAME.png for each image."""
@@ -51,7 +52,9 @@ class ForegroundSummary:
             low, middle, high = (f"{100 * share:.0f} %" for share in self.shares)
             text += f"; {low} to {high} of an image, median {middle}"
         if self.n_whole:
-            text += f"; {self.n_whole} of {self.n_images} images count as foreground entirely"
+            text += (
+                f"; {counted(self.n_whole, 'image counts', 'images count')} as foreground entirely"
+            )
         return text
 
 

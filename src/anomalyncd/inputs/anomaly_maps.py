@@ -26,9 +26,14 @@ from anomalyncd.io.files import (
     require_folder,
     write_atomically,
 )
+from anomalyncd.runtime.wording import counted
 
 MAP_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff", ".png"})
 """Suffixes of the files that count as anomaly maps, in lower case."""
+
+_NEARLY_ALL = 0.8
+"""Share of inverted maps; of maps of sound products up to 0.15 look inverted by chance."""
+_FEWEST = 3
 
 Scores: TypeAlias = str | Path | NDArray[Any] | torch.Tensor
 
@@ -108,7 +113,8 @@ class AnomalyMaps:
         items = list(maps)
         if len(items) != len(images):
             raise InputError(
-                f"{len(items)} maps for {len(images)} images; give one for each, in their order"
+                f"{counted(len(items), 'map')} for {counted(len(images), 'image')}; give one for "
+                "each, in their order"
             )
         _refuse_other_order(items, images)
         pairs = zip(items, images.names, strict=True)
@@ -196,20 +202,44 @@ def check_maps(
     """
     findings = findings or Findings()
 
-    def read(index: int) -> tuple[float, float, str]:
+    def read(index: int) -> tuple[float, float, float, str]:
         scores, source = maps[index], maps.sources[index]
         if sizes[index].all():
             refuse_other_aspect(scores.shape, maps.names[index], sizes[index])
         kind = source.suffix if isinstance(source, Path) else "in memory"
-        return float(scores.min()), float(scores.max()), kind
+        return float(scores.min()), float(np.median(scores)), float(scores.max()), kind
 
     outcomes = findings.read_each(read, len(maps), "Checking maps")
     usable = [outcome for outcome in outcomes if outcome is not None]
     if usable:
         lowest = min(outcome[0] for outcome in usable)
-        highest = max(outcome[1] for outcome in usable)
-        findings.add_fact(what, count_values(kind for _, _, kind in usable))
+        highest = max(outcome[2] for outcome in usable)
+        findings.add_fact(what, count_values(outcome[3] for outcome in usable))
         findings.add_fact(f"{what}: scores", f"{lowest:.4g} to {highest:.4g}")
+    named = zip(maps.names, outcomes, strict=True)
+    _warn_about_maps({name: one[:3] for name, one in named if one is not None}, findings, what)
+
+
+def _warn_about_maps(
+    scores: dict[str, tuple[float, float, float]], findings: Findings, what: str
+) -> None:
+    """Adds warnings about maps that tell nothing, or the opposite; from lowest, median, highest."""
+    constant = [name for name, (low, _, high) in scores.items() if low == high]
+    if constant:
+        findings.warn(
+            f"All scores are the same on {counted(len(constant), 'map')} of {len(scores):,} "
+            f"({what}), first on that of '{constant[0]}'. Nothing can be found there. Check "
+            "whether the detector failed on these images."
+        )
+    varied = [one for one in scores.values() if one[0] < one[2]]
+    n_inverted = sum(median > low / 2 + high / 2 for low, median, high in varied)
+    if len(varied) >= _FEWEST and n_inverted >= _NEARLY_ALL * len(varied):
+        findings.warn(
+            f"On {n_inverted:,} of {counted(len(varied), 'map')} ({what}) most of the image scores "
+            "above the middle between its lowest and highest score, as if high scores meant "
+            "normal. Defects would be missed and the background taken for them. Change the sign of "
+            "the maps, so that higher means more anomalous."
+        )
 
 
 def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float32]:
@@ -242,7 +272,9 @@ def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float3
         values = np.ascontiguousarray(scores, dtype=np.float32)
     n_bad = values.size - int(np.count_nonzero(np.isfinite(values)))
     if n_bad:
-        raise InputError(f"{label} has {n_bad} values that are NaN or infinite; give finite scores")
+        raise InputError(
+            f"{label} has {counted(n_bad, 'value')} that are NaN or infinite; give finite scores"
+        )
     return values
 
 

@@ -12,6 +12,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.inputs.findings import MOST_NAMED, Findings, count_values
 from anomalyncd.inputs.image_files import to_pixels
 from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.inputs.image_warnings import ImageLook, look_at_image, warn_about_images
 from anomalyncd.inputs.levels import Depth, Levels, depth_of, learn_levels
 from anomalyncd.inputs.sources import refuse_levels
 from anomalyncd.io.decoding import Decoded, decode_file
@@ -41,6 +42,8 @@ class CheckedImages:
     """The EXIF orientation that was applied to each image that is used, 1 to 8."""
     depths: tuple[Depth, ...]
     """What the images of more than 8 bits say about the levels."""
+    grey: NDArray[np.bool_]
+    """(N,): which images that are used have no colour; False where it cannot be read."""
 
     @property
     def skipped(self) -> tuple[str, ...]:
@@ -86,6 +89,8 @@ def check_images(
     findings.add_fact(f"{what}: pixels", count_values(one.kind for one in readable.values()))
     _report_pages(images, readable, findings, what)
     _warn_of_cut_files(images, readable, findings)
+    looks = {images.names[index]: one.look for index, one in readable.items()}
+    warn_about_images(looks, findings, what)
     return CheckedImages(
         images,
         kept,
@@ -93,6 +98,7 @@ def check_images(
         np.array([one.size if one else (0, 0) for one in looked.values()], np.int64).reshape(-1, 2),
         tuple(one.file.orientation if one else 1 for one in looked.values()),
         tuple(one.depth for one in readable.values() if one.depth is not None),
+        np.array([one is not None and one.look.grey for one in looked.values()]),
     )
 
 
@@ -105,6 +111,7 @@ class _Seen:
     depth: Depth | None
     file: Decoded
     """What is known of its file, without the pixels."""
+    look: ImageLook
 
 
 def _look_at_each(
@@ -119,7 +126,8 @@ def _look_at_each(
         pixels = to_pixels(decoded.pixels, label)
         depth = None if pixels.dtype == np.uint8 else depth_of(pixels, decoded.levels)
         kind = _describe_pixels(decoded.pixels)
-        return _Seen(pixels.shape[:2], kind, depth, replace(decoded, pixels=np.empty(0)))
+        file = replace(decoded, pixels=np.empty(0))
+        return _Seen(pixels.shape[:2], kind, depth, file, look_at_image(pixels))
 
     count, title = len(images), "Checking images"
     if not skip_damaged:

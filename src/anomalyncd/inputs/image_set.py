@@ -26,6 +26,7 @@ from anomalyncd.io.files import (
 )
 from anomalyncd.io.key import content_digest, key
 from anomalyncd.io.tables import is_table
+from anomalyncd.runtime.wording import counted
 
 _Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
 Picture: TypeAlias = str | _Item
@@ -61,7 +62,8 @@ class ImageSet:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.sources):
             raise InputError(
-                f"{len(self.names)} names for {len(self.sources)} images; give as many"
+                f"{counted(len(self.names), 'name')} for {counted(len(self.sources), 'image')}; "
+                "give as many"
             )
         if len(set(self.names)) != len(self.names):
             doubled = next(n for i, n in enumerate(self.names) if n in self.names[:i])
@@ -142,7 +144,9 @@ class ImageSet:
             raise InputError("the list of images is empty; give at least one")
         chosen = _default_names(items) if names is None else _checked_names(names)
         if len(chosen) != len(items):
-            raise InputError(f"{len(chosen)} names for {len(items)} images; give as many")
+            raise InputError(
+                f"{counted(len(chosen), 'name')} for {counted(len(items), 'image')}; give as many"
+            )
         sources = (_source(item, name) for item, name in zip(items, chosen, strict=True))
         return cls(chosen, tuple(sources))
 

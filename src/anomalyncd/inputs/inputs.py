@@ -24,6 +24,7 @@ from anomalyncd.inputs.orientation import Marks, turned_along
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.io.files import and_more, refuse_unwritable_names
 from anomalyncd.io.tables import is_table
+from anomalyncd.runtime.wording import counted
 
 ImagesLike: TypeAlias = ImageSet | str | Path | Iterable[Picture]
 MasksLike: TypeAlias = Masks | str | Path
@@ -56,6 +57,8 @@ class Inputs:
     """The same on the normal images, if the places are the same on all images."""
     foreground: Masks | None = None
     """Where the product is on each image."""
+    grey: NDArray[np.bool_] | None = None
+    """(N,): which images have no colour."""
     warnings: tuple[str, ...] = ()
     """What may be wrong with the inputs, with the remedy."""
     skipped: tuple[str, ...] = ()
@@ -262,7 +265,7 @@ def _open_images(sources: InputSources, checked: CheckedImages, findings: Findin
         if places is not None:
             check_masks(places, sizes, findings, what, places=True)
     inputs = Inputs(checked.images, sizes, ignored=ignored, foreground=foreground)
-    inputs = replace(inputs, skipped=checked.skipped)
+    inputs = replace(inputs, skipped=checked.skipped, grey=checked.grey)
     masks = _attempt(findings, sources.masks, partial(open_masks, images=images))
     boxes = _attempt(findings, sources.boxes, partial(Masks.from_boxes, images=images))
     for marks, what in ((masks, "masks"), (boxes, "boxes")):
@@ -371,7 +374,7 @@ def _describe_columns(source: ImagesLike, images: ImageSet, findings: Findings) 
         if SPLIT in table:
             findings.add_fact("splits", count_values(table[SPLIT]))
         if MASK in table:
-            filled = f"{int((table[MASK] != '').sum())} of {len(table)} rows"
+            filled = f"{int((table[MASK] != '').sum())} of {counted(len(table), 'row')}"
             findings.add_fact("column mask", f"{filled}; used if the manifest is given as masks")
     for column in images.columns.columns.drop([MAP, SPLIT], errors="ignore"):
         name = "labels" if column == LABEL else f"column {column}"

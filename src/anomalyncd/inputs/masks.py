@@ -26,6 +26,7 @@ from anomalyncd.inputs.pairing import (
 )
 from anomalyncd.io.decoding import decode, upright
 from anomalyncd.io.files import and_more, files_by_name, require_folder
+from anomalyncd.runtime.wording import counted
 
 MaskSource: TypeAlias = Path | tuple[Path, ...] | Shapes | NDArray[np.float64]
 
@@ -377,7 +378,7 @@ def check_masks(
     covered = [share for item in items if item in read_ones and (share := read_ones[item][0])]
     if covered and not places:
         findings.attempt(lambda: _refuse_mostly_marked(covered, what))
-    fact = f"{len(covered)} of {len(masks)} images"
+    fact = f"{len(covered):,} of {counted(len(masks), 'image')}"
     if covered:
         fact += f", on average {np.mean(covered):.2%} of the pixels of these images"
     if n_joined := sum(isinstance(source, tuple) for source in masks.sources):

@@ -12,6 +12,7 @@ from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.inputs.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable, refuse_unwritable_names
+from anomalyncd.runtime.wording import counted
 
 _LARGEST = float(np.finfo(np.float16).max)
 
@@ -125,7 +126,8 @@ def _images(batch: object) -> Iterator[tuple[Path, Any]]:
         maps = maps[None]
     if len(maps) != len(paths):
         raise InputError(
-            f"the batch of image '{paths[0]}' has {len(paths)} images and {len(maps)} maps; "
+            f"the batch of image '{paths[0]}' has {counted(len(paths), 'image')} and "
+            f"{counted(len(maps), 'map')}; "
             "give one map for each image"
         )
     yield from zip(map(Path, paths), maps, strict=True)

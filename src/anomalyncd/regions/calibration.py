@@ -47,7 +47,9 @@ class Calibration(Component):
         """Calibrates scores of any shape."""
         rise = (np.asarray(scores, np.float64) - self.level) / self.scale
         bent: NDArray[np.float64] = np.minimum(rise, np.log1p(np.maximum(rise, 0)))
-        return bent.astype(np.float32)
+        # Far below the level, in units of a small scale, a score may leave the range of 32 bits.
+        lowest = float(np.finfo(np.float32).min)
+        return np.maximum(bent, lowest).astype(np.float32)
 
 
 def background(anomaly_map: NDArray[Any]) -> Background:

@@ -18,6 +18,7 @@ from anomalyncd.regions.windows import (
     with_looked_at_side,
 )
 from anomalyncd.runtime.progress import track
+from anomalyncd.runtime.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ class MapInspection:
     """(N,): whether a region touches the edge of the image."""
     normal_maxima: NDArray[np.float64]
     """(M,): highest score of the map of each normal image; M = 0 without normal maps."""
+    doubts: tuple[str, ...] = ()
+    """Warnings about the images and maps alone."""
 
     def __len__(self) -> int:
         return len(self.maxima)
@@ -103,6 +106,22 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
     config = with_looked_at_side(config, looked_at_side(inputs.sizes, config))
     score_range = fit_score_range_of(maps, inputs.sizes, config, inputs.normal_maps)
     regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    return inspect_regions(inputs, config.mebin, score_range, regions)
+
+
+def inspect_regions(
+    inputs: Inputs, config: MebinConfig, score_range: ScoreRange, regions: Regions
+) -> MapInspection:
+    """Collects statistics of maps and of the regions that were found in them.
+
+    Args:
+        inputs: Images with their maps, and normal maps where there are some.
+        config: How the maps were binarised.
+        score_range: The range of their scores.
+        regions: Their regions.
+    """
+    maps = inputs.maps
+    assert maps is not None
     maxima, n_different, sides, covered, at_edge = [], [], [], [], []
     masks = regions.masks_found
     for index, anomaly_map in enumerate(track(maps, "Reading maps", len(maps))):
@@ -118,7 +137,7 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
         score_range,
         regions,
         masks,
-        config.mebin,
+        config,
         np.array(maxima, float),
         np.array(n_different),
         np.array(sides),
@@ -126,6 +145,7 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
         np.array(covered),
         np.array(at_edge),
         np.array(normal_maxima, float),
+        inputs.warnings,
     )
 
 
@@ -171,7 +191,7 @@ def _regions_per_image(inspection: MapInspection) -> str:
 
 
 def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
+    return counted(count, "image")
 
 
 def _percent(share: float) -> str:

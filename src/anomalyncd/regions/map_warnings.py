@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from anomalyncd.errors import InputError
 from anomalyncd.regions.inspection import MapInspection
 
 _LARGE_COVER = 0.25
@@ -27,6 +27,7 @@ def map_warnings(inspection: MapInspection) -> list[str]:
         where nothing is unusual.
     """
     return [
+        *inspection.doubts,
         *_about_maps(inspection),
         *_about_range(inspection),
         *_about_images_with_regions(inspection),
@@ -34,13 +35,21 @@ def map_warnings(inspection: MapInspection) -> list[str]:
     ]
 
 
-def _about_maps(inspection: MapInspection) -> Iterator[str]:
-    constant = np.flatnonzero(inspection.n_different == 1)
-    if len(constant):
-        yield (
-            f"All scores are the same on {_named(inspection, constant)}. Check whether the "
-            "detector failed on this image."
+def refuse_constant_maps(inspection: MapInspection) -> None:
+    """Raises if no map distinguishes any place from the others.
+
+    Raises:
+        InputError: All scores of each map are the same.
+    """
+    if (inspection.n_different == 1).all():
+        raise InputError(
+            f"all scores are the same on the map of '{inspection.maps.names[0]}' and on every "
+            "other map, so that nothing can be found; check the detector, or leave `maps` out to "
+            "have maps made"
         )
+
+
+def _about_maps(inspection: MapInspection) -> Iterator[str]:
     most = int(inspection.n_different.max())
     if 1 < most <= _EIGHT_BITS and inspection.config.rules == "default":
         yield (
@@ -126,8 +135,3 @@ def _n_same_maxima(inspection: MapInspection) -> int:
     at_top = np.isclose(inspection.maxima, inspection.maxima.max(), rtol=1e-5, atol=0)
     count = int((at_top & (inspection.n_different > 1)).sum())
     return count if count > max(1, len(inspection) / 2) else 0
-
-
-def _named(inspection: MapInspection, indices: NDArray[np.int64]) -> str:
-    more = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
-    return f"the map of '{inspection.maps.names[indices[0]]}'{more}"

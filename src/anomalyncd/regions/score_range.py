@@ -1,6 +1,6 @@
 """The range of scores, over all anomaly maps, in which MEBin looks for thresholds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from anomalyncd.regions.calibration import (
     calibrate,
     typical_background,
 )
+from anomalyncd.runtime.progress import track
 
 _LEAST_NORMAL_SCORE = 0.02
 """A floor that was learned from normal images may lie above what most of them show."""
@@ -164,7 +165,8 @@ class _Summary:
 
 def _summarise(maps: Iterable[NDArray[Any]], what: str) -> _Summary:
     backgrounds, maxima, peaks = [], [], []
-    for anomaly_map in maps:
+    n_maps = len(maps) if isinstance(maps, Sized) else None
+    for anomaly_map in track(maps, "Finding the score range", n_maps):
         backgrounds.append(background(anomaly_map))
         maxima.append(float(np.max(anomaly_map)))
         peak = background_peak(anomaly_map)

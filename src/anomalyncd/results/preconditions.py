@@ -7,6 +7,7 @@ from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.results.model_file import FittedModel
+from anomalyncd.runtime.wording import counted
 
 AUTO = "auto"
 """In place of a number of classes: it is estimated."""
@@ -37,7 +38,9 @@ def require_enough_images(n_images: int, n_classes: int | None) -> None:
     needed = 2 if n_classes is None else n_classes
     if n_images < needed:
         remedy = "give more images" + ("" if n_classes is None else " or ask for fewer classes")
-        raise InputError(f"{n_images} images cannot be sorted into {needed} classes; {remedy}")
+        raise InputError(
+            f"{counted(n_images, 'image')} cannot be sorted into {needed} classes; {remedy}"
+        )
 
 
 def require_inputs_of(model: FittedModel, inputs: Inputs) -> None:

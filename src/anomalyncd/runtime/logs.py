@@ -1,7 +1,7 @@
-"""The log of a run: lines in a file, which are also printed on a terminal."""
+"""The log of a run: lines in a file, which commands also print."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -13,12 +13,24 @@ from anomalyncd.errors import InputError
 LOG = logging.getLogger("anomalyncd")
 
 
-class _TerminalHandler(logging.Handler):
-    """Prints each line, above a progress bar if there is one."""
+class _ConsoleHandler(logging.Handler):
+    """Prints each line on standard error, above a progress bar if there is one.
+
+    Errors are left out, since the command that they end prints them itself.
+    """
+
+    def __init__(self, reword: Callable[[str], str]) -> None:
+        super().__init__()
+        self._reword = reword
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            return
+        doubt = record.levelno == logging.WARNING
+        line = self._reword(record.getMessage())
         console = Console(stderr=True, highlight=False, markup=False)
-        console.print(record.getMessage(), style="dim", soft_wrap=True)
+        text = f"Warning: {line}" if doubt else line
+        console.print(text, style="yellow" if doubt else "dim", soft_wrap=True)
 
 
 class _FileHandler(logging.FileHandler):
@@ -30,8 +42,19 @@ class _FileHandler(logging.FileHandler):
 
 
 @contextmanager
+def printed_log(reword: Callable[[str], str]) -> Iterator[None]:
+    """Prints the lines that are logged within on standard error; warnings in yellow on a terminal.
+
+    Args:
+        reword: Makes the line that is printed from the one that is logged.
+    """
+    with _handled_by(_ConsoleHandler(reword)):
+        yield
+
+
+@contextmanager
 def logged_to(path: Path) -> Iterator[None]:
-    """Appends the lines that are logged within to a file, and prints them on a terminal.
+    """Appends the lines that are logged within to a file.
 
     Args:
         path: The file; it is made with the first line, and closed afterwards because Windows does
@@ -39,22 +62,24 @@ def logged_to(path: Path) -> Iterator[None]:
     """
     file = _FileHandler(path, encoding="utf-8", delay=True, errors="backslashreplace")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    handlers: list[logging.Handler] = [file]
-    if Console(stderr=True).is_terminal:
-        handlers.append(_TerminalHandler())
+    with _handled_by(file):
+        try:
+            yield
+        except InputError:
+            raise  # It is the caller's answer and no event of the run.
+        except BaseException as error:
+            LOG.error("stopped: %s %s", type(error).__name__, error)
+            raise
+
+
+@contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
     previous_level = LOG.level
     LOG.setLevel(logging.INFO)
-    for handler in handlers:
-        LOG.addHandler(handler)
+    LOG.addHandler(handler)
     try:
         yield
-    except InputError:
-        raise  # It is the caller's answer and no event of the run.
-    except BaseException as error:
-        LOG.error("stopped: %s %s", type(error).__name__, error)
-        raise
     finally:
         LOG.setLevel(previous_level)
-        for handler in handlers:
-            LOG.removeHandler(handler)
-            handler.close()
+        LOG.removeHandler(handler)
+        handler.close()
