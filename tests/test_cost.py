@@ -11,7 +11,7 @@ from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.cost import CostEstimate, estimate_cost, require_disk, require_resources
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs, check_inputs
 from support.quick import QUICK
 

@@ -10,7 +10,7 @@ import pytest
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.evaluate import evaluate_run
 from anomalyncd.evaluation.ground_truth import truth_of_run
-from anomalyncd.inputs.levels import Levels
+from anomalyncd.images.levels import Levels
 from anomalyncd.report.pictures import image_pictures
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run, predict_run

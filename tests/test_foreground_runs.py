@@ -18,7 +18,7 @@ from anomalyncd.foreground import foreground as foreground_module
 from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.foreground.masks import ForegroundSummary
 from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run

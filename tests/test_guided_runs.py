@@ -14,8 +14,8 @@ from anomalyncd.embedding.augmentation import CropBatch, central_view
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.guidance import region_shares
 from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.pipeline import Pipeline

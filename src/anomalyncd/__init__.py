@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.estimator import AnomalyNCD as AnomalyNCD
     from anomalyncd.estimator import ProtoAnomalyNCD as ProtoAnomalyNCD
+    from anomalyncd.images.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
     from anomalyncd.inputs.base_set import BaseSet as BaseSet
-    from anomalyncd.inputs.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.masks import Masks as Masks
     from anomalyncd.results.predictions import Predictions as Predictions
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
@@ -34,7 +34,7 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "AnomalyNCD": "estimator",
     "BaseSet": "inputs.base_set",
     "ClassNumber": "discovery.class_number",
-    "ImageSet": "inputs.image_set",
+    "ImageSet": "images.image_set",
     "InputError": "errors",
     "Masks": "inputs.masks",
     "Predictions": "results.predictions",

@@ -30,8 +30,8 @@ from anomalyncd.embedding.token_store import TokenStore, fill_token_store
 from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.foreground.masks import write_foreground_masks
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key

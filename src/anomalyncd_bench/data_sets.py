@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import LEFT_OUT
 from anomalyncd.evaluation.ground_truth import Truth, labels_from_table, states_from_labels
+from anomalyncd.images.image_set import ImageSet, as_image_set
+from anomalyncd.images.manifest import LABEL, MASK, Manifest
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.image_set import ImageSet, as_image_set
 from anomalyncd.inputs.inputs import Inputs, check_inputs, open_masks
 from anomalyncd.inputs.layouts import prepare, write_manifest
-from anomalyncd.inputs.manifest import LABEL, MASK, Manifest
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.tables import is_table
 from anomalyncd_bench.entries import SetEntry

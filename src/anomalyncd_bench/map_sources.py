@@ -11,8 +11,8 @@ from anomalyncd.config import Config, DetectorConfig
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, as_maps, check_maps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.io.files import read_each

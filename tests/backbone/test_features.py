@@ -21,7 +21,7 @@ from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.backbone.vit import VisionTransformer, VitConfig
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.cache import (
     LIMIT_VARIABLE,
     TOKENS,

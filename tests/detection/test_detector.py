@@ -15,7 +15,7 @@ from anomalyncd.detection.memory_bank import MemoryBank, extend_memory_bank
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.detection.patches import PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.cache import LIMIT_VARIABLE
 from anomalyncd.io.component import State
 from support.hammers import HAMMERS, hammer

@@ -16,7 +16,7 @@ from anomalyncd.detection.memory_bank import MemoryBank, fit_memory_bank
 from anomalyncd.detection.patches import PatchExtractor, PatchFeatures
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from support.quick import QUICK, picture
 
 SIZE = (300, 400)

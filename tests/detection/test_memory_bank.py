@@ -20,7 +20,7 @@ from anomalyncd.detection.memory_bank import (
 )
 from anomalyncd.detection.patches import PatchExtractor, PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from support.quick import QUICK, picture
 
 EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))

@@ -13,7 +13,7 @@ from anomalyncd.detection.mutual_scoring import MutualScoring, fit_mutual_scorin
 from anomalyncd.detection.patches import PatchExtractor, PatchReader
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from support.quick import picture
 
 EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))

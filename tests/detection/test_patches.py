@@ -10,7 +10,7 @@ from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.memory_bank import extend_memory_bank, fit_memory_bank
 from anomalyncd.detection.patches import PatchFeatures, PatchReader, fit_patch_extractor
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from support.hammers import HAMMERS, hammer
 from support.quick import QUICK, picture
 

@@ -15,7 +15,7 @@ from anomalyncd.detection.memory_bank import MemoryBank, extend_memory_bank
 from anomalyncd.detection.stitching import Stitched
 from anomalyncd.detection.tiles import TiledImages, are_own, chosen_tile_side, tiled, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 
 CONFIG = DetectorConfig(resolution=56, layers=(0,), tile=40, map_size=20)
 

@@ -15,7 +15,7 @@ from anomalyncd.evaluation.ground_truth import (
     states_from_labels,
     with_labels_of,
 )
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 
 

@@ -28,8 +28,8 @@ from anomalyncd.evaluation.map_evaluation import (
     score_maps,
 )
 from anomalyncd.evaluation.metrics import label_regions
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.json_files import write_json
 from anomalyncd.report.contents import detection_line

@@ -17,7 +17,7 @@ from anomalyncd.foreground import masks as masks_module
 from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import summarise, write_foreground_masks
 from anomalyncd.foreground.principal_component import PrincipalComponent
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.inputs.masks import Masks
 from support.quick import QUICK

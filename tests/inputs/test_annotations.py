@@ -14,9 +14,9 @@ from PIL import Image
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.ground_truth import labels_from_table
+from anomalyncd.images.check import check_images
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.annotation_formats import CLASS_LISTS
-from anomalyncd.inputs.image_check import check_images
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_data, check_inputs, open_masks
 from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.inputs.sources import InputSources

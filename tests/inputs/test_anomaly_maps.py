@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import (
     AnomalyMaps,
     as_maps,
@@ -19,8 +21,6 @@ from anomalyncd.inputs.anomaly_maps import (
     to_map,
     write_map,
 )
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 
 SCORES = np.random.default_rng(0).random((6, 9)).astype(np.float32)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.boxes import mask_of_boxes, read_boxes
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.inputs.masks import Masks
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomalyncd.inputs.findings import Findings
+from anomalyncd.images.findings import Findings
 from anomalyncd.inputs.inputs import Inputs, check_data
 from anomalyncd.inputs.sources import InputSources
 

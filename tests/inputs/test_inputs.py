@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_inputs
 
 RAMP = np.arange(24, dtype=np.float32).reshape(4, 6)

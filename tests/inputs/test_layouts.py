@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.layouts import LAYOUTS, prepare, write_manifest
 
 

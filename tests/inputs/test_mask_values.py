@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_check import check_images
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.check import check_images
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_data, check_inputs
-from anomalyncd.inputs.masks import Masks, check_masks, read_mask
+from anomalyncd.inputs.mask_files import read_mask
+from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.inputs.sources import InputSources
 
 FAINT, STRONG = np.s_[4:12, 4:12], np.s_[4:12, 24:36]

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.check import check_images
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_check import check_images
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.masks import Masks, check_masks, read_mask
+from anomalyncd.inputs.mask_files import read_mask
+from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.io.decoding import decode
 
 TRUTH = np.zeros((6, 9), np.bool_)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import read_image
+from anomalyncd.images.pixels import read_image
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.io.decoding import upright
 from support.deep_images import save_tiff

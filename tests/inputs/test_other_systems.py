@@ -7,8 +7,8 @@ from PIL import Image
 
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.boxes import read_boxes
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.io.files import refuse_unwritable_names
 from support.quick import picture
 

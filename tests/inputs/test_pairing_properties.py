@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 
 _RESERVED = {"con", "prn", "aux", "nul", "test", "ground_truth", "__macosx"}

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.integrations.anomalib import BatchWriter, write_maps
 
 SCORES = np.random.default_rng(0).random((5, 6, 8)).astype(np.float16).astype(np.float32)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from anomalyncd.config import Config, CropConfig, RegionConfig
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.masks import Masks, encode_mask
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.crops import Overlays, crop, read_crops
 from anomalyncd.regions.table import CodedMasks, Regions
 

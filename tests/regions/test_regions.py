@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from anomalyncd.config import MebinConfig, RegionConfig
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.masks import Masks, encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.finding import (
     find_regions,
     regions_from_mask,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from anomalyncd.config import Config, RegionConfig
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.finding import regions_from_mask, regions_of_maps
 from anomalyncd.regions.outlines import outline, sharpen

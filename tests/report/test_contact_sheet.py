@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.report.contact_sheet import write_sheet
 

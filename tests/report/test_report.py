@@ -14,7 +14,7 @@ from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
-from anomalyncd.inputs.image_files import read_image
+from anomalyncd.images.pixels import read_image
 from anomalyncd.report.contents import (
     class_cards,
     composite_images,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from anomalyncd.discovery.normality import Normality
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.calibration import Calibration

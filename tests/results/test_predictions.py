@@ -18,7 +18,7 @@ from anomalyncd import (
 from anomalyncd.config import AggregationConfig
 from anomalyncd.discovery.reliability import Reliability
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.io.tables import write_table
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.predictions import RegionClasses, aggregate

@@ -9,7 +9,7 @@ import pytest
 
 from anomalyncd import ImageSet, InputError, Predictions
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.regions.table import CodedMasks
 from anomalyncd.results import run_writing
 from anomalyncd.results.predictions import RegionClasses, aggregate

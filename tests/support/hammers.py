@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 
 
 def hammer(angle: float, damaged: bool, seed: int) -> np.ndarray:

@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.integrations.anomalib import write_maps
 from anomalyncd.synthetic.generate import make_synthetic_images
 from support.quick import succeed

@@ -20,7 +20,7 @@ from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.cache import TOKENS, TensorStore
 from anomalyncd.io.key import key
 

@@ -13,7 +13,7 @@ from anomalyncd.inputs.sources import InputSources
 from anomalyncd.runtime.wording import counted
 
 if TYPE_CHECKING:
-    from anomalyncd.inputs.findings import Findings
+    from anomalyncd.images.findings import Findings
     from anomalyncd.inputs.inputs import Inputs
 
 data = typer.Typer(no_args_is_help=True, help="Prepare and check data.")

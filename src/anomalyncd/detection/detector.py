@@ -13,7 +13,7 @@ from anomalyncd.detection.memory_bank import MemoryBank, fit_memory_bank
 from anomalyncd.detection.mutual_scoring import MutualScoring, fit_mutual_scoring
 from anomalyncd.detection.patches import PatchExtractor, fit_patch_extractor
 from anomalyncd.detection.tiles import are_elongated, chosen_tile_side
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import State
 
 

@@ -12,7 +12,7 @@ from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.feature_space import NEVER, distances, similarities
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own, owners, tiled
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
 

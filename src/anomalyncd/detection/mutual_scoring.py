@@ -13,7 +13,7 @@ from anomalyncd.detection.feature_space import distances, similarities
 from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import Component
 
 

@@ -13,7 +13,7 @@ from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.feature_space import FeatureSpace, fit_feature_space
 from anomalyncd.detection.roi_locator import RoiLocator, fit_roi_locator
 from anomalyncd.detection.tiles import TiledImages
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.backbone.pixels import LARGEST
 from anomalyncd.config import DetectorConfig
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.key import key
 
 OVERLAP = 1 / 8

@@ -13,8 +13,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_table, with_labels_of
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.evaluation.metrics import ClusterScores, cluster_scores, confusion
+from anomalyncd.images.manifest import LABEL
 from anomalyncd.inputs.inputs import MasksLike
-from anomalyncd.inputs.manifest import LABEL
 from anomalyncd.results.run_folder import read_run, read_table
 
 LEFT_OUT = ("combined",)

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.manifest import LABEL, MAP, MASK, Manifest
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, as_maps
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.inputs import MasksLike, open_masks, open_places
-from anomalyncd.inputs.manifest import LABEL, MAP, MASK, Manifest
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.inputs.orientation import Marks, turned_along
 from anomalyncd.inputs.pairing import refuse_other_aspect

@@ -11,7 +11,7 @@ from anomalyncd.config import Config
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.grounded_sam import prompt_for, require_transformers
 from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import Component
 from anomalyncd.runtime.progress import track
 

@@ -14,9 +14,10 @@ from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import Config
 from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.foreground.grounded_sam import GroundedSam
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.masks import Masks, encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track

@@ -16,8 +16,8 @@ import yaml
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.boxes import Shape, Shapes
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
 from anomalyncd.io.decoding import unreadable
 
 Found: TypeAlias = Iterator[tuple[tuple[str, ...], Shapes]]

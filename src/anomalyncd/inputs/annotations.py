@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.annotation_formats import CLASS_LISTS, FORMATS, read_file
 from anomalyncd.inputs.boxes import Shapes
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.pairing import refuse_strangers
 from anomalyncd.io.files import files_by_name, name_of
 

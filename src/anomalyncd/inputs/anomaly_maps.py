@@ -12,9 +12,9 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import Findings, count_values
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.manifest import MAP
+from anomalyncd.images.findings import Findings, count_values
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.manifest import MAP
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.inputs.pairing import refuse_missing, refuse_other_aspect, refuse_strangers
 from anomalyncd.io.decoding import decode, unreadable, upright

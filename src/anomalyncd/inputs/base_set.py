@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.manifest import LABEL
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.manifest import LABEL
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import and_more, read_each, require_folder
 from anomalyncd.io.tables import is_table

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.pairing import refuse_strangers
 from anomalyncd.io.files import and_more, name_of, normal_form
 from anomalyncd.io.tables import read_table

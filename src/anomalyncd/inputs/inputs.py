@@ -11,15 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.check import CheckedImages, check_images, set_levels
+from anomalyncd.images.findings import Findings, count_values
+from anomalyncd.images.image_set import ImageSet, Picture, as_image_set, hidden_images
+from anomalyncd.images.levels import Levels, learn_levels
+from anomalyncd.images.manifest import LABEL, MAP, MASK, SPLIT, Manifest
 from anomalyncd.inputs.annotations import is_annotations
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps, MapsLike, as_maps, check_maps
 from anomalyncd.inputs.base_set import BaseSet, as_base_set
-from anomalyncd.inputs.findings import Findings, count_values
-from anomalyncd.inputs.image_check import CheckedImages, check_images, set_levels
-from anomalyncd.inputs.image_set import ImageSet, Picture, as_image_set, hidden_images
-from anomalyncd.inputs.levels import Levels, learn_levels
-from anomalyncd.inputs.manifest import LABEL, MAP, MASK, SPLIT, Manifest
-from anomalyncd.inputs.masks import Masks, check_masks, read_mask
+from anomalyncd.inputs.mask_files import read_mask
+from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.inputs.orientation import Marks, turned_along
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.io.files import and_more, refuse_unwritable_names

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import and_more, files_by_name, refuse_unwritable, require_folder
 from anomalyncd.io.json_files import read_json

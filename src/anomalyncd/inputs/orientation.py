@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.findings import Findings
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.findings import Findings
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.inputs.pairing import have_one_aspect
 from anomalyncd.io.decoding import orientation_of

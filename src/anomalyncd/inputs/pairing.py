@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.files import and_more, files_by_name
 
 

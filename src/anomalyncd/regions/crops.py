@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.table import Regions, resize_mask
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from anomalyncd.config import MebinConfig, RegionConfig
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.inputs.masks import Masks, encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.boxes import boxes_from_mask
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import Binarised, binarise_all

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.regions.table import CodedMasks, Regions, resize_mask
 from anomalyncd.runtime.progress import track
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.inputs.masks import encode_mask
+from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.io.files import write_atomically
 
 COLUMNS = ("image", "box", "area", "score", "found")
@@ -21,7 +21,7 @@ class CodedMasks:
     """One mask for each image, at the size of its anomaly map, decoded when it is read."""
 
     codes: tuple[bytes, ...]
-    """The contents of one PNG file for each mask, see `anomalyncd.inputs.masks.encode_mask`."""
+    """The contents of one PNG file for each mask, see `inputs.mask_files.encode_mask`."""
 
     def __len__(self) -> int:
         return len(self.codes)

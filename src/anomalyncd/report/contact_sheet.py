@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.files import refuse_unwritable, write_atomically
 from anomalyncd.runtime.progress import track

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd import __version__
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.regions.inspection import MapInspection, facts
 from anomalyncd.regions.map_warnings import map_warnings
 from anomalyncd.regions.table import resize_mask

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import read_image
-from anomalyncd.inputs.levels import Levels
+from anomalyncd.images.levels import Levels
+from anomalyncd.images.pixels import read_image
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run

@@ -8,7 +8,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run, read_point
-from anomalyncd.inputs.image_set import as_image_set
+from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable
 from anomalyncd.regions.mebin import select_threshold

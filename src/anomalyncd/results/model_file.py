@@ -19,7 +19,7 @@ from anomalyncd.discovery.reliability import ReliabilityModel
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.foreground import Foreground
-from anomalyncd.inputs.levels import Levels
+from anomalyncd.images.levels import Levels
 from anomalyncd.io.component import Component, State
 from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json

@@ -13,9 +13,9 @@ from anomalyncd.discovery.reliability import (
     UNSURE,
     Reliability,
 )
-from anomalyncd.inputs.image_set import ImageSet
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.manifest import MAP
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.inputs.manifest import MAP
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.aggregation import (
     class_areas,

@@ -19,8 +19,8 @@ from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.regions.crops import Crop
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.progress import track

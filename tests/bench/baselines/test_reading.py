@@ -13,8 +13,8 @@ from anomalyncd.backbone.pixels import (
     to_tensor,
 )
 from anomalyncd.backbone.weights import load_backbone
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
 from anomalyncd_bench.baselines.clustering import KMeansOnCls
 from anomalyncd_bench.baselines.inputs import BaselineInputs

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import MOST_NAMED, Findings, count_values
-from anomalyncd.inputs.image_files import to_pixels
-from anomalyncd.inputs.image_set import ImageSet
-from anomalyncd.inputs.image_warnings import ImageLook, look_at_image, warn_about_images
-from anomalyncd.inputs.levels import Depth, Levels, depth_of, learn_levels
-from anomalyncd.inputs.sources import refuse_levels
+from anomalyncd.images.findings import MOST_NAMED, Findings, count_values
+from anomalyncd.images.image_set import ImageSet
+from anomalyncd.images.level_values import refuse_levels
+from anomalyncd.images.levels import Depth, Levels, depth_of, learn_levels
+from anomalyncd.images.pixels import to_pixels
+from anomalyncd.images.warnings import ImageLook, look_at_image, warn_about_images
 from anomalyncd.io.decoding import Decoded, decode_file
 from anomalyncd.io.files import and_more, attempt_each
 

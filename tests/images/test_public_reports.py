@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import read_image
+from anomalyncd.images.pixels import read_image
 from anomalyncd.inputs.inputs import check_data, check_inputs
 from anomalyncd.inputs.sources import InputSources
 
@@ -273,7 +273,7 @@ def test_label_studio_1266_names_in_percent_encoding(tmp_path):
 
 def test_label_studio_3638_longest_name(tmp_path):
     """https://github.com/HumanSignal/label-studio/issues/3638"""
-    from anomalyncd.inputs.masks import encode_mask
+    from anomalyncd.inputs.mask_files import encode_mask
     from anomalyncd.regions.table import CodedMasks
 
     write_grey(tmp_path / "images" / f"{'n' * 251}.png")  # 255 bytes, the most on Linux

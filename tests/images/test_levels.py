@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_files import to_rgb
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.levels import Levels, depth_of, learn_levels
+from anomalyncd.images.pixels import to_rgb
 from anomalyncd.inputs.inputs import Inputs, check_data, check_inputs, check_normals
-from anomalyncd.inputs.levels import Levels, depth_of, learn_levels
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.io.key import key
 from support.deep_images import save_png, save_tiff

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_check import check_images
-from anomalyncd.inputs.image_set import ImageSet, as_image_set
+from anomalyncd.images.check import check_images
+from anomalyncd.images.image_set import ImageSet, as_image_set
 
 
 def _save(path: Path, height: int = 6, width: int = 9, level: int = 128) -> Path:

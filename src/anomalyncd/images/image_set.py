@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES, read_image, to_pixels, to_rgb
-from anomalyncd.inputs.levels import Levels
-from anomalyncd.inputs.manifest import MASK, Manifest, Split
+from anomalyncd.images.levels import Levels
+from anomalyncd.images.manifest import MASK, Manifest, Split
+from anomalyncd.images.pixels import IMAGE_SUFFIXES, read_image, to_pixels, to_rgb
 from anomalyncd.io.files import (
     and_more,
     files_by_name,

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.inputs.findings import Findings
+from anomalyncd.images.findings import Findings
 from anomalyncd.runtime.wording import counted
 
 _LEAST_CONTRAST = 4

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import read_image, to_rgb
-from anomalyncd.inputs.levels import Levels
+from anomalyncd.images.levels import Levels
+from anomalyncd.images.pixels import read_image, to_rgb
 
 HEIGHT, WIDTH = 7, 11
 

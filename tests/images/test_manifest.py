@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import ImageSet, as_image_set
+from anomalyncd.images.manifest import Manifest
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.base_set import BaseSet
-from anomalyncd.inputs.image_set import ImageSet, as_image_set
-from anomalyncd.inputs.manifest import Manifest
 from anomalyncd.inputs.masks import Masks
 
 

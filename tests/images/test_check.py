@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.findings import Findings
-from anomalyncd.inputs.image_files import read_image
+from anomalyncd.images.findings import Findings
+from anomalyncd.images.pixels import read_image
 from anomalyncd.inputs.inputs import Inputs, check_data, check_inputs
 from anomalyncd.inputs.sources import InputSources
 from support.deep_images import save_tiff

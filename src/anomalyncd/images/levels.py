@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.inputs.sources import HIGHEST
+from anomalyncd.images.level_values import HIGHEST
 from anomalyncd.io.component import Component
 from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels
 

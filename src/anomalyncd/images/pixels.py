@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.levels import Levels, depth_of, learn_levels
-from anomalyncd.inputs.sources import HIGHEST
+from anomalyncd.images.level_values import HIGHEST
+from anomalyncd.images.levels import Levels, depth_of, learn_levels
 from anomalyncd.io.decoding import decode_file, pixels_of
 
 IMAGE_SUFFIXES = frozenset(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from anomalyncd.errors import InputError
-from anomalyncd.inputs.image_files import IMAGE_SUFFIXES
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.columns import is_result_column
 from anomalyncd.io.files import and_more, name_of, shared_folder
 from anomalyncd.io.tables import read_table
