@@ -66,7 +66,7 @@ def test_every_write_may_fail_once(
             assert result.exit_code == 0, (path, result.output)
         else:
             assert result.exit_code == 2, (path, result.output)
-            assert result.stderr.count("\n") == 1, result.stderr
+            assert result.stderr.count("error: ") == 1, result.stderr
             assert "cannot be written (File too large); larger files" in result.stderr
             assert str(run) in result.stderr
             assert not [hidden for hidden in run.rglob(".*") if hidden.is_file()]
@@ -111,7 +111,7 @@ def test_a_run_on_a_real_disk_that_is_too_small(
     command = ("discover", photos, "--classes", 3, "--out", tiny_disk / "run", *options)
     result = call(*command)
     assert result.exit_code == 2, result.output
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.count("error: ") == 1
     assert f"'{tiny_disk / 'run'}" in result.stderr
     assert "(No space left on device); free some space" in result.stderr
     assert not (tiny_disk / "run" / "run.json").exists()
@@ -136,7 +136,7 @@ def test_a_disk_that_is_full_from_the_start_makes_no_traceback(
     ):
         result = call(*command)
         assert result.exit_code == 2, (command, result.output)
-        assert result.stderr.count("\n") == 1, result.stderr
+        assert result.stderr.count("error: ") == 1, result.stderr
         assert f"'{command[-1] if command[0] == 'data' else tiny_disk}" in result.stderr
         assert "(No space left on device)" in result.stderr
 

@@ -245,7 +245,7 @@ def test_an_interrupted_command_prints_how_to_continue(
         patch.setattr("anomalyncd.pipeline.discover_classes", interrupted)
         result = call(*arguments)
     assert result.exit_code == 130
-    assert result.stderr == "interrupted; run the same command again to go on\n"
+    assert result.stderr.endswith("\ninterrupted; run the same command again to go on\n")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint", "maps", "run.log"}
     succeed(*arguments)
 

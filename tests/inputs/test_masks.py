@@ -105,7 +105,7 @@ def test_a_mask_for_all_images_is_read_once(
         reads.append(path)
         return decode(path, what)
 
-    monkeypatch.setattr("anomalyncd.inputs.masks.decode", read)
+    monkeypatch.setattr("anomalyncd.inputs.mask_files.decode", read)
     findings = Findings()
     check_masks(masks, check_images(images).sizes, findings, "ignored")
     assert reads == [path]
@@ -149,14 +149,14 @@ def test_several_masks_of_an_image_are_joined(tmp_path: Path, names: tuple[str, 
         _save(tmp_path / f"photos/{name}.png")
     images, findings = ImageSet.from_folder(tmp_path / "photos"), Findings()
     masks = Masks.from_folder(tmp_path / "masks", images)
-    check_masks(masks, check_images(images), findings)
+    check_masks(masks, check_images(images).sizes, findings)
     np.testing.assert_array_equal(masks[0], (left > 0) | (right > 0))
     assert not masks[1].any()
     assert not masks[2].any()
     assert "1 of them have several masks, which are joined" in dict(findings.facts)["masks"]
     _save(tmp_path / f"masks/hole/{names[1]}.png", np.full((7, 9), 255, np.uint8))
     with pytest.raises(InputError, match=r"of one image differ in size"):
-        check_masks(masks, check_images(images))
+        check_masks(masks, check_images(images).sizes)
 
 
 def test_a_numbered_mask_belongs_to_the_image_of_its_whole_name(tmp_path: Path) -> None:

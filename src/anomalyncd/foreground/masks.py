@@ -54,7 +54,8 @@ class ForegroundSummary:
             text += f"; {low} to {high} of an image, median {middle}"
         if self.n_whole:
             text += (
-                f"; {counted(self.n_whole, 'image counts', 'images count')} as foreground entirely"
+                f"; {self.n_whole} of {counted(self.n_images, 'image counts', 'images count')} as "
+                "foreground entirely"
             )
         return text
 

@@ -1,4 +1,4 @@
-"""Doubts about classes: nothing stands out, or they follow something else than defects.
+"""Warnings about classes: nothing stands out, or they follow something else than defects.
 
 Our own.
 """
@@ -38,7 +38,7 @@ def class_warnings(
     Args:
         predictions: Classes of the images among which they were discovered.
         inputs: The images, their sizes and colours.
-        normality: How normal regions were told from others; None with the published rules.
+        normality: How normal regions were separated from others; None with the published rules.
         score_range: The range of the scores; None where defects were marked.
 
     Returns:
