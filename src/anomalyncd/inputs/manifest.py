@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -134,7 +135,12 @@ def _refuse_columns(columns: list[str], label: str) -> None:
 def _located(cell: str, folder: Path) -> str:
     # Manifests written on Windows have backslashes.
     text = cell.strip().replace("\\", "/")
-    return os.path.abspath(folder / text) if text else ""  # noqa: PTH100
+    if not text:
+        return ""
+    path = os.path.abspath(folder / text)  # noqa: PTH100
+    # The same letters may be composed on the disk and decomposed in the table, or the reverse.
+    forms = (path, *(unicodedata.normalize(form, path) for form in ("NFC", "NFD")))
+    return next((form for form in forms if os.path.exists(form)), path)  # noqa: PTH110
 
 
 def _refuse_places_elsewhere(cells: pd.Series, column: str, label: str) -> None:

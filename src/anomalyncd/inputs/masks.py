@@ -37,6 +37,7 @@ _NOISE = 0.2
 """Share of the highest value below which values that spread are noise; a JPEG file of quality 75
 spreads white by less, and defects of 60 beside 240 lie above it."""
 _MOST_MARKED = 0.6
+_FEWEST_BOXES, _PERCENT = 4, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,6 +373,7 @@ def check_masks(
     }
     assumed = [(masks.sources[distinct[item]], said) for item, (_, said) in read_ones.items()]
     _warn_of_assumptions(assumed, findings)
+    _warn_of_percent(masks, sizes, findings)
     items = (_file_or_index(masks, index) for index in marked)
     covered = [share for item in items if item in read_ones and (share := read_ones[item][0])]
     if covered and not places:
@@ -390,11 +392,29 @@ def _file_or_index(masks: Masks, index: int) -> object:
     return source if isinstance(source, Path | tuple) else index
 
 
+def _warn_of_percent(masks: Masks, sizes: NDArray[np.int64], findings: Findings) -> None:
+    """Warns where boxes of large images end at 100, as those do that Label Studio exports."""
+    points = [
+        shape.points
+        for source in masks.sources
+        if isinstance(source, Shapes) and not source.relative
+        for shape in source.shapes
+    ]
+    if len(points) < _FEWEST_BOXES or sizes.max() < 4 * _PERCENT:
+        return
+    highest = max(float(one.max()) for one in points)
+    if _PERCENT / 2 < highest <= _PERCENT:
+        findings.warn(
+            f"no box reaches beyond pixel {highest:.0f} of images of {sizes.max()} pixels. If the "
+            "boxes are in percent, as in exports of Label Studio, convert them to pixels."
+        )
+
+
 def _refuse_mostly_marked(covered: list[float], what: str) -> None:
     if (share := float(np.median(covered))) > _MOST_MARKED:
         raise InputError(
-            f"the {what} mark most of the images ({share:.0%} of an image at the median); "
-            "give masks that are 0 where there is no defect: inverted masks have to be "
+            f"the {what} mark most of the images (half of them on {share:.0%} of their area "
+            "or more); give masks that are 0 where there is no defect: inverted masks have to be "
             "inverted once more, and the area of the product goes into `foreground`"
         )
 

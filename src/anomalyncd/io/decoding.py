@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
@@ -16,11 +16,16 @@ from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
 ORIENTATION = 0x0112
 """The EXIF tag that says how a stored image becomes upright, 1 to 8; 1 leaves it as it is."""
 
+# A log or a colour profile of some megabytes beside the pixels is no reason to refuse an image.
+PngImagePlugin.MAX_TEXT_CHUNK = 1 << 26
+
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_LOST = 0.05
 _LARGEST_BLOCK = 16  # Height in pixels of what a JPEG file stores at a time.
 _KIND_OF_PAGE, _THUMBNAIL_OR_MASK = 254, 0b101  # NewSubfileType of TIFF
+_BITS, _PHOTOMETRIC, _PLANES = 258, 262, 284  # Tags of TIFF
+_WHITE_IS_ZERO, _ONE_AFTER_ANOTHER = 0, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,10 +107,13 @@ def pixels_of(image: Image.Image) -> NDArray[Any]:
 
     They are a copy, because torch warns of the read-only arrays that Pillow shares.
     """
-    if image.has_transparency_data:
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    if image.has_transparency_data and not deep:
         return np.array(image.convert("RGBA"))
-    if image.mode in ("1", "L", "I", "F") or image.mode.startswith("I;16"):
+    if deep or image.mode in ("1", "L"):
         pixels = np.array(image)
+        if "transparency" in image.info:  # The one grey that is transparent counts as black.
+            pixels[pixels == image.info["transparency"]] = 0
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     return np.array(image.convert("RGB"))
 
@@ -153,6 +161,7 @@ def _decode_whole(data: bytes) -> Decoded:
         return Decoded(pixels)
     with image:
         page, n_full_pages = _largest_page(image)
+        _refuse_planes(image)
         n_pages = getattr(image, "n_frames", 1) if n_full_pages else 1
         levels = stated_levels(image, data)
         # Pillow has no 16-bit colour and would drop the lower byte.
@@ -163,12 +172,31 @@ def _decode_whole(data: bytes) -> Decoded:
         orientation = _orientation(image)  # Of PNG files it is known once all is read.
         colours = _decode_deep(data, page) if deep else None
         if colours is not None and colours.dtype == np.uint16:
+            if not image.has_transparency_data or "RGBa" in str(image.tile):
+                # A fourth channel is no opacity unless the file says so; `RGBa` lies on black.
+                colours = colours[..., :3] if colours.ndim == 3 else colours
             # OpenCV turns TIFF files upright, and no others.
             turn = 1 if image.format == "TIFF" else orientation
             pixels = upright(colours, turn)
         else:
-            pixels = pixels_of(ImageOps.exif_transpose(image))
+            # The header of a TGA file says how many bits of the fourth byte are opacity.
+            opaque = image.format == "TGA" and not data[17] & 15
+            pixels = pixels_of(ImageOps.exif_transpose(image.convert("RGB") if opaque else image))
+            if pixels.dtype == np.uint16 and _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+                pixels = np.iinfo(np.uint16).max - pixels  # Pillow inverts those of 8 bits alone.
         return Decoded(pixels, levels, orientation, n_pages, max(1, n_full_pages))
+
+
+def _tag(image: Image.Image, number: int) -> Any:
+    """The value of a tag of a TIFF file; None for a file that has none."""
+    return image.tag_v2.get(number) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+
+
+def _refuse_planes(image: Image.Image) -> None:
+    """Raises for channels of 16 bits in separate planes: Pillow and OpenCV return wrong values."""
+    bits = _tag(image, _BITS) or (8,)
+    if _tag(image, _PLANES) == _ONE_AFTER_ANOTHER and len(bits) > 1 and max(bits) > 8:
+        raise ValueError("16-bit channels stored one after another; save them interleaved")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -184,9 +212,7 @@ def _largest_page(image: Image.Image) -> tuple[int, int]:
     try:
         for page in range(getattr(image, "n_frames", 1)):
             image.seek(page)
-            kind = (
-                getattr(image, "tag_v2", {}).get(_KIND_OF_PAGE, 0) if image.format == "TIFF" else 0
-            )
+            kind = _tag(image, _KIND_OF_PAGE) or 0
             areas.append(0 if kind & _THUMBNAIL_OR_MASK else image.width * image.height)
     except (EOFError, OSError, SyntaxError, ValueError):
         pass  # A damaged page behind intact ones.
