@@ -148,7 +148,7 @@ def test_several_masks_of_an_image_are_joined(tmp_path: Path, names: tuple[str, 
         _save(tmp_path / f"photos/{name}.png")
     images, findings = ImageSet.from_folder(tmp_path / "photos"), Findings()
     masks = Masks.from_folder(tmp_path / "masks", images)
-    check_masks(masks, check_images(images), findings)
+    check_masks(masks, check_images(images).sizes, findings)
     np.testing.assert_array_equal(masks[0], (left > 0) | (right > 0))
     assert not masks[1].any()
     assert not masks[2].any()
