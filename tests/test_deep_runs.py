@@ -68,12 +68,12 @@ def test_the_report_shows_images_with_the_levels_of_the_run(
     run = tmp_path / "run"
     model = AnomalyNCD(3, backbone="tiny", weights=tiny)
     discover_run(model, deep, run, masks=deep / "ground_truth", white_level=65535)
-    dark = image_pictures(read_run(run), ["good/0"])["good/0"]
+    dark = dict(image_pictures(read_run(run), ["good/0"]))["good/0"]
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["levels"]["white"] == 65535
     record["levels"]["white"] = 4095
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
-    assert image_pictures(read_run(run), ["good/0"])["good/0"] != dark
+    assert dict(image_pictures(read_run(run), ["good/0"]))["good/0"] != dark
 
 
 def test_a_run_without_its_damaged_images(deep: Path, tiny: Path, tmp_path: Path) -> None:

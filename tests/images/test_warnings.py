@@ -105,3 +105,12 @@ def test_grey_among_coloured_images_is_said_if_both_are_frequent(n_grey: int, sa
     assert bool(warnings) == said
     if said:
         assert warnings[0].startswith("5 of 10 images are grey, the others have colour. ")
+
+
+def test_a_hot_pixel_makes_no_deep_image_blank() -> None:
+    rng = np.random.default_rng(0)
+    frames = [rng.integers(1700, 2000, (64, 64), np.uint16) for _ in range(3)]
+    frames[1][7, 11] = 65535
+    assert _said(frames) == ()
+    frames[2][:] = 1800
+    assert _said(frames)[0].startswith("1 image is blank, '002' first: ")

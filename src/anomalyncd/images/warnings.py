@@ -72,8 +72,9 @@ def look_at_image(pixels: NDArray[np.unsignedinteger[Any]]) -> ImageLook:
 
 def _grey(pixels: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.uint8]:
     if pixels.dtype != np.uint8:
-        brightest = max(int(pixels.max()), 255)
-        pixels = (pixels.astype(np.float32) * (255 / brightest)).astype(np.uint8)
+        calm = cv2.medianBlur(np.ascontiguousarray(pixels), 3)
+        brightest = max(int(calm.max()), 255)
+        pixels = np.minimum(pixels * np.float32(255 / brightest), 255).astype(np.uint8)
     if pixels.shape[2] == 1:
         return np.ascontiguousarray(pixels[..., 0])
     grey: NDArray[np.uint8] = cv2.cvtColor(

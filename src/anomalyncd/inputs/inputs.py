@@ -209,8 +209,9 @@ def _warn_of_hidden(
     hidden = hidden_images(images, folder, given)
     if hidden:
         findings.warn(
-            f"'{source}' has a sub-folder test/, so only the {len(images)} images in it are used, "
-            f"and not '{hidden[0]}'{and_more(len(hidden))} beside it. If those belong to the set, "
+            f"'{source}' has a sub-folder test/, so only the "
+            f"{counted(len(images), 'image in it is', 'images in it are')} used, and not "
+            f"'{hidden[0]}'{and_more(len(hidden))} beside it. If those belong to the set, "
             "rename test/ or name all images in a manifest."
         )
 
