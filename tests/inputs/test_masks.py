@@ -155,7 +155,7 @@ def test_several_masks_of_an_image_are_joined(tmp_path: Path, names: tuple[str, 
     assert "1 of them have several masks, which are joined" in dict(findings.facts)["masks"]
     _save(tmp_path / f"masks/hole/{names[1]}.png", np.full((7, 9), 255, np.uint8))
     with pytest.raises(InputError, match=r"of one image differ in size"):
-        check_masks(masks, check_images(images))
+        check_masks(masks, check_images(images).sizes)
 
 
 def test_a_numbered_mask_belongs_to_the_image_of_its_whole_name(tmp_path: Path) -> None:

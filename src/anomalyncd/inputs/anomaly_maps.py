@@ -32,7 +32,7 @@ MAP_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff", ".png"})
 """Suffixes of the files that count as anomaly maps, in lower case."""
 
 _NEARLY_ALL = 0.8
-"""Share of inverted maps; of maps of sound products up to 0.15 look inverted by chance."""
+"""Share of inverted maps; of maps of normal images up to 0.15 look inverted by chance."""
 _FEWEST = 3
 
 Scores: TypeAlias = str | Path | NDArray[Any] | torch.Tensor

@@ -1,4 +1,4 @@
-"""Doubts about images that can be read: blank images, copies, and grey among coloured ones.
+"""Warnings about images that can be read: blank images, copies, and grey among coloured ones.
 
 Our own. Photographs of an aligned product, or of an even surface, are alike. Two images count as
 one photograph only where small grey copies of them agree to half a grey level and the fine grain in
