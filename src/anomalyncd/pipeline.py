@@ -217,7 +217,7 @@ class Pipeline:
         return _find_regions(config, self.inputs, self.maps, self.score_range)
 
     @_Stage
-    def map_doubts(self) -> tuple[str, ...]:
+    def inspection(self) -> tuple[str, ...]:
         """Looks for what is wrong with maps that were given, by the regions found in them."""
         if self.inputs.maps is None or self.score_range is None:
             return ()
@@ -283,8 +283,8 @@ class Pipeline:
         classes = RegionClasses(found.features, found.probabilities, self.reliability[1])
         rule = self.context.config.aggregation.rule
         predictions = aggregate(self.inputs, self.regions, classes, rule)
-        doubts = _logged(class_warnings(predictions, self.inputs, self.score_range))
-        warnings = (*predictions.warnings, *self.map_doubts, *doubts)
+        of_classes = _logged(class_warnings(predictions, self.inputs, self.score_range))
+        warnings = (*predictions.warnings, *self.inspection, *of_classes)
         return replace(predictions, warnings=warnings)
 
     def model(self) -> FittedModel:

@@ -49,7 +49,7 @@ class MapInspection:
     """(N,): whether a region touches the edge of the image."""
     normal_maxima: NDArray[np.float64]
     """(M,): highest score of the map of each normal image; M = 0 without normal maps."""
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     """Warnings about the images and maps alone."""
 
     def __len__(self) -> int:

@@ -27,7 +27,7 @@ def map_warnings(inspection: MapInspection) -> list[str]:
         where nothing is unusual.
     """
     return [
-        *inspection.doubts,
+        *inspection.warnings,
         *_about_maps(inspection),
         *_about_range(inspection),
         *_about_images_with_regions(inspection),

@@ -15,7 +15,7 @@ from anomalyncd.runtime.wording import counted
 
 _HIGHER = 1.6
 """Highest score of all images, in scores of an ordinary image. It was 1.65 to 2.7 on six sets with
-defects and 1.26 to 1.53 on six sets of sound products (docs/decisions/nothing-stands-out.md)."""
+defects and 1.26 to 1.53 on six sets of normal images (docs/decisions/nothing-stands-out.md)."""
 _ORDINARY = 0.1
 """Quantile of the scores of images."""
 _FEWEST_SCORES = 10
@@ -41,10 +41,10 @@ def class_warnings(
     # The zero of other maps may mean anything.
     compared = inputs.maps is None and inputs.normals is None and len(scores) >= _FEWEST_SCORES
     marked = inputs.masks is not None
-    doubts: list[str] = []
+    warnings: list[str] = []
     if score_range is not None and compared:
-        doubts += _about_separation(standing_out(scores, score_range))
-    return [*doubts, *_about_numbers(predictions, marked), *_about_causes(predictions, inputs)]
+        warnings += _about_separation(standing_out(scores, score_range))
+    return [*warnings, *_about_numbers(predictions, marked), *_about_causes(predictions, inputs)]
 
 
 def standing_out(scores: NDArray[np.floating], score_range: ScoreRange) -> float:
