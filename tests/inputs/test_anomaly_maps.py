@@ -284,3 +284,22 @@ def test_constant_maps_are_counted() -> None:
     assert warning.startswith(
         "All scores are the same on 2 maps of 5 (maps), first on that of '003'"
     )
+
+
+def test_tensors_of_pytorch_are_read_without_executing_anything(tmp_path: Path) -> None:
+    scores = torch.from_numpy(SCORES)
+    for name, saved in (("a", scores), ("b", scores[None]), ("c", {"anomaly_map": scores})):
+        torch.save(saved, tmp_path / f"{name}.pt")
+        np.testing.assert_array_equal(read_map(tmp_path / f"{name}.pt"), SCORES)
+    torch.save({"pred_mask": scores}, tmp_path / "d.pt")
+    with pytest.raises(InputError, match=r"d\.pt' holds no tensor; save one"):
+        read_map(tmp_path / "d.pt")
+    torch.save(Path("anything"), tmp_path / "e.pt")
+    with pytest.raises(InputError, match=r"e\.pt' cannot be read \(damaged, or more than tensors"):
+        read_map(tmp_path / "e.pt")
+    (tmp_path / "f.pt").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"f\.pt' cannot be read"):
+        read_map(tmp_path / "f.pt")
+    torch.save(torch.stack([scores, scores]), tmp_path / "g.pt")
+    with pytest.raises(InputError, match="expected HxW, one score a pixel"):
+        read_map(tmp_path / "g.pt")

@@ -28,7 +28,7 @@ from anomalyncd.io.files import (
 )
 from anomalyncd.runtime.wording import counted
 
-MAP_SUFFIXES = frozenset({".npy", ".npz", ".tif", ".tiff", ".png"})
+MAP_SUFFIXES = frozenset({".npy", ".npz", ".pt", ".tif", ".tiff", ".png"})
 """Suffixes of the files that count as anomaly maps, in lower case."""
 
 _NEARLY_ALL = 0.8
@@ -70,7 +70,7 @@ class AnomalyMaps:
         root = parent / "test" if (parent / "test").is_dir() else parent
         files = files_by_name(root, MAP_SUFFIXES, "map")
         if not files:
-            raise InputError(f"no map under '{root}'; expected .npy, .npz, .tif or .png files")
+            raise InputError(f"no map under '{root}'; expected .npy, .npz, .pt, .tif or .png files")
         refuse_strangers(files, images, "map")
         refuse_missing(files, images, "map", f"under '{root}'", MAP_SUFFIXES)
         return cls(images.names, tuple(files[name] for name in images.names))
@@ -282,8 +282,9 @@ def read_map(path: Path) -> NDArray[np.float32]:
     """Reads an anomaly map; its values stay as they were saved, in .png 0..255 or 0..65535.
 
     Args:
-        path: `.npy`; `.npz` with one array or one called `anomaly_map`; `.tif(f)` or `.png` in
-            grey, or in colour with three equal channels.
+        path: `.npy`; `.npz` with one array or one called `anomaly_map`; `.pt` with a tensor, or
+            with a dictionary that has one called `anomaly_map`; `.tif(f)` or `.png` in grey, or in
+            colour with three equal channels.
 
     Returns:
         HxW float32.
@@ -291,6 +292,8 @@ def read_map(path: Path) -> NDArray[np.float32]:
     Raises:
         InputError: The file is missing or damaged, in colour, or no usable map.
     """
+    if path.suffix.lower() == ".pt":
+        return to_map(_load_tensor(path), f"map '{path}'")
     numpy_file = path.suffix.lower() in (".npy", ".npz")
     pixels = load_numbers(path, "map") if numpy_file else _grey(decode(path, "map"), path)
     return to_map(pixels, f"map '{path}'")
@@ -348,6 +351,23 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
             f"{what} '{path}' holds the arrays {names}; name one of them 'anomaly_map'"
         )
     return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
+
+
+def _load_tensor(path: Path) -> torch.Tensor:
+    """Reads a tensor that PyTorch saved; nothing in the file is executed."""
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    # The message of PyTorch advises to load the file unsafely.
+    except Exception as error:
+        known = isinstance(error, FileNotFoundError)
+        harmless = error if known else ValueError("damaged, or more than tensors")
+        raise unreadable(path, "map", harmless) from error
+    scores = loaded.get("anomaly_map") if isinstance(loaded, dict) else loaded
+    if not isinstance(scores, torch.Tensor):
+        raise InputError(
+            f"map '{path}' holds no tensor; save a tensor or {{'anomaly_map': tensor}}"
+        )
+    return scores
 
 
 def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
