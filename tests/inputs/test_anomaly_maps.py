@@ -292,7 +292,7 @@ def test_tensors_of_pytorch_are_read_without_executing_anything(tmp_path: Path) 
         torch.save(saved, tmp_path / f"{name}.pt")
         np.testing.assert_array_equal(read_map(tmp_path / f"{name}.pt"), SCORES)
     torch.save({"pred_mask": scores}, tmp_path / "d.pt")
-    with pytest.raises(InputError, match=r"d\.pt' holds no tensor; save one"):
+    with pytest.raises(InputError, match=r"d\.pt' holds no tensor; save a tensor"):
         read_map(tmp_path / "d.pt")
     torch.save(Path("anything"), tmp_path / "e.pt")
     with pytest.raises(InputError, match=r"e\.pt' cannot be read \(damaged, or more than tensors"):
