@@ -47,12 +47,12 @@ def test_classes_with_a_gap_give_no_warning() -> None:
 @pytest.mark.parametrize(
     ("n_images", "score_range", "said"),
     [
-        (20, ScoreRange(1.0, 1.5), True),
+        (20, ScoreRange(1.0, 1.4), True),
         (20, ScoreRange(1.0, 1.9), False),
-        (20, ScoreRange(1.0, 1.5, calibration=Calibration(1.0, 0.1)), False),
+        (20, ScoreRange(1.0, 1.4, calibration=Calibration(1.0, 0.1)), False),
         (20, ScoreRange(-1.0, -0.5), False),
         (20, None, False),
-        (9, ScoreRange(1.0, 1.5), False),
+        (9, ScoreRange(1.0, 1.4), False),
     ],
     ids=["all alike", "one far above", "long tail", "no zero", "masks", "too few"],
 )
@@ -70,7 +70,7 @@ def test_the_zero_of_other_maps_means_nothing() -> None:
     inputs, found = _inputs(20), _predictions(USUAL, 3, np.linspace(0, 1, 20))
     maps = AnomalyMaps.from_list([np.zeros((4, 4), np.float32)] * 20, inputs.images)
     for given in (replace(inputs, maps=maps), replace(inputs, normals=inputs.images)):
-        assert class_warnings(found, given, ScoreRange(1.0, 1.5)) == []
+        assert class_warnings(found, given, ScoreRange(1.0, 1.4)) == []
 
 
 def test_the_highest_score_is_compared_with_an_ordinary_image() -> None:
