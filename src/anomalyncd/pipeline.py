@@ -1,11 +1,10 @@
 """The order of all stages, from images to predictions; no other file chains stages."""
 
 import copy
-from collections.abc import Callable, Sized
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from anomalyncd.config import Config
 from anomalyncd.detection.detector import Detector, fit_detector, tile_side_of
 from anomalyncd.detection.maps import write_anomaly_maps
-from anomalyncd.detection.tiles import tiled
+from anomalyncd.detection.tiles import chosen_tile_side, tiled
 from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
 from anomalyncd.discovery.discover import (
     Discovery,
@@ -44,57 +43,16 @@ from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import Regions
 from anomalyncd.regions.windows import (
     fit_score_range_of,
-    looked_at_side,
     with_looked_at_side,
 )
 from anomalyncd.results.class_warnings import class_warnings
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
 from anomalyncd.runtime.logs import LOG
-from anomalyncd.runtime.wording import counted
-
-Result = TypeVar("Result")
+from anomalyncd.stages import Stage, amount
 
 MAPS = "maps"
 """Folder of the anomaly maps in a run folder."""
-
-
-_COUNTED: tuple[tuple[type[Sized], str], ...] = (
-    (AnomalyMaps, "image"),
-    (Masks, "image"),
-    (Regions, "region"),
-    (TokenStore, "region"),
-)
-
-
-def _amount(result: object) -> list[str]:
-    """What a stage has worked on, "45 images", if its result tells."""
-    return [counted(len(result), noun) for kind, noun in _COUNTED if isinstance(result, kind)]
-
-
-class _Stage(Generic[Result]):
-    """A method of `Pipeline` that runs once, timed, after all stages that stand above it."""
-
-    def __init__(self, compute: Callable[[Any], Result]) -> None:
-        self._compute = compute
-        self.__doc__ = compute.__doc__
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, pipeline: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, pipeline: "Pipeline", owner: type) -> Result: ...
-    def __get__(self, pipeline: "Pipeline | None", owner: type) -> Self | Result:
-        if pipeline is None:
-            return self
-        pipeline.run_before(self._name)
-        with pipeline.context.stages(self._name) as done:
-            result = self._compute(pipeline)
-            done += _amount(result)
-        pipeline.results[self._name] = result
-        return result
 
 
 class Pipeline:
@@ -149,7 +107,7 @@ class Pipeline:
         pipeline.results.update({name: self.results[name] for name in shared})
         return pipeline
 
-    @_Stage
+    @Stage
     def foreground(self) -> Foreground | None:
         """Learns to separate the foreground from the background; None if that is not asked for."""
         config = self.context.config
@@ -160,12 +118,12 @@ class Pipeline:
         vit = self.context.encoder.vit
         return fit_foreground(vit, self.inputs.images, config, self.context.seed)
 
-    @_Stage
+    @Stage
     def foreground_masks(self) -> Masks | None:
         """Finds the foreground of each image; None takes whole images for foreground."""
         return _foreground_masks(self.context, self.inputs, self.foreground)
 
-    @_Stage
+    @Stage
     def detector(self) -> Detector | None:
         """Fits the built-in detector; None where maps or masks were given."""
         inputs, config, seed = self.inputs, self.context.config.detector, self.context.seed
@@ -178,12 +136,12 @@ class Pipeline:
         normals = None if inputs.normals is None else tiled(inputs.normals, side)
         return fit_detector(vit, tiled(inputs.images, side), normals, config, seed)
 
-    @_Stage
+    @Stage
     def maps(self) -> AnomalyMaps | None:
         """Makes the anomaly map of each image, unless maps or masks were given."""
         return _maps(self.context, self.inputs, self.detector, self.maps_folder)
 
-    @_Stage
+    @Stage
     def normal_maps(self) -> AnomalyMaps | None:
         """Makes the anomaly maps of the normal images, where there are some."""
         inputs, detector = self.inputs, self.detector
@@ -193,7 +151,7 @@ class Pipeline:
         maps = _make_maps(self.context, detector, inputs.normals, folder)
         return replace(maps, ignored=inputs.ignored_on_normals)
 
-    @_Stage
+    @Stage
     def score_range(self) -> ScoreRange | None:
         """Fits the range of the scores of all maps."""
         if self.maps is None:
@@ -207,7 +165,7 @@ class Pipeline:
             )
         return score_range
 
-    @_Stage
+    @Stage
     def regions(self) -> Regions:
         """Finds the regions of all images."""
         if self._resumed is not None:
@@ -216,7 +174,7 @@ class Pipeline:
         config = _looked_at(self.context, self.inputs, self.detector)
         return _find_regions(config, self.inputs, self.maps, self.score_range)
 
-    @_Stage
+    @Stage
     def inspection(self) -> tuple[str, ...]:
         """Looks for what is wrong with maps that were given, by the regions found in them."""
         if self.inputs.maps is None or self.score_range is None:
@@ -227,7 +185,7 @@ class Pipeline:
         refuse_constant_maps(inspection)
         return _logged(map_warnings(inspection))
 
-    @_Stage
+    @Stage
     def tokens(self) -> TokenStore:
         """Reads the frozen tokens of all regions."""
         if self._resumed is not None:
@@ -238,14 +196,14 @@ class Pipeline:
             self._checkpoint.save(self.regions, tokens)
         return tokens
 
-    @_Stage
+    @Stage
     def base(self) -> BaseRegions | None:
         """Reads the labelled regions of the base set; None without one."""
         if self.inputs.base is None:
             return None
         return read_base(self.inputs.base, replace(self.context, folder=self.base_folder))
 
-    @_Stage
+    @Stage
     def class_number(self) -> ClassNumber | None:
         """Estimates the number of classes; None where it was given."""
         if self.n_classes is not None:
@@ -256,7 +214,7 @@ class Pipeline:
         LOG.info("%s", estimated)
         return estimated
 
-    @_Stage
+    @Stage
     def discovery(self) -> Discovery:
         """Finds the classes of all regions."""
         n_classes = self.n_classes
@@ -265,18 +223,18 @@ class Pipeline:
             n_classes = self.class_number.estimate
         return discover_classes(self.context, self.regions, self.tokens, self.base, n_classes)
 
-    @_Stage
+    @Stage
     def attention(self) -> NDArray[np.float16] | None:
         """Attention of the CLS token on each region; None where it is not guided."""
         return attend_all(self.context.encoder, self.tokens)
 
-    @_Stage
+    @Stage
     def reliability(self) -> tuple[ReliabilityModel, Reliability]:
         """Learns how far a class can be relied on, and which new regions are unseen."""
         config, seed = self.context.config.reliability, self.context.seed
         return fit_reliability(self.discovery, self.regions, config, seed)
 
-    @_Stage
+    @Stage
     def predictions(self) -> Predictions:
         """Aggregates the classes of regions into those of images."""
         found = self.discovery
@@ -333,7 +291,7 @@ class Pipeline:
         return resumed
 
 
-STAGES = tuple(name for name, value in vars(Pipeline).items() if isinstance(value, _Stage))
+STAGES = tuple(name for name, value in vars(Pipeline).items() if isinstance(value, Stage))
 """Names of the stages, in the order in which they run."""
 
 
@@ -347,18 +305,18 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     """
     with context.stages("foreground_masks") as done:
         foreground_masks = _foreground_masks(context, inputs, model.foreground)
-        done += _amount(foreground_masks)
+        done += amount(foreground_masks)
     with context.stages("maps") as done:
         maps = _maps(context, inputs, model.detector, context.folder / MAPS)
-        done += _amount(maps)
+        done += amount(maps)
     with context.stages("regions") as done:
         config = _looked_at(context, inputs, model.detector)
         regions = _find_regions(config, inputs, maps, model.score_range)
-        done += _amount(regions)
+        done += amount(regions)
     with context.stages("tokens") as done:
         overlays = _overlays(context, foreground_masks, maps, model.score_range)
         tokens = _read_regions(context, inputs.images, regions, overlays)
-        done += _amount(tokens)
+        done += amount(tokens)
     features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability)
@@ -401,7 +359,9 @@ def _looked_at(context: RunContext, inputs: Inputs, detector: Detector | None) -
     """The config whose regions are relative to what is looked at: tiles or whole images."""
     if detector is not None:
         return with_looked_at_side(context.config, detector.extractor.tile_side)
-    return with_looked_at_side(context.config, looked_at_side(inputs.sizes, context.config))
+    return with_looked_at_side(
+        context.config, chosen_tile_side(inputs.sizes, context.config.detector)
+    )
 
 
 def _find_regions(

@@ -18,8 +18,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.images.image_set import as_image_set
-from anomalyncd.inputs.anomaly_maps import write_numbers
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
+from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
 from anomalyncd.io.tables import write_table

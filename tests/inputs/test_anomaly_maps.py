@@ -13,15 +13,9 @@ from PIL import Image
 from anomalyncd.errors import InputError
 from anomalyncd.images.findings import Findings
 from anomalyncd.images.image_set import ImageSet
-from anomalyncd.inputs.anomaly_maps import (
-    AnomalyMaps,
-    as_maps,
-    check_maps,
-    read_map,
-    to_map,
-    write_map,
-)
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps, as_maps, check_maps
 from anomalyncd.inputs.inputs import check_inputs
+from anomalyncd.io.arrays import read_map, to_map, write_map
 
 SCORES = np.random.default_rng(0).random((6, 9)).astype(np.float32)
 

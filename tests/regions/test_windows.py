@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from anomalyncd.config import Config, RegionConfig
+from anomalyncd.detection.tiles import chosen_tile_side
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.mask_files import encode_mask
@@ -15,7 +16,7 @@ from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.finding import regions_from_mask, regions_of_maps
 from anomalyncd.regions.outlines import outline, sharpen
 from anomalyncd.regions.table import CodedMasks
-from anomalyncd.regions.windows import fit_score_range_of, looked_at_side, with_looked_at_side
+from anomalyncd.regions.windows import fit_score_range_of, with_looked_at_side
 
 SIZE = (2400, 600)
 PLACES = [(200, 100), (700, 500), (1300, 300), (1800, 80), (2300, 420)]
@@ -54,9 +55,9 @@ def test_an_image_without_a_region_is_not_taken_whole() -> None:
 
 def test_given_maps_and_masks_follow_the_sizes_of_the_images() -> None:
     large, ordinary = np.array([(16384, 2048)] * 2), np.array([(1024, 1024)] * 2)
-    side = looked_at_side(large, Config())
+    side = chosen_tile_side(large, Config().detector)
     assert with_looked_at_side(Config(), side).regions.of_side == 448
-    assert with_looked_at_side(Config(), looked_at_side(ordinary, Config())) == Config()
+    assert with_looked_at_side(Config(), chosen_tile_side(ordinary, Config().detector)) == Config()
     own = Config(regions=RegionConfig(of_side=99))
     assert with_looked_at_side(own, side) is own
 

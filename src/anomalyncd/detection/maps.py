@@ -15,7 +15,8 @@ from anomalyncd.detection.patches import PatchFeatures, PatchReader
 from anomalyncd.detection.stitching import Stitched
 from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.images.image_set import ImageSet
-from anomalyncd.inputs.anomaly_maps import AnomalyMaps, write_map
+from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.io.arrays import write_map
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 

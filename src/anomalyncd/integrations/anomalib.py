@@ -9,8 +9,8 @@ import torch
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import as_image_set
-from anomalyncd.inputs.anomaly_maps import to_map, write_map
 from anomalyncd.inputs.inputs import ImagesLike
+from anomalyncd.io.arrays import to_map, write_map
 from anomalyncd.io.files import refuse_unwritable, refuse_unwritable_names
 from anomalyncd.runtime.wording import counted
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config, MebinConfig
+from anomalyncd.detection.tiles import chosen_tile_side
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
@@ -14,7 +15,6 @@ from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.regions.windows import (
     fit_score_range_of,
-    looked_at_side,
     with_looked_at_side,
 )
 from anomalyncd.runtime.progress import track
@@ -103,7 +103,7 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
     maps = inputs.maps
     if maps is None:
         raise InputError("there are no anomaly maps to inspect; give `maps`")
-    config = with_looked_at_side(config, looked_at_side(inputs.sizes, config))
+    config = with_looked_at_side(config, chosen_tile_side(inputs.sizes, config.detector))
     score_range = fit_score_range_of(maps, inputs.sizes, config, inputs.normal_maps)
     regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
     return inspect_regions(inputs, config.mebin, score_range, regions)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config, MebinConfig
-from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
+from anomalyncd.detection.tiles import tiles_of
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.regions.mebin import Binarised, MapSequence, binarise
 from anomalyncd.regions.score_range import ScoreRange, fit_score_range
@@ -28,11 +28,6 @@ def with_looked_at_side(config: Config, side: int | None) -> Config:
     if config.regions.of_side is not None or side is None:
         return config
     return replace(config, regions=replace(config.regions, of_side=side))
-
-
-def looked_at_side(sizes: NDArray[np.int64], config: Config) -> int | None:
-    """Returns the side of the tiles of images whose maps or masks were given."""
-    return chosen_tile_side(sizes, config.detector)
 
 
 def window_side(maps: MapSequence, sizes: NDArray[np.int64], of_side: int | None) -> int | None:

@@ -12,8 +12,8 @@ from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.images.image_set import ImageSet
-from anomalyncd.inputs.anomaly_maps import load_numbers
 from anomalyncd.inputs.mask_files import read_mask
+from anomalyncd.io.arrays import load_numbers
 from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
 from anomalyncd.io.tables import ENCODING, unguarded

@@ -1,0 +1,157 @@
+"""Files of anomaly maps and of other arrays, read without executing anything in them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from anomalyncd.errors import InputError
+from anomalyncd.io.decoding import decode, unreadable
+from anomalyncd.io.files import write_atomically
+from anomalyncd.runtime.wording import counted
+
+MAP_SUFFIXES = frozenset({".npy", ".npz", ".pt", ".tif", ".tiff", ".png"})
+"""Suffixes of the files that count as anomaly maps, in lower case."""
+
+
+def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float32]:
+    """Turns an array or tensor into an anomaly map; its values stay unchanged.
+
+    Args:
+        scores: HxW, 1xHxW, HxWx1 or 1x1xHxW of booleans, integers or floats.
+        label: What a message calls it.
+
+    Returns:
+        HxW float32; may share memory with `scores`.
+
+    Raises:
+        InputError: The type or shape is wrong, or it is empty or holds NaN or infinite values.
+    """
+    if isinstance(scores, torch.Tensor):
+        tensor = scores.detach().cpu()
+        scores = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    if not isinstance(scores, np.ndarray) or scores.dtype.kind not in "buif":
+        kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
+        raise InputError(f"{label} is of type {kind}; give a path or an array of numbers")
+    shape = scores.shape
+    while scores.ndim > 2 and scores.shape[0] == 1:
+        scores = scores[0]
+    while scores.ndim > 2 and scores.shape[-1] == 1:
+        scores = scores[..., 0]
+    if scores.ndim != 2 or scores.size == 0:
+        raise InputError(f"{label} has shape {shape}; expected HxW, one score a pixel")
+    with np.errstate(over="ignore"):
+        values = np.ascontiguousarray(scores, dtype=np.float32)
+    n_bad = values.size - int(np.count_nonzero(np.isfinite(values)))
+    if n_bad:
+        raise InputError(
+            f"{label} has {counted(n_bad, 'value')} that are NaN or infinite; give finite scores"
+        )
+    return values
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """Reads an anomaly map; its values stay as they were saved, in .png 0..255 or 0..65535.
+
+    Args:
+        path: `.npy`; `.npz` with one array or one called `anomaly_map`; `.pt` with a tensor, or
+            with a dictionary that has one called `anomaly_map`; `.tif(f)` or `.png` in grey, or in
+            colour with three equal channels.
+
+    Returns:
+        HxW float32.
+
+    Raises:
+        InputError: The file is missing or damaged, in colour, or no usable map.
+    """
+    if path.suffix.lower() == ".pt":
+        return to_map(_load_tensor(path), f"map '{path}'")
+    numpy_file = path.suffix.lower() in (".npy", ".npz")
+    pixels = load_numbers(path, "map") if numpy_file else _grey(decode(path, "map"), path)
+    return to_map(pixels, f"map '{path}'")
+
+
+def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
+    """Writes a map as float16 `.npy`, either whole or not at all.
+
+    Args:
+        path: The file, suffix `.npy`; missing folders are made.
+        scores: HxW, between -65504 and 65504.
+    """
+    write_numbers(path, scores.astype(np.float16))
+
+
+def write_numbers(path: Path, numbers: NDArray[Any]) -> None:
+    """Writes an array as `.npy`, either whole or not at all.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    # NumPy itself does not notice where the end of a small array finds no room on the disk.
+    content = io.BytesIO()
+    np.save(content, numbers, allow_pickle=False)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def load_numbers(path: Path, what: str) -> NDArray[Any]:
+    """Reads an array from `.npy` or `.npz`; nothing in the file is executed.
+
+    Args:
+        path: The file; of several arrays in it the one called `anomaly_map` is taken.
+        what: What a message calls the file: "map", "array".
+
+    Raises:
+        InputError: The file is missing or damaged, or holds several arrays.
+    """
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, NpzFile):
+                return np.asarray(loaded)
+            arrays = {key: loaded[key] for key in loaded.files}
+    except ValueError as error:
+        # The message of NumPy advises to load the file unsafely.
+        harmless = ValueError("damaged, or not an array of numbers")
+        raise unreadable(path, what, harmless) from error
+    # Damaged archives raise a dozen types of errors, those of zipfile and zlib among them.
+    except Exception as error:
+        raise unreadable(path, what, error) from error
+    if len(arrays) != 1 and "anomaly_map" not in arrays:
+        names = ", ".join(arrays) or "none"
+        raise InputError(
+            f"{what} '{path}' holds the arrays {names}; name one of them 'anomaly_map'"
+        )
+    return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
+
+
+def _load_tensor(path: Path) -> torch.Tensor:
+    """Reads a tensor that PyTorch saved; nothing in the file is executed."""
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    # The message of PyTorch advises to load the file unsafely.
+    except Exception as error:
+        known = isinstance(error, FileNotFoundError)
+        harmless = error if known else ValueError("damaged, or more than tensors")
+        raise unreadable(path, "map", harmless) from error
+    scores = loaded.get("anomaly_map") if isinstance(loaded, dict) else loaded
+    if not isinstance(scores, torch.Tensor):
+        raise InputError(
+            f"map '{path}' holds no tensor; save a tensor or {{'anomaly_map': tensor}}"
+        )
+    return scores
+
+
+def _grey(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+    if pixels.ndim == 2:
+        return pixels
+    opaque = pixels.shape[2] == 3 or bool((pixels[..., 3] == pixels[..., 3].max()).all())
+    if not opaque or (pixels[..., :3] != pixels[..., :1]).any():
+        raise InputError(
+            f"map '{path}' is a coloured picture; save the scores as .npy or as grey .png"
+        )
+    return pixels[..., 0]
