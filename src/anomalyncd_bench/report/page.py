@@ -75,6 +75,8 @@ def results_page(folders: Iterable[Path]) -> str:
         "This page is made by `make results` from the files in `benchmarks/results/bench`; "
         "do not change it by hand. [Compare methods](guide/bench.md) explains how to run a "
         "benchmark.",
+        "Rows of methods that train are older than the published augmentation of views, with which "
+        "these methods train today.",
     ]
     for folder in folders:
         results = Results(folder)
