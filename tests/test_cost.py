@@ -79,7 +79,7 @@ def test_less_than_half_of_what_is_needed_is_refused(
         monkeypatch.setattr(module, "free_disk_gb", lambda folder: disk)
         monkeypatch.setattr(module, "memory_gb", lambda: memory)
 
-    cost, run = CostEstimate(60, memory_gb=2, disk_gb=4), tmp_path / "new" / "run"
+    cost, run = CostEstimate(memory_gb=2, disk_gb=4, seconds=60), tmp_path / "new" / "run"
     set_free(**free)
     with pytest.raises(InputError, match=said):
         require_resources(cost, run)

@@ -160,6 +160,15 @@ def test_normals_can_be_added_to_a_saved_model(
     assert more.classify([odd]).images["score"][0] == 0
 
 
+def test_a_prediction_without_room_is_refused(
+    build: Build, images_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build().fit(images_folder)
+    monkeypatch.setattr("anomalyncd.cost.free_disk_gb", lambda folder: 1e-9)
+    with pytest.raises(InputError, match="free some space there"):
+        model.classify([picture("spot", 5)])
+
+
 def test_normals_need_a_memory_bank_and_readable_images(
     build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
@@ -304,6 +313,21 @@ def test_unusable_numbers_of_classes(
 ) -> None:
     with pytest.raises(InputError, match=message):
         build(n_classes).fit(pictures()[:n_images])
+
+
+def test_one_line_scan_may_show_more_kinds_than_there_are_images(build: Build) -> None:
+    scan = np.full((2400, 300, 3), 120, np.uint8)
+    maps = np.zeros((2400, 300), np.float32)
+    for number, top in enumerate(range(100, 2300, 300)):
+        colour = ((255, 40, 40), (40, 40, 255))[number % 2]
+        scan[top : top + 40, 120:160] = colour
+        maps[top : top + 40, 120:160] = 1
+    model = build(3).fit([scan], maps=[maps])
+    regions = model.predictions_.regions
+    assert regions["found"].sum() == 8
+    kinds = regions.loc[regions["found"]].sort_values("top")["class"].tolist()
+    assert kinds == kinds[:2] * 4
+    assert kinds[0] != kinds[1]
 
 
 def test_number_of_classes_is_estimated(build: Build, tmp_path: Path) -> None:

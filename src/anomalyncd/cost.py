@@ -30,14 +30,20 @@ _COUNTING_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class CostEstimate:
-    """What a run will need, to about a factor of two."""
+class Needs:
+    """What a run takes of the machine, to about a factor of two."""
 
-    seconds: float
     memory_gb: float
     """At its peak."""
     disk_gb: float
     """Of the run folder when it is largest."""
+
+
+@dataclass(frozen=True)
+class CostEstimate(Needs):
+    """What a run takes of the machine, and how long it will take."""
+
+    seconds: float
 
     def __str__(self) -> str:
         """ "about 4 min, 1.3 GB of memory, 0.1 GB of disk"."""
@@ -52,24 +58,24 @@ class CostEstimate:
         return f"{took}, {self.memory_gb:.1f} GB of memory, {disk:.1f} GB of disk"
 
 
-def require_resources(cost: CostEstimate, folder: Path) -> None:
+def require_resources(needs: Needs, folder: Path) -> None:
     """Checks that the memory and the disk suffice for a run, and logs where they hardly do.
 
     Estimates are right to about a factor of two, so less than half of them is refused. What the
     system does not tell is not checked.
 
     Args:
-        cost: The estimate.
+        needs: The estimate.
         folder: Where the run is written; what is in it already counts as free.
 
     Raises:
         InputError: Names what is missing, and the remedy.
     """
-    require_disk(cost.disk_gb, folder)
+    require_disk(needs.disk_gb, folder)
     memory = memory_gb()
     if memory is not None:
         remedy = "close other programs, give fewer images, or lower `detail`"
-        _require(cost.memory_gb, memory, "of memory", remedy)
+        _require(needs.memory_gb, memory, "of memory", remedy)
 
 
 def require_disk(gigabytes: float, folder: Path) -> None:
@@ -106,6 +112,36 @@ def _looked_at(inputs: Inputs, config: Config) -> tuple[int, float]:
     return round(float(np.mean([len(tiles_of(size, side)) for size in inputs.sizes]))), side**2
 
 
+def estimate_needs(
+    inputs: Inputs, encoder: RegionEncoder, config: Config, keeps_tokens: bool
+) -> Needs:
+    """Adds up what a run keeps in memory and on the disk; nothing is timed.
+
+    Args:
+        inputs: What was given.
+        encoder: On its device and in its precision.
+        config: As they will be used.
+        keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
+    """
+    width = encoder.vit.config.width
+    maps = references = 0.0
+    if inputs.maps is None and inputs.masks is None:
+        n_patches, _ = _patches(inputs, encoder, config)
+        compared = _compared_tokens(config, n_patches, inputs.normals is not None)
+        references = compared * width * 2
+        maps = map_bytes(inputs, config)
+    views = 1 + config.crops.n_views
+    tokens = _n_regions(inputs) * views * _n_tokens(encoder, config) * width * 2
+    in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
+    # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
+    in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
+    weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
+    return Needs(
+        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
+        (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
+    )
+
+
 def estimate_cost(
     inputs: Inputs,
     encoder: RegionEncoder,
@@ -123,41 +159,46 @@ def estimate_cost(
         keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
     """
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
-    n_regions = _REGIONS_PER_IMAGE * len(inputs.images)
-    n_base = len(inputs.base.images) if inputs.base else 0
-    views = 1 + config.crops.n_views
+    n_regions, n_tokens = _n_regions(inputs), _n_tokens(encoder, config)
     looks = config.encoder.n_rotations + config.crops.n_views
-    n_tokens = (config.crops.size // encoder.vit.config.patch_size) ** 2 + 1
-    width = encoder.vit.config.width
-    work = (n_regions + n_base) * looks * _forward(encoder, n_tokens, encoder.readout)
-    references = maps = 0.0
+    work = n_regions * looks * _forward(encoder, n_tokens, encoder.readout)
     if inputs.maps is None and inputs.masks is None:
-        # Whether the product will be cut out is not known yet.
-        patch_size, (per_image, area) = encoder.vit.config.patch_size, _looked_at(inputs, config)
-        side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
-        n_patches = (side // patch_size) ** 2
+        n_patches, per_image = _patches(inputs, encoder, config)
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
         work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
-        maps = map_bytes(inputs, config)
-        references = compared * width * 2
     if config.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
-        work += config.training.epochs * (n_regions + n_base) * 6 * (4 * n_tokens + 16) * width**2
-    tokens = (n_regions + n_base) * views * n_tokens * width * 2
-    in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
-    # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
-    in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
+        width = encoder.vit.config.width
+        work += config.training.epochs * n_regions * 6 * (4 * n_tokens + 16) * width**2
     seconds = work / _speed(encoder, n_tokens) + _DECODING_SECONDS * n_images
-    seconds += _COUNTING_SECONDS * n_regions * counts_classes
-    weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
-    return CostEstimate(
-        seconds,
-        _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
-        (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
-    )
+    if counts_classes:
+        seconds += _COUNTING_SECONDS * _REGIONS_PER_IMAGE * len(inputs.images)
+    needs = estimate_needs(inputs, encoder, config, keeps_tokens)
+    return CostEstimate(needs.memory_gb, needs.disk_gb, seconds)
+
+
+def _n_regions(inputs: Inputs) -> float:
+    """How many regions are expected, those of the base set included."""
+    n_base = len(inputs.base.images) if inputs.base else 0
+    return _REGIONS_PER_IMAGE * len(inputs.images) + n_base
+
+
+def _n_tokens(encoder: RegionEncoder, config: Config) -> int:
+    """Tokens of one region."""
+    return int((config.crops.size // encoder.vit.config.patch_size) ** 2 + 1)
+
+
+def _patches(inputs: Inputs, encoder: RegionEncoder, config: Config) -> tuple[int, int]:
+    """Patches of what is looked at at once, and how often that is done for each image.
+
+    Whether the product will be cut out is not known yet.
+    """
+    patch_size, (per_image, area) = encoder.vit.config.patch_size, _looked_at(inputs, config)
+    side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
+    return (side // patch_size) ** 2, per_image
 
 
 def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:

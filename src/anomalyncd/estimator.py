@@ -16,7 +16,7 @@ from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
 from anomalyncd.config.overrides import with_overrides
-from anomalyncd.cost import estimate_cost, require_resources
+from anomalyncd.cost import estimate_cost, estimate_needs, require_resources
 from anomalyncd.detection.memory_bank import extend_memory_bank
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.embedding.context import RunContext
@@ -261,6 +261,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         config = self.config().central_views_only()
         encoder = self.model_.classifier.encoder
         with _work_folder(folder) as work:
+            require_resources(estimate_needs(inputs, encoder, config, keeps_tokens=False), work)
             context = RunContext(encoder, config, self.random_state, work, Stages())
             return apply(context, self.model_, inputs)
 
@@ -371,7 +372,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.stages_ = Stages()
         with self.stages_("check"):
             inputs = check_inputs(images, **given)
-            require_enough_images(len(inputs.images), n_classes)
+            require_enough_images(inputs, n_classes, config.detector)
             encoder = self._encoder(config)
         cost = estimate_cost(inputs, encoder, config, n_classes is None, keeps_tokens=resumable)
         require_resources(cost, work)

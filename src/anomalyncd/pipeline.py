@@ -35,10 +35,9 @@ from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key
 from anomalyncd.regions.crops import Overlays, read_crops
-from anomalyncd.regions.finding import regions_of_maps, regions_of_masks
+from anomalyncd.regions.finding import regions_of_inputs
 from anomalyncd.regions.inspection import inspect_regions
 from anomalyncd.regions.map_warnings import map_warnings, refuse_constant_maps
-from anomalyncd.regions.outlines import sharpen
 from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import Regions
 from anomalyncd.regions.windows import (
@@ -172,7 +171,7 @@ class Pipeline:
             LOG.info("regions and tokens of an interrupted run are used")
             return self._resumed[0]
         config = _looked_at(self.context, self.inputs, self.detector)
-        return _find_regions(config, self.inputs, self.maps, self.score_range)
+        return regions_of_inputs(self.inputs, self.maps, self.score_range, config)
 
     @Stage
     def inspection(self) -> tuple[str, ...]:
@@ -311,7 +310,7 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         done += amount(maps)
     with context.stages("regions") as done:
         config = _looked_at(context, inputs, model.detector)
-        regions = _find_regions(config, inputs, maps, model.score_range)
+        regions = regions_of_inputs(inputs, maps, model.score_range, config)
         done += amount(regions)
     with context.stages("tokens") as done:
         overlays = _overlays(context, foreground_masks, maps, model.score_range)
@@ -362,18 +361,6 @@ def _looked_at(context: RunContext, inputs: Inputs, detector: Detector | None) -
     return with_looked_at_side(
         context.config, chosen_tile_side(inputs.sizes, context.config.detector)
     )
-
-
-def _find_regions(
-    config: Config, inputs: Inputs, maps: AnomalyMaps | None, score_range: ScoreRange | None
-) -> Regions:
-    if inputs.masks is not None:
-        return regions_of_masks(inputs.masks, inputs.sizes, config.regions)
-    assert maps is not None
-    assert score_range is not None
-    regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
-    side = config.regions.of_side
-    return regions if side is None else sharpen(regions, inputs.images, side)
 
 
 def _overlays(

@@ -21,7 +21,7 @@ from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
-from anomalyncd.io.json_files import write_json
+from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.predictions import Predictions
@@ -166,6 +166,8 @@ def add_normals_to_run(
 ) -> int:
     """Adds normal images to the model of a run, which is replaced once all is written.
 
+    What was added is recorded in `run.json` as `added_normals`.
+
     Args:
         run: Folder of a finished run that was given normal images.
         normals: As for `AnomalyNCD.add_normals`.
@@ -177,10 +179,14 @@ def add_normals_to_run(
     Raises:
         InputError: The model has no memory bank, cannot be replaced, or an image cannot be used.
     """
-    folder = Path(run).expanduser() / "model"
-    refuse_unwritable(folder)
+    folder = Path(run).expanduser()
+    record = read_json(folder / RECORD, "run")
+    refuse_unwritable(folder / "model")
     opened = as_image_set(normals, "train")
-    AnomalyNCD.load(folder, weights=weights).add_normals(opened).save(folder)
+    AnomalyNCD.load(folder / "model", weights=weights).add_normals(opened).save(folder / "model")
+    added = describe_inputs({"normals": normals}) | {"n_images": len(opened)}
+    record["added_normals"] = [*record.get("added_normals", []), added]
+    write_json(folder / RECORD, record)
     return len(opened)
 
 

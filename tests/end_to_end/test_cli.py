@@ -329,7 +329,8 @@ def test_added_normals_count_in_later_predictions(
     Image.fromarray(picture("spot", 5)).save(odd / "new.png")
     given = ("--classes", 3, "--normals", images_folder / "good", "--out", run)
     succeed("discover", images_folder, *given, *options)
-    results = {file: file.read_bytes() for file in run.glob("*.*")}
+    results = {file: file.read_bytes() for file in run.glob("*.*") if file.name != "run.json"}
+    record = json.loads((run / "run.json").read_text())
     succeed("predict", run, odd)
     assert read_table(run / "predictions" / "odd")["score"][0] > 0.3
     model = {file: file.read_bytes() for file in (run / "model").iterdir()}
@@ -341,7 +342,9 @@ def test_added_normals_count_in_later_predictions(
     assert succeed("add-normals", run, odd).startswith("normal images given: 1;")
     succeed("predict", run, odd)
     assert read_table(run / "predictions" / "odd")["score"][0] == 0
-    assert {file: file.read_bytes() for file in run.glob("*.*")} == results
+    assert {file: file.read_bytes() for file in results} == results
+    added = [{"normals": str(odd), "n_images": 1}]
+    assert json.loads((run / "run.json").read_text()) == record | {"added_normals": added}
 
 
 def test_normals_are_only_added_to_a_run_with_normals(

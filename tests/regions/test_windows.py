@@ -11,9 +11,11 @@ from anomalyncd.config import Config, RegionConfig
 from anomalyncd.detection.tiles import chosen_tile_side
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.finding import regions_from_mask, regions_of_maps
+from anomalyncd.regions.inspection import inspect_maps
 from anomalyncd.regions.outlines import outline, sharpen
 from anomalyncd.regions.table import CodedMasks
 from anomalyncd.regions.windows import fit_score_range_of, with_looked_at_side
@@ -125,3 +127,13 @@ def test_the_crop_of_a_long_scratch_takes_little_memory() -> None:
     assert crop.image.shape[0] == crop.image.shape[1]
     assert crop.mask.max() > 0
     assert peak < 300e6
+
+
+def test_maps_of_scans_are_inspected_as_a_discovery_takes_them() -> None:
+    images = [np.full((*SIZE, 3), 90, np.uint8) for _ in range(2)]
+    for y, x in PLACES:
+        images[0][y - 4 : y + 4, x - 4 : x + 4] = 220
+    inputs = check_inputs(ImageSet.from_list(images, ["a", "b"]), maps=list(scan_maps().sources))
+    regions = inspect_maps(inputs, Config()).regions
+    assert regions.found.sum() == len(PLACES)
+    assert max(regions.area[regions.found]) < 200

@@ -33,6 +33,7 @@ Picture: TypeAlias = str | _Item
 
 _UNREADABLE_SUFFIXES = frozenset(
     {".heic", ".heif", ".jxl", ".exr", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
+    | {".dcm", ".fits", ".hdr", ".psd", ".pcx", ".sgi", ".svg", ".czi", ".nd2", ".svs"}
 )
 _TRUTH = "ground_truth"
 

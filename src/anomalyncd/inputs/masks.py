@@ -282,14 +282,19 @@ def _refuse_mostly_marked(covered: list[float], what: str) -> None:
 
 def _warn_of_assumptions(assumed: Sequence[tuple[object, str]], findings: Findings) -> None:
     texts = {
-        "JPEG": "whose values spread around each mark: values above a fifth of the highest one "
-        "count as a defect. Edges and faint marks may be lost; save masks as .png",
-        "void": "hold 255 beside the indices of classes: 255 counts as void, neither a defect nor "
-        "a class. If it marks defects, save all defects with the same value",
+        "JPEG": (
+            ("mask is a JPEG file", "masks are JPEG files"),
+            "values spread around each mark there, and those above a fifth of the highest one "
+            "count as a defect. Edges and faint marks may be lost; save masks as .png",
+        ),
+        "void": (
+            ("mask holds 255", "masks hold 255"),
+            "255 beside the indices of classes counts as void, neither a defect nor a class. If "
+            "it marks defects, save all defects with the same value",
+        ),
     }
-    for kind, text in texts.items():
+    for kind, ((one, several), text) in texts.items():
         first = [source for source, said in assumed if said == kind]
         if first:
             path = first[0][0] if isinstance(first[0], tuple) else first[0]
-            files = "are JPEG files, " if kind == "JPEG" else ""
-            findings.warn(f"{len(first)} masks, for instance '{path}', {files}{text}.")
+            findings.warn(f"{counted(len(first), one, several)}, for instance '{path}': {text}.")

@@ -8,17 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anomalyncd.config import MebinConfig, RegionConfig
+from anomalyncd.config import Config, MebinConfig, RegionConfig
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.boxes import boxes_from_mask
 from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import Binarised, binarise_all
+from anomalyncd.regions.outlines import sharpen
 from anomalyncd.regions.score_range import ScoreRange, rescale
 from anomalyncd.regions.table import CodedMasks, Regions, resize_mask
 from anomalyncd.regions.windows import binarise_windows, window_side
 from anomalyncd.runtime.progress import track
+
+
+def regions_of_inputs(
+    inputs: Inputs, maps: AnomalyMaps | None, score_range: ScoreRange | None, config: Config
+) -> Regions:
+    """Finds the regions in the masks that were given, or else in anomaly maps.
+
+    Args:
+        inputs: The images, and their masks where these were given.
+        maps: One for each image; None where masks were given.
+        score_range: The score range of all maps; None where masks were given.
+        config: With the side of what is looked at, see `windows.with_looked_at_side`; the outlines
+            of regions on tiles are sharpened.
+    """
+    if inputs.masks is not None:
+        return regions_of_masks(inputs.masks, inputs.sizes, config.regions)
+    assert maps is not None
+    assert score_range is not None
+    regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    side = config.regions.of_side
+    return regions if side is None else sharpen(regions, inputs.images, side)
 
 
 def regions_of_maps(

@@ -1,6 +1,6 @@
 """Statistics of anomaly maps and of the regions that MEBin finds in them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from anomalyncd.detection.tiles import chosen_tile_side
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.regions.finding import regions_of_maps
+from anomalyncd.regions.finding import regions_of_inputs
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.regions.windows import (
@@ -105,7 +105,7 @@ def inspect_maps(inputs: Inputs, config: Config) -> MapInspection:
         raise InputError("there are no anomaly maps to inspect; give `maps`")
     config = with_looked_at_side(config, chosen_tile_side(inputs.sizes, config.detector))
     score_range = fit_score_range_of(maps, inputs.sizes, config, inputs.normal_maps)
-    regions = regions_of_maps(maps, inputs.sizes, score_range, config.mebin, config.regions)
+    regions = regions_of_inputs(replace(inputs, masks=None), maps, score_range, config)
     return inspect_regions(inputs, config.mebin, score_range, regions)
 
 

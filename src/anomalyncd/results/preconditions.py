@@ -2,8 +2,10 @@
 
 from numbers import Integral
 
+from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.detector import Detector
 from anomalyncd.detection.memory_bank import MemoryBank
+from anomalyncd.detection.tiles import chosen_tile_side
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.results.model_file import FittedModel
@@ -29,14 +31,16 @@ def require_n_classes(n_classes: int | str) -> int | None:
     return int(n_classes)
 
 
-def require_enough_images(n_images: int, n_classes: int | None) -> None:
+def require_enough_images(inputs: Inputs, n_classes: int | None, detector: DetectorConfig) -> None:
     """Raises unless each class can have an image; an estimated number is at least 2.
+
+    An image that is looked at in tiles may show all kinds at once, and is enough.
 
     Raises:
         InputError: There are more classes than images.
     """
-    needed = 2 if n_classes is None else n_classes
-    if n_images < needed:
+    n_images, needed = len(inputs.images), 2 if n_classes is None else n_classes
+    if n_images < needed and chosen_tile_side(inputs.sizes, detector) is None:
         remedy = "give more images" + ("" if n_classes is None else " or ask for fewer classes")
         raise InputError(
             f"{counted(n_images, 'image')} cannot be sorted into {needed} classes; {remedy}"
