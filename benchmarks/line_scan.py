@@ -1,11 +1,11 @@
 """Line scans and strips with defects of a few pixels: what is found, told apart and measured.
 
-Draws brushed metal of 2048 x 16384 px with ten defects of three kinds below 50 px (four scans, two
-of them without a defect), and forty woven strips of 4096 x 256 px, a third of them with a defect of
-a few pixels. Runs a discovery on each set, without a cache, and prints one line of JSON. With
-`--truth` the defects are given as masks, so that only regions and classes are measured.
+Draws brushed metal of 2048 x 16384 px with ten defects of three kinds below 50 px (one scan alone,
+and four, two of them without a defect), and forty woven strips of 4096 x 256 px, a third of them
+with a defect of a few pixels. Runs a discovery on each set, without a cache, and prints one line of
+JSON. With `--truth` the defects are given as masks, so that only regions and classes are measured.
 
-    python benchmarks/line_scan.py [--only scans] [--truth] [--keep FOLDER]
+    python benchmarks/line_scan.py [--only scan] [--truth] [--keep FOLDER]
 """
 
 import argparse
@@ -29,14 +29,14 @@ Truth = list[tuple[str, NDArray[np.bool_], tuple[int, int]]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="scans or strips")
+    parser.add_argument("--only", default="", help="scan, scans or strips")
     parser.add_argument("--truth", action="store_true", help="give the true masks")
     parser.add_argument("--keep", type=Path, help="where the images and the run stay")
     parser.add_argument("--set", action="append", default=[], help="STAGE.FIELD=VALUE")
     options = parser.parse_args()
     os.environ.setdefault("ANOMALYNCD_CACHE_GB", "0")
     for name, draw in SETS.items():
-        if options.only in name:
+        if options.only in ("", name):
             with tempfile.TemporaryDirectory() as scratch:
                 folder = (options.keep or Path(scratch)) / name
                 truth = draw(folder / "images")
@@ -65,8 +65,13 @@ def woven(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float
     return np.asarray(100 + 55 * threads + 6 * bent[0] + noise, np.float32)
 
 
-def draw_scans(folder: Path) -> dict[str, Truth]:
-    """Four scans of 2048 x 16384 px, ten defects on each of the first two."""
+def draw_scan(folder: Path) -> dict[str, Truth]:
+    """One scan of 2048 x 16384 px with ten defects."""
+    return draw_scans(folder, 1)
+
+
+def draw_scans(folder: Path, count: int = 4) -> dict[str, Truth]:
+    """Scans of 2048 x 16384 px, ten defects on each of the first two."""
     kinds = ("scratch", "pit", "stain")
     return {
         f"scan{number}": _draw(
@@ -75,7 +80,7 @@ def draw_scans(folder: Path) -> dict[str, Truth]:
             [kinds[index % 3] for index in range(10 if number < 2 else 0)],
             number,
         )
-        for number in range(4)
+        for number in range(count)
     }
 
 
@@ -91,7 +96,7 @@ def draw_strips(folder: Path) -> dict[str, Truth]:
     return truth
 
 
-SETS = {"scans": draw_scans, "strips": draw_strips}
+SETS = {"scan": draw_scan, "scans": draw_scans, "strips": draw_strips}
 
 
 def defect(kind: str, rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:
