@@ -229,3 +229,17 @@ def test_real_base_sets() -> None:
     tiles = BaseSet.from_folder(Path(root) / "mtd")
     assert "MT_Free" not in tiles.class_names
     assert len(tiles) == 392
+
+
+def test_masks_named_after_kinds_are_joined(tmp_path: Path) -> None:
+    for name in ("photos/a", "photos/b", "masks/a_scratch", "masks/a_dent", "masks/b_scratch"):
+        _save(tmp_path / f"{name}.png")
+    images = ImageSet.from_folder(tmp_path / "photos")
+    with pytest.raises(InputError, match=r"a_dent\.png' has no image"):
+        Masks.from_folder(tmp_path / "masks", images)
+    _save(tmp_path / "masks/b_dent.png")
+    masks = Masks.from_folder(tmp_path / "masks", images)
+    assert masks.sources == tuple(
+        tuple(tmp_path / f"masks/{name}_{kind}.png" for kind in ("dent", "scratch"))
+        for name in ("a", "b")
+    )

@@ -78,7 +78,8 @@ def masks_by_image(
     """Finds the image of each mask by its name.
 
     A mask has the name of its image, which may be followed by `_mask`. Several masks of one image
-    have numbers as well, `NAME_0`, `NAME_mask_1`, `NAME_2_mask`, or lie in a folder of its name,
+    have numbers as well, `NAME_0`, `NAME_mask_1`, `NAME_2_mask`, or the names of kinds of defects,
+    `NAME_scratch`, which must occur with two images or more, or lie in a folder of its name,
     `NAME/0`. A mask whose whole name is that of an image belongs to that image.
 
     Args:
@@ -93,13 +94,14 @@ def masks_by_image(
         InputError: A mask fits two images, or an image has two masks of one number.
     """
     paired: dict[str, dict[str, Path]] = {}
+    kinds = _kinds(files, names)
     for stem, path in files.items():
         if _LABEL_STUDIO.search(stem):
             raise InputError(
                 f"mask '{path}' is named after a task of Label Studio, not after its image; export "
                 "the annotations as JSON and give that file as `masks`"
             )
-        name, number = _image_and_number(stem, path, names)
+        name, number = _image_and_number(stem, path, names, kinds)
         masks = paired.setdefault(name, {})
         if number in masks:
             raise InputError(
@@ -111,7 +113,19 @@ def masks_by_image(
     return {name: paths if len(paths) > 1 else paths[0] for name, paths in several.items()}
 
 
-def _image_and_number(stem: str, path: Path, names: Collection[str]) -> tuple[str, str]:
+def _kinds(files: Collection[str], names: Collection[str]) -> set[str]:
+    """The endings, such as "_scratch", by which masks of two images or more differ from these."""
+    images: dict[str, set[str]] = {}
+    for stem in files:
+        for place in (match.start() for match in re.finditer("[_-]", stem)):
+            if stem[:place] in names:
+                images.setdefault(stem[place:], set()).add(stem[:place])
+    return {ending for ending, of in images.items() if len(of) > 1}
+
+
+def _image_and_number(
+    stem: str, path: Path, names: Collection[str], kinds: Collection[str]
+) -> tuple[str, str]:
     """The image of a mask, and what tells the mask from others of that image."""
     bare = stem.removesuffix("_mask")
     if stem in names:
@@ -126,6 +140,7 @@ def _image_and_number(stem: str, path: Path, names: Collection[str]) -> tuple[st
         name, ending = stem[:end], stem[end:]
         if name in names and (
             _MASK_ENDING.fullmatch(ending)
+            or ending in kinds
             or (ending[0] == "/" and not any(other.startswith(f"{name}/") for other in names))
         ):
             return name, ending
