@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 
 from anomalyncd.synthetic.plates import Plate
-from anomalyncd.synthetic.shapes import Point, blob, curve, draw, jagged, oval, smooth_noise
+from anomalyncd.synthetic.shapes import (
+    Point,
+    blob,
+    curve,
+    draw,
+    free_spot,
+    jagged,
+    oval,
+    smooth_noise,
+)
 from anomalyncd.synthetic.surfaces import corrode, engrave, planes
 
 PlateDefect = Callable[[Plate, Point, np.random.Generator], Plate]
@@ -19,14 +28,8 @@ def pick_spot(plate: Plate, kind: str, taken: list[Point], rng: np.random.Genera
     """Picks a spot away from those that are taken: on the rim for a chip, else on the face."""
     unit = plate.unit
     possible = np.abs(plate.rim) < 0.7 if kind == "chip" else plate.face(14 * unit)
-    y, x = np.nonzero(possible)
     # Many defects must be closer to each other, or no spot would be free.
-    min_distance = 80 * unit / max(1, len(taken))
-    for other_x, other_y in taken:
-        far = np.hypot(x - other_x, y - other_y) > min_distance
-        y, x = y[far], x[far]
-    index = rng.integers(x.size)
-    return float(x[index]), float(y[index])
+    return free_spot(possible, taken, 80 * unit / max(1, len(taken)), rng)
 
 
 def scratch(plate: Plate, spot: Point, rng: np.random.Generator) -> Plate:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalyncd.synthetic.scenes import Scene
-from anomalyncd.synthetic.shapes import Field, smooth_noise
+from anomalyncd.synthetic.shapes import Field, rounded_rectangle, smooth_noise
 from anomalyncd.synthetic.surfaces import Surface, planes
 
 _MILLING, _DIRT = 1, 2  # second words of the seeds
@@ -43,7 +43,7 @@ def lay_plate(scene: Scene) -> Plate:
     across, along, to_plate = _plate_coordinates(scene)
     half_width, half_height = 0.405 * scene.size[1], 0.385 * scene.size[0]
     unit = scene.unit
-    rim = _rounded_rectangle(across, along, (half_width, half_height), 16 * unit)
+    rim = rounded_rectangle(across, along, (half_width, half_height), 16 * unit)
     reach = (half_width - 26 * unit, half_height - 26 * unit)
     holes = np.hypot(np.abs(across) - reach[0], np.abs(along) - reach[1]) - 9 * unit
     marks, grooves = _milling(across, along, scene, rng)
@@ -73,15 +73,6 @@ def _plate_coordinates(scene: Scene) -> tuple[Field, Field, npt.NDArray[np.float
     y, x = np.mgrid[:height, :width].astype(np.float32)
     across, along = (a * x + b * y + c for a, b, c in to_plate.astype(np.float32))
     return across, along, to_plate
-
-
-def _rounded_rectangle(x: Field, y: Field, half: tuple[float, float], radius: float) -> Field:
-    """Signed distance to a rectangle with round corners, negative inside."""
-    beyond_x, beyond_y = np.abs(x) - (half[0] - radius), np.abs(y) - (half[1] - radius)
-    outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
-    inside = np.minimum(np.maximum(beyond_x, beyond_y), 0)
-    distance: Field = (outside + inside - radius).astype(np.float32)
-    return distance
 
 
 def _milling(

@@ -58,7 +58,11 @@ class Scene:
 
 
 def draw_scene(
-    seed: int, size: tuple[int, int], any_rotation: bool = False, reach: float = 4.0
+    seed: int,
+    size: tuple[int, int],
+    any_rotation: bool = False,
+    reach: float = 4.0,
+    upright: float | None = None,
 ) -> Scene:
     """Draws a scene; equal arguments give equal scenes.
 
@@ -68,15 +72,18 @@ def draw_scene(
         any_rotation: Whether the product may point in any direction. Otherwise it lies upright or
             upside down, to within 8 degrees.
         reach: How far the product's centre may be from the image's, in design px in x and in y.
+        upright: How many degrees a product may be turned that never lies upside down.
     """
     rng = np.random.default_rng([seed, _SCENE])
     unit = min(size) / _DESIGN_HEIGHT
     # The corners of a long plate would leave the image.
     tilt = 180 if any_rotation else 8 * min(1, 1.4 * min(size) / max(size))
+    turn, half_turn = rng.uniform(-1, 1), 180 * rng.integers(2)
+    rotation = upright * turn if upright is not None else tilt * turn + half_turn
     return Scene(
         seed=seed,
         size=size,
-        rotation=float(rng.uniform(-tilt, tilt) + 180 * rng.integers(2)),
+        rotation=float(rotation),
         shift=(float(rng.uniform(-reach, reach) * unit), float(rng.uniform(-reach, reach) * unit)),
         light=float(rng.choice(_LAMPS) + rng.uniform(-14, 14)),
         elevation=float(rng.uniform(34, 54)),

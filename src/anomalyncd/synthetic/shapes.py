@@ -116,6 +116,27 @@ def blob(size: tuple[int, int], centre: Point, radius: float, rng: np.random.Gen
     return patch
 
 
+def rounded_rectangle(x: Field, y: Field, half: tuple[float, float], radius: float) -> Field:
+    """Signed distance to a rectangle with round corners, negative inside."""
+    beyond_x, beyond_y = np.abs(x) - (half[0] - radius), np.abs(y) - (half[1] - radius)
+    outside = np.hypot(np.maximum(beyond_x, 0), np.maximum(beyond_y, 0))
+    inside = np.minimum(np.maximum(beyond_x, beyond_y), 0)
+    distance: Field = (outside + inside - radius).astype(np.float32)
+    return distance
+
+
+def free_spot(
+    possible: npt.NDArray[np.bool_], taken: list[Point], distance: float, rng: np.random.Generator
+) -> Point:
+    """Picks one of the possible pixels, H x W, more than a distance in px from those taken."""
+    y, x = np.nonzero(possible)
+    for other_x, other_y in taken:
+        far = np.hypot(x - other_x, y - other_y) > distance
+        y, x = y[far], x[far]
+    index = rng.integers(x.size)
+    return float(x[index]), float(y[index])
+
+
 def smooth_noise(rng: np.random.Generator, size: tuple[int, int], scale: float) -> Field:
     """Draws noise of about unit variance that changes over a distance of `scale` px, H x W."""
     coarse = (int(np.ceil(size[0] / scale)) + 3, int(np.ceil(size[1] / scale)) + 3)
