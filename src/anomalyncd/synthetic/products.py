@@ -1,24 +1,29 @@
-"""The synthetic products: plates, and bolts in any rotation."""
+"""The synthetic products: plates, bolts in any rotation, fabric, labels, tubs from four sides."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from anomalyncd.synthetic.bolt_defects import BOLT_DEFECTS
 from anomalyncd.synthetic.bolt_light import lay_paper, photograph_bolt
 from anomalyncd.synthetic.bolts import lay_bolt
+from anomalyncd.synthetic.fabric import lay_cloth, photograph_cloth
+from anomalyncd.synthetic.fabric_defects import FABRIC_DEFECTS
 from anomalyncd.synthetic.plate_defects import PLATE_DEFECTS, pick_spot
 from anomalyncd.synthetic.plate_light import photograph_plate
 from anomalyncd.synthetic.plates import lay_plate
 from anomalyncd.synthetic.scenes import Rendering, Scene, draw_scene
 from anomalyncd.synthetic.shapes import Point
 
-ProductName = Literal["plates", "bolts"]
+ProductName = Literal["plates", "bolts", "fabric"]
 
 _DAMAGE = 4  # second word of the seeds
 _FINER_LENS = 0.6
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,24 @@ def _photograph_bolt(scene: Scene, kinds: tuple[str, ...]) -> tuple[Rendering, R
     return normal, photograph_bolt(bolt, paper, scene) if kinds else normal
 
 
+def _photographed(
+    lay: Callable[[Scene], Made],
+    photograph: Callable[[Made, Scene], Rendering],
+    defects: Mapping[str, Callable[[Made, list[Point], np.random.Generator], Made]],
+) -> Callable[[Scene, tuple[str, ...]], tuple[Rendering, Rendering]]:
+    """Joins the three parts of a product."""
+
+    def photographed(scene: Scene, kinds: tuple[str, ...]) -> tuple[Rendering, Rendering]:
+        made = lay(scene)
+        normal = photograph(made, scene)
+        taken: list[Point] = []
+        for kind in kinds:
+            made = defects[kind](made, taken, _damage_rng(scene, kind, defects))
+        return normal, photograph(made, scene) if kinds else normal
+
+    return photographed
+
+
 def _draw_bolt_scene(seed: int, size: tuple[int, int]) -> Scene:
     scene = draw_scene(seed, size, any_rotation=True, reach=12)
     return replace(scene, blur=_FINER_LENS * scene.blur)
@@ -67,5 +90,11 @@ def _damage_rng(scene: Scene, kind: str, kinds: Iterable[str]) -> np.random.Gene
 PRODUCTS: dict[ProductName, Product] = {
     "plates": Product(tuple(PLATE_DEFECTS), (288, 384), draw_scene, _photograph_plate),
     "bolts": Product(tuple(BOLT_DEFECTS), (512, 512), _draw_bolt_scene, _photograph_bolt),
+    "fabric": Product(
+        tuple(FABRIC_DEFECTS),
+        (384, 384),
+        partial(draw_scene, upright=3),
+        _photographed(lay_cloth, photograph_cloth, FABRIC_DEFECTS),
+    ),
 }
 """The products by their names."""
