@@ -12,13 +12,15 @@ from anomalyncd.synthetic.bolt_light import lay_paper, photograph_bolt
 from anomalyncd.synthetic.bolts import lay_bolt
 from anomalyncd.synthetic.fabric import lay_cloth, photograph_cloth
 from anomalyncd.synthetic.fabric_defects import FABRIC_DEFECTS
+from anomalyncd.synthetic.label_defects import LABEL_DEFECTS
+from anomalyncd.synthetic.labels import lay_label, photograph_label
 from anomalyncd.synthetic.plate_defects import PLATE_DEFECTS, pick_spot
 from anomalyncd.synthetic.plate_light import photograph_plate
 from anomalyncd.synthetic.plates import lay_plate
 from anomalyncd.synthetic.scenes import Rendering, Scene, draw_scene
 from anomalyncd.synthetic.shapes import Point
 
-ProductName = Literal["plates", "bolts", "fabric"]
+ProductName = Literal["plates", "bolts", "fabric", "labels"]
 
 _DAMAGE = 4  # second word of the seeds
 _FINER_LENS = 0.6
@@ -95,6 +97,12 @@ PRODUCTS: dict[ProductName, Product] = {
         (384, 384),
         partial(draw_scene, upright=3),
         _photographed(lay_cloth, photograph_cloth, FABRIC_DEFECTS),
+    ),
+    "labels": Product(
+        tuple(LABEL_DEFECTS),
+        (320, 448),
+        partial(draw_scene, reach=1.5, upright=0.5),
+        _photographed(lay_label, photograph_label, LABEL_DEFECTS),
     ),
 }
 """The products by their names."""
