@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.synthetic.scenes import Rendering, Scene, develop, lamp_light
+from anomalyncd.synthetic.scenes import Rendering, Scene, cast_shadow, develop, lamp_light, shine
 from anomalyncd.synthetic.shapes import Field, smooth_noise
-from anomalyncd.synthetic.surfaces import planes, slopes
+from anomalyncd.synthetic.surfaces import planes
 
 PITCH = 5.6
 """Distance from thread to thread in design px."""
@@ -40,10 +40,8 @@ class Threads:
 class Cloth:
     """A cloth in the frame of the image."""
 
-    warp: Threads
-    """Threads that run down the image."""
-    weft: Threads
-    """Threads that run across the image."""
+    threads: tuple[Threads, Threads]
+    """The warp, which runs down the image, and the weft, which runs across."""
     lying: Field
     """Thickness in px of yarn that lies on the cloth."""
     dye: npt.NDArray[np.float32]
@@ -65,8 +63,7 @@ def lay_cloth(scene: Scene) -> Cloth:
     across, down = across - across.min() + rng.uniform(0, 2), down - down.min() + rng.uniform(0, 2)
     cloudy = 1 + 0.02 * smooth_noise(rng, scene.size, 60 * unit)
     return Cloth(
-        warp=_spin(across, down, rng),
-        weft=_spin(down, across, rng),
+        threads=(_spin(across, down, rng), _spin(down, across, rng)),
         lying=np.zeros(scene.size, np.float32),
         dye=planes([1, 1, 1]) * cloudy,
         turn=turn,
@@ -77,33 +74,26 @@ def lay_cloth(scene: Scene) -> Cloth:
 def photograph_cloth(cloth: Cloth, scene: Scene) -> Rendering:
     """Renders a cloth as the camera sees it."""
     unit = cloth.unit
-    warp, weft = _heights(cloth.warp, 1), _heights(cloth.weft, -1)
+    warp, weft = _heights(cloth.threads[0], 1), _heights(cloth.threads[1], -1)
     top = np.maximum(np.maximum(warp, weft), _GROUND)
     cover = np.clip(cloth.lying / np.float32(0.5 * unit), 0, 1)
     relief = PITCH * unit * top * (1 - 0.8 * cover) + cloth.lying
     deep = cv2.GaussianBlur(relief, (0, 0), 0.45 * PITCH * unit) - relief
-    x, y, z = scene.towards_lamp
-    slope_x, slope_y = slopes(cv2.GaussianBlur(relief, (0, 0), 0.5 * unit))
-    facing = (z - slope_x * x - slope_y * y) / np.sqrt(1 + slope_x**2 + slope_y**2)
-    light = lamp_light(scene) * (_AMBIENT + (1 - _AMBIENT) * np.maximum(facing, 0) / z)
-    light *= np.exp(-0.34 / unit * np.maximum(deep, 0)) * (1 - 0.5 * _shadow(cover, scene))
-    # Between the threads, the table shows through.
-    blue = np.where(warp > weft, cloth.warp.shade, np.float32(0)) * (top > _GROUND)
-    pale = np.where(warp > weft, np.float32(0), cloth.weft.shade) * (top > _GROUND)
-    bare = (top <= _GROUND).astype(np.float32)
-    colours = []
-    for of_warp, of_weft, dye in zip(
-        (0.25, 0.30, 0.38), (0.42, 0.43, 0.43), cloth.dye, strict=True
-    ):
-        woven = np.float32(of_warp) * blue + np.float32(of_weft) * pale + np.float32(0.05) * bare
-        colours.append(light * dye * (woven * (1 - cover) + np.float32(1.06 * of_weft) * cover))
-    return develop(colours, scene)
+    light, _ = shine(cv2.GaussianBlur(relief, (0, 0), 0.5 * unit), _AMBIENT, scene)
+    shadow = cast_shadow(cover, 1.8 * unit, 0.9 * unit, scene) * (1 - cover)
+    light *= lamp_light(scene) * np.exp(-0.34 / unit * np.maximum(deep, 0)) * (1 - 0.5 * shadow)
+    of_warp, of_weft = planes([0.25, 0.30, 0.38]), planes([0.42, 0.43, 0.43])
+    shades = [threads.shade for threads in cloth.threads]
+    woven = np.where(warp > weft, of_warp * shades[0], of_weft * shades[1])
+    woven[:, top <= _GROUND] = 0.05  # between the threads, the table shows through
+    woven += cover * (np.float32(1.06) * of_weft - woven)
+    return develop(list(woven * light * cloth.dye), scene)
 
 
 def _bend(rng: np.random.Generator, scene: Scene) -> Field:
     """Bends parallel threads a little: a displacement in spacings, H x W."""
-    wide = smooth_noise(rng, scene.size, 70 * scene.unit)
-    return 0.16 * wide + 0.03 * smooth_noise(rng, scene.size, 14 * scene.unit)
+    narrow = smooth_noise(rng, scene.size, 14 * scene.unit)
+    return 0.16 * smooth_noise(rng, scene.size, 70 * scene.unit) + 0.03 * narrow
 
 
 def _spin(across: Field, along: Field, rng: np.random.Generator) -> Threads:
@@ -140,13 +130,3 @@ def _heights(threads: Threads, sign: int) -> Field:
     parity = 1 - 2 * (threads.number % 2).astype(np.float32)
     wave = np.float32(sign * _CRIMP) * parity * np.sin(np.float32(np.pi) * threads.along)
     return np.where(np.abs(ratio) < 1, arch + wave, np.float32(2 * _GROUND)).astype(np.float32)
-
-
-def _shadow(cover: Field, scene: Scene) -> Field:
-    """What lies on the cloth keeps the lamp's light from the side behind it."""
-    x, y, z = scene.towards_lamp
-    reach = -1.8 * scene.unit / z
-    move = np.array([[1, 0, reach * x], [0, 1, reach * y]])
-    cast = cv2.warpAffine(cover, move, scene.size[::-1], borderMode=cv2.BORDER_REPLICATE)
-    shadow: Field = cv2.GaussianBlur(cast, (0, 0), 0.9 * scene.unit) * (1 - cover)
-    return shadow

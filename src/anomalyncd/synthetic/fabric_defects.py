@@ -18,10 +18,8 @@ FabricDefect = Callable[[Cloth, list[Point], np.random.Generator], Cloth]
 
 def broken_thread(cloth: Cloth, taken: list[Point], rng: np.random.Generator) -> Cloth:
     """A thread torn for a length: the ground shows, and a frayed end may stand out."""
-    across = bool(rng.integers(2))
-    threads = cloth.weft if across else cloth.warp
-    x, y = _pick(cloth, np.abs(threads.offset) < 0.15, taken, rng)
-    there = round(y), round(x)
+    (x, y), chosen, heading = _pick_thread(cloth, taken, rng)
+    threads, there = cloth.threads[chosen], (round(y), round(x))
     half = rng.uniform(2.6, 7)
     away = half - np.abs(threads.along - threads.along[there])
     fray = 0.5 * smooth_noise(rng, cloth.lying.shape, 0.3 * PITCH * cloth.unit)
@@ -30,23 +28,20 @@ def broken_thread(cloth: Cloth, taken: list[Point], rng: np.random.Generator) ->
     torn = replace(threads, thickness=threads.thickness * (1 - np.float32(1 - left) * gone))
     lying = cloth.lying
     if rng.random() < 0.6:
-        heading = cloth.turn + (0 if across else math.pi / 2)
         end = half * PITCH * cloth.unit * rng.choice([-1, 1])
         middle = (x + end * math.cos(heading), y + end * math.sin(heading))
         length = rng.uniform(6, 13) * cloth.unit
         lying = _strand(cloth, middle, heading + rng.normal(0, 0.5), length, rng)
-    return replace(cloth, lying=lying, **{"weft" if across else "warp": torn})
+    warp, weft = cloth.threads
+    return replace(cloth, lying=lying, threads=(warp, torn) if chosen else (torn, weft))
 
 
 def knot(cloth: Cloth, taken: list[Point], rng: np.random.Generator) -> Cloth:
     """A lump of yarn on a thread, which casts a little shadow."""
-    across = bool(rng.integers(2))
-    threads = cloth.weft if across else cloth.warp
-    spot = _pick(cloth, np.abs(threads.offset) < 0.1, taken, rng)
-    radius = rng.uniform(5, 12) * cloth.unit
-    heading = cloth.turn + (0 if across else math.pi / 2) + rng.normal(0, 0.15)
-    size = cloth.lying.shape
-    distance = oval(size, spot, radius, min(1, 4.6 * cloth.unit / radius), heading)
+    spot, _, heading = _pick_thread(cloth, taken, rng)
+    radius, size = rng.uniform(5, 12) * cloth.unit, cloth.lying.shape
+    flatness, angle = min(1, 4.6 * cloth.unit / radius), heading + rng.normal(0, 0.15)
+    distance = oval(size, spot, radius, flatness, angle)
     distance += 0.12 * smooth_noise(rng, size, 1.8 * cloth.unit)
     lump = np.sqrt(np.maximum(0, 1 - distance**2))
     wound = 1 + 0.16 * smooth_noise(rng, size, 1.4 * cloth.unit)
@@ -78,6 +73,15 @@ def stain(cloth: Cloth, taken: list[Point], rng: np.random.Generator) -> Cloth:
     )
 
 
+def _pick_thread(
+    cloth: Cloth, taken: list[Point], rng: np.random.Generator
+) -> tuple[Point, int, float]:
+    """Picks a spot on a thread: the point, 0 for warp or 1 for weft, and the thread's direction."""
+    chosen = int(rng.integers(2))
+    spot = _pick(cloth, np.abs(cloth.threads[chosen].offset) < 0.15, taken, rng)
+    return spot, chosen, cloth.turn + (0 if chosen else math.pi / 2)
+
+
 def _pick(
     cloth: Cloth, possible: npt.NDArray[np.bool_], taken: list[Point], rng: np.random.Generator
 ) -> Point:
@@ -100,8 +104,8 @@ def _strand(
     taper = np.clip(4 * np.sin(np.linspace(0.1, math.pi - 0.1, len(course))), 0, 1)
     width = rng.uniform(1.7, 2.5) * cloth.unit
     drawn = draw(course, width, taper, cloth.lying.shape)
-    soft = cv2.GaussianBlur(drawn, (0, 0), 0.4 * cloth.unit)
-    return np.maximum(cloth.lying, np.float32(width) * soft)
+    strand: Field = np.float32(width) * cv2.GaussianBlur(drawn, (0, 0), 0.4 * cloth.unit)
+    return np.maximum(cloth.lying, strand)
 
 
 FABRIC_DEFECTS: dict[str, FabricDefect] = {

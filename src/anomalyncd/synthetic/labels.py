@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from anomalyncd.synthetic.scenes import Rendering, Scene, develop, lamp_light
+from anomalyncd.synthetic.scenes import Rendering, Scene, develop, lamp_light, shine
 from anomalyncd.synthetic.shapes import Field, rounded_rectangle, smooth_noise
-from anomalyncd.synthetic.surfaces import Surface, planes, slopes
+from anomalyncd.synthetic.surfaces import Surface, planes
 
 _OVERSAMPLING = 2
 _PRINTING = 1  # second word of the seed
@@ -63,14 +63,9 @@ def lay_label(scene: Scene) -> Label:
 
 def photograph_label(label: Label, scene: Scene) -> Rendering:
     """Renders a label as the camera sees it, turned and shifted with its part."""
-    x, y, z = scene.towards_lamp
-    slope_x, slope_y = slopes(cv2.GaussianBlur(label.height, (0, 0), 0.5 * label.unit))
-    steep = np.sqrt(1 + slope_x**2 + slope_y**2)
-    facing = np.maximum(z - slope_x * x - slope_y * y, 0) / steep
-    # The sheen of the surface is widest halfway between the lamp and the camera.
-    mirrored = (z + 1 - slope_x * x - slope_y * y) / steep / np.sqrt(2 + 2 * z)
-    sheen = label.gloss * np.maximum(mirrored, 0) ** 30
-    lit = _AMBIENT + (1 - _AMBIENT) * facing / z
+    relief = cv2.GaussianBlur(label.height, (0, 0), 0.5 * label.unit)
+    lit, mirrored = shine(relief, _AMBIENT, scene)
+    sheen = label.gloss * mirrored**30
     printed = label.ink * np.clip(0.5 - label.rim, 0, 1)
     turned = cv2.getRotationMatrix2D((label.size[1] / 2, label.size[0] / 2), scene.rotation, 1)
     turned[:, 2] += _OVERSAMPLING * np.array(scene.shift)
@@ -135,4 +130,4 @@ def _logo(canvas: npt.NDArray[np.uint8], places: Sequence[tuple[int, int]]) -> N
     cv2.circle(canvas, (x, y), radius, 255, -1, cv2.LINE_AA)
     cv2.circle(canvas, (x, y), round(0.8 * radius), 0, max(1, radius // 12), cv2.LINE_AA)
     needle = np.array([(0.42, -0.42), (0.15, 0.15), (-0.42, 0.42), (-0.15, -0.15)]) * radius
-    cv2.fillPoly(canvas, [np.rint(needle + (x, y)).astype(np.int32)], 0, cv2.LINE_AA)
+    cv2.fillPoly(canvas, [np.rint(needle + places[0]).astype(np.int32)], 0, cv2.LINE_AA)

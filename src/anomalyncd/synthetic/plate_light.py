@@ -2,11 +2,10 @@
 
 import math
 
-import cv2
 import numpy as np
 
 from anomalyncd.synthetic.plates import Plate
-from anomalyncd.synthetic.scenes import Rendering, Scene, develop, lamp_light
+from anomalyncd.synthetic.scenes import Rendering, Scene, cast_shadow, develop, lamp_light
 from anomalyncd.synthetic.shapes import Field
 from anomalyncd.synthetic.surfaces import slopes
 
@@ -41,12 +40,8 @@ def _reflection(plate: Plate, scene: Scene) -> tuple[Field, Field]:
 
 def _belt(plate: Plate, scene: Scene) -> Field:
     """The conveyor, with the shadow of the plate and the darkness in its holes."""
-    x, y, z = scene.towards_lamp
-    reach = -_PLATE_THICKNESS * scene.unit / z
     cover = np.clip(0.5 - plate.rim, 0, 1)
-    move = np.array([[1, 0, reach * x], [0, 1, reach * y]])
-    shadow = cv2.warpAffine(cover, move, scene.size[::-1], flags=cv2.INTER_LINEAR)
-    shadow = cv2.GaussianBlur(shadow, (0, 0), 2.0 * scene.unit)
+    shadow = cast_shadow(cover, _PLATE_THICKNESS * scene.unit, 2.0 * scene.unit, scene)
     in_hole = np.clip(0.5 - plate.holes, 0, 1)
     dark: Field = plate.belt * (1 - 0.6 * shadow) * (1 - 0.5 * in_hole)
     return dark

@@ -19,8 +19,10 @@ from anomalyncd.synthetic.plate_light import photograph_plate
 from anomalyncd.synthetic.plates import lay_plate
 from anomalyncd.synthetic.scenes import Rendering, Scene, draw_scene
 from anomalyncd.synthetic.shapes import Point
+from anomalyncd.synthetic.tub_defects import TUB_DEFECTS
+from anomalyncd.synthetic.tubs import draw_tub_scene, lay_tub, photograph_tub
 
-ProductName = Literal["plates", "bolts", "fabric", "labels"]
+ProductName = Literal["plates", "bolts", "fabric", "labels", "tubs"]
 
 _DAMAGE = 4  # second word of the seeds
 _FINER_LENS = 0.6
@@ -103,6 +105,12 @@ PRODUCTS: dict[ProductName, Product] = {
         (320, 448),
         partial(draw_scene, reach=1.5, upright=0.5),
         _photographed(lay_label, photograph_label, LABEL_DEFECTS),
+    ),
+    "tubs": Product(
+        tuple(TUB_DEFECTS),
+        (384, 384),
+        draw_tub_scene,
+        _photographed(lay_tub, photograph_tub, TUB_DEFECTS),
     ),
 }
 """The products by their names."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomalyncd.synthetic.shapes import Field
+from anomalyncd.synthetic.surfaces import slopes
 
 Rendering = npt.NDArray[np.float32]
 """An image before the sensor's noise, H x W x 3 (red, green, blue), grey levels 0 to 255."""
@@ -102,6 +103,28 @@ def lamp_light(scene: Scene) -> Field:
     lamp_x, lamp_y, _ = scene.towards_lamp
     light: Field = 1 + np.float32(0.14 * lamp_x) * x + np.float32(0.14 * lamp_y) * y
     return light * (1 - np.float32(0.06) * (x**2 + y**2)) * np.float32(scene.exposure)
+
+
+def shine(relief: Field, ambient: float, scene: Scene) -> tuple[Field, Field]:
+    """Returns the light that a relief in px scatters, and how well it mirrors the lamp, 0 to 1."""
+    x, y, z = scene.towards_lamp
+    slope_x, slope_y = slopes(relief)
+    steep = np.sqrt(1 + slope_x**2 + slope_y**2)
+    leaning = z - slope_x * x - slope_y * y
+    scattered = ambient + (1 - ambient) / z * np.maximum(leaning, 0) / steep
+    # The mirror stands halfway between the lamp and the camera.
+    mirrored = np.maximum(leaning + 1, 0) / steep / np.float32(math.sqrt(2 + 2 * z))
+    return scattered, mirrored
+
+
+def cast_shadow(cover: Field, height: float, blur: float, scene: Scene) -> Field:
+    """Returns the shadow, 0 to 1, of what covers some pixels at a height; lengths in px."""
+    x, y, z = scene.towards_lamp
+    reach = -height / z
+    move = np.array([[1, 0, reach * x], [0, 1, reach * y]])
+    cast = cv2.warpAffine(cover, move, scene.size[::-1], flags=cv2.INTER_LINEAR)
+    shadow: Field = cv2.GaussianBlur(cast, (0, 0), blur)
+    return shadow
 
 
 def develop(linear: Sequence[Field], scene: Scene) -> Rendering:
