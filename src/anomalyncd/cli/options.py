@@ -93,7 +93,8 @@ Device: TypeAlias = Annotated[
     ),
 ]
 SyntheticProduct: TypeAlias = Annotated[
-    Literal["plates", "bolts"], typer.Option(help="Product on the synthetic images.")
+    Literal["plates", "bolts", "fabric", "labels", "tubs"],
+    typer.Option(help="Product on the synthetic images."),
 ]
 
 

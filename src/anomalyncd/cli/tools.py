@@ -34,7 +34,7 @@ def demo(
     product: SyntheticProduct = "plates",
     options: Annotated[EstimatorOptions, Only("seed", "detail")],
 ) -> None:
-    """Make synthetic images of plates or bolts with six kinds of defects, and discover them."""
+    """Make synthetic images of a product with two to six kinds of defects, and discover them."""
     from anomalyncd.evaluation.evaluate import evaluate_run
     from anomalyncd.inputs.sources import InputSources
     from anomalyncd.io.files import refuse_unwritable, unwritable

@@ -1,4 +1,4 @@
-"""Synthetic images of plates or bolts with defects, for the demo and for tests."""
+"""Synthetic images of products with defects, for the demo and for tests."""
 
 import csv
 import tempfile
@@ -76,8 +76,10 @@ def make_synthetic_images(
         n_train: Number of further normal images, `train/good`.
         size: Height and width in px; by default those of the product.
         seed: Any non-negative integer.
-        product: What the images show: milled plates, which lie upright or upside down, or coach
-            bolts in any rotation, whose defects cover less than 1 % of the image.
+        product: What the images show: milled plates, which lie upright or upside down; coach
+            bolts in any rotation, whose defects cover less than 1 % of the image; fabric that
+            fills the image; labels, which are always upright; or tubs seen from one of four
+            sides, whose two kinds of defects return at the same place of every tub.
 
     Returns:
         The folder.
