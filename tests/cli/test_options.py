@@ -6,17 +6,18 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from anomalyncd.cli.main import app
-from anomalyncd.cli.options import EstimatorOptions
+from anomalyncd.cli.options import EstimatorOptions, SyntheticProduct
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.results.run_folder import RECORD
+from anomalyncd.synthetic.products import PRODUCTS
 
 ROOT = typer.main.get_command(app)
 INPUTS = {one.name for one in fields(InputSources)}
@@ -123,6 +124,10 @@ def test_what_is_wrong_is_refused_within_a_second(line: str, message: str, tmp_p
     assert message in outcome.stderr
     assert seconds < 1
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+def test_every_synthetic_product_can_be_chosen() -> None:
+    assert get_args(get_args(SyntheticProduct)[0]) == tuple(PRODUCTS)
 
 
 def test_modules_of_the_command_line_import_nothing_slow() -> None:

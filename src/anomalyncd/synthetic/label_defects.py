@@ -74,7 +74,7 @@ def wrinkle(label: Label, taken: list[Point], rng: np.random.Generator) -> Label
         crests = np.maximum(crests, cv2.GaussianBlur(crest, (0, 0), 0.9 * unit))
     crests *= np.clip(-label.rim / (3 * unit), 0, 1)
     flanks: Field = cv2.GaussianBlur(crests, (0, 0), 2.5 * unit)
-    fold = np.float32(rng.uniform(2.0, 3.4) * unit) * (crests - 0.4 * flanks)
+    fold = np.float32(rng.uniform(2.5, 3.8) * unit) * (crests - 0.4 * flanks)
     return replace(label, height=height + fold, ink=label.ink * (1 - 0.3 * crests))
 
 
