@@ -242,11 +242,11 @@ def draw_blocks(sheet: Sheet, top: float) -> None:
 
 
 def normality(run: Run) -> Sheet:
-    sheet = Sheet(400, "Scores of regions, alone and averaged over nearest neighbours")
+    sheet = Sheet(400, "Scores of regions, alone and smoothed over nearest neighbours")
     table, learned = run.estimator.predictions_.regions, run.estimator.model_.normality
     normal = table["name"].str.startswith("good/").to_numpy()
     draw_band(sheet, 20, "Score of each region alone", table["score"].to_numpy(), normal, None)
-    draw_band(sheet, 180, "Averaged over nearest neighbours", learned.scores, normal, learned)
+    draw_band(sheet, 180, "Smoothed over nearest neighbours", learned.scores, normal, learned)
     for index, (colour, words) in enumerate(
         ((BLUE, "on a normal image"), (ORANGE, "on an image with a defect"))
     ):

@@ -11,7 +11,10 @@ from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
 PUBLISHED_SPLIT = 0.5
-N_PASSES = 6
+N_PASSES = 2
+"""How often scores are averaged over neighbours."""
+OWN_SHARE = 0.5
+"""Weight of a region's own score beside that of its neighbours."""
 TEMPERATURE = 0.1
 STEEPNESS = 10.0
 N_NORMAL_CENTRES = 3
@@ -28,8 +31,9 @@ def published_weights(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 class Normality(Component):
     """Decides how surely a region is normal, from smoothed scores and normal centres (our own).
 
-    The score of a single region is unreliable where the detector is weak, so scores are averaged
-    over nearest neighbours. The published weight compares a score with a fixed 0.5; here the
+    The score of a single region is unreliable where the detector is weak, and neighbours resemble
+    each other in their place as well as in their state, so half of the evidence is a region's own
+    score and half the mean over its nearest neighbours. The published weight compares a score with a fixed 0.5; here the
     threshold is found in the smoothed scores. Normal regions differ from each other, so several
     centres describe them.
     """
@@ -58,11 +62,11 @@ class Normality(Component):
         similarity, neighbours = _nearest(features, self.features)
         own = np.ones((len(features), 1), np.float32)
         similarity = np.concatenate([own, similarity], axis=1)
-        smoothed = scores
+        averaged = scores
         for _ in range(N_PASSES):
-            known = np.concatenate([smoothed[:, None], self.scores[neighbours]], axis=1)
-            smoothed = _weighted_mean(known, similarity)
-        return normal_weights(smoothed, self.threshold)
+            known = np.concatenate([averaged[:, None], self.scores[neighbours]], axis=1)
+            averaged = _weighted_mean(known, similarity)
+        return normal_weights(_smoothed(scores, averaged), self.threshold)
 
     def posterior(
         self,
@@ -108,9 +112,10 @@ def fit_normality(
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
     similarity, neighbours = _nearest(features, features)
-    smoothed = regions.score
+    averaged = regions.score
     for _ in range(N_PASSES):
-        smoothed = _weighted_mean(smoothed[neighbours], similarity)
+        averaged = _weighted_mean(averaged[neighbours], similarity)
+    smoothed = _smoothed(regions.score, averaged)
     threshold = min(steady_threshold(smoothed, seed), regions.max_normal_score)
     if np.ptp(smoothed) < 1e-5:
         threshold = PUBLISHED_SPLIT  # Nothing to compare with.
@@ -168,6 +173,13 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
             break
         threshold = float(new)
     return threshold
+
+
+def _smoothed(
+    scores: NDArray[np.float32], averaged: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    mixed: NDArray[np.float32] = OWN_SHARE * scores + (1 - OWN_SHARE) * averaged
+    return mixed
 
 
 def _nearest(
