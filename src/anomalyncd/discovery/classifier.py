@@ -62,6 +62,15 @@ in bfloat16 are off by up to .009 (five images of bottle); regions of bottle and
 more away."""
 
 
+N_DAMPED = 32
+"""Directions that are damped at most."""
+DAMPED_SHARE = 0.03
+"""Share of the variance of normal regions at which a direction is damped by the square root of 2.
+NMI was within .003 for .02 to .05 (docs/decisions/normal-variation.md)."""
+FEWEST_NORMAL = 10
+"""With fewer normal regions, no direction is damped."""
+
+
 class Descriptor(nn.Module):
     """Joins the pieces of a region's descriptor, each centred and scaled to unit length.
 
@@ -69,6 +78,9 @@ class Descriptor(nn.Module):
     between regions. The centre is the mean of the regions at the start, and training does not
     change it. A piece nearer to the centre than the rounding error becomes zero; scaled to unit
     length it would turn rounding into a difference.
+
+    Normal regions differ by their place and by the light, and kinds of defects should not.
+    `fit_damping` damps the directions in which normal regions vary.
     """
 
     def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
@@ -76,17 +88,40 @@ class Descriptor(nn.Module):
         self.widths = widths
         self.centred = centred
         self.centre: Tensor
+        self.directions: Tensor
+        self.damping: Tensor
         self.register_buffer("centre", torch.zeros(sum(widths)))
+        self.register_buffer("directions", torch.zeros(N_DAMPED, sum(widths)))
+        self.register_buffer("damping", torch.zeros(N_DAMPED))
 
     def fit(self, pieces: Tensor) -> None:
         """Sets the centre to the mean over all regions, (R, sum of widths)."""
         if self.centred:
             self.centre.copy_(pieces.mean(0))
 
+    def fit_damping(self, normal: Tensor) -> None:
+        """Damps the directions in which normal regions vary most, the more the more they vary.
+
+        Args:
+            normal: Unit vectors of normal regions, (N, D), before any damping.
+
+        Source: within-class covariance normalisation (Hatch and others, 2006), with the normal
+        regions as the only class that is known.
+        """
+        if len(normal) < FEWEST_NORMAL:
+            return
+        _, spread, directions = torch.linalg.svd(normal - normal.mean(0), full_matrices=False)
+        shares = spread.square() / spread.square().sum().clamp(min=1e-12)
+        count = min(N_DAMPED, len(shares))
+        self.directions[:count] = directions[:count]
+        self.damping[:count] = 1 - (1 + shares[:count] / DAMPED_SHARE).rsqrt()
+
     def forward(self, pieces: Tensor) -> Tensor:
         """Unit vectors, (B, D), of joined pieces, (B, sum of widths)."""
         split = zip(pieces.split(self.widths, 1), self.centre.split(self.widths), strict=True)
-        return functional.normalize(torch.cat([_direction(*one) for one in split], dim=1), dim=1)
+        joined = functional.normalize(torch.cat([_direction(*one) for one in split], dim=1), dim=1)
+        along = joined @ self.directions.T
+        return functional.normalize(joined - along * self.damping @ self.directions, dim=1)
 
 
 def _direction(piece: Tensor, centre: Tensor) -> Tensor:

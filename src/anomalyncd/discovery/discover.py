@@ -65,6 +65,10 @@ def discover_classes(
     smoothed = config.correction == "neighbours"
     normal = published_weights(regions.score)
     if smoothed:
+        features = describe_all(model, tokens)
+        _, normal = fit_normality(features, regions, seed)
+        sure = torch.from_numpy(features[normal > 0.5])
+        model.descriptor.fit_damping(sure.to(model.descriptor.centre.device))
         _, normal = fit_normality(describe_all(model, tokens), regions, seed)
     if config.start == "kmeans":
         found = regions.found if smoothed else None

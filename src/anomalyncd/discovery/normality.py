@@ -175,9 +175,7 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
     return threshold
 
 
-def _smoothed(
-    scores: NDArray[np.float32], averaged: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _smoothed(scores: NDArray[np.float32], averaged: NDArray[np.float32]) -> NDArray[np.float32]:
     mixed: NDArray[np.float32] = OWN_SHARE * scores + (1 - OWN_SHARE) * averaged
     return mixed
 
