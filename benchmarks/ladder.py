@@ -12,8 +12,8 @@ them, and on images of all synthetic products. Each rung of the ladder takes mor
 
 The rungs in between are those of the study `oracle` of the bench. Prints a line for each set and
 map source and, at the end, a Markdown table, which it also writes to ladder.md. What is finished
-is not measured again, unless the config of the preset, the seeds or the draws have changed; after
-a change of the code, give another folder or delete its file below results/.
+is not measured again, unless the config of the preset, the seeds or the draws have changed; give
+another folder after a change of the code.
 
     ANOMALYNCD_DATA=... python benchmarks/ladder.py [--only bottle] [--out runs/ladder]
 """
@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ from anomalyncd.pipeline import Pipeline
 from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.device import resolve_device
 from anomalyncd.synthetic.generate import make_synthetic_images
-from anomalyncd.synthetic.products import PRODUCTS
+from anomalyncd.synthetic.products import PRODUCTS, ProductName
 from anomalyncd_bench.data_sets import BenchSet, Folders, open_set
 from anomalyncd_bench.entries import SetEntry, SourceEntry
 from anomalyncd_bench.map_sources import built_in_maps, open_source
@@ -111,9 +111,7 @@ class Ladder:
         seconds = round(time.perf_counter() - start, 1)
         job = self._job(one.entry.name, source)
         write_result(self.out, job, {"found": found, "runs": runs, "seconds": seconds})
-        result = self.result(one.entry.name, source)
-        assert result is not None
-        return result
+        return self.result(one.entry.name, source) or {}
 
     def _job(self, name: str, source: str) -> Job:
         draws = 1 if source == MASKS else self.draws
@@ -182,7 +180,11 @@ def table(results: Sequence[Result], seeds: int, draws: int) -> str:
             continue
         runs = pd.DataFrame([*one["runs"], *masks.get(one["set"], {}).get("runs", ())])
         figures = pd.DataFrame(list(one["found"]))[list(FOUND.values())].astype(float).mean()
-        cells = [one["set"], one["source"], *(_figure(figures[name]) for name in FOUND.values())]
+        cells = [
+            one["set"],
+            one["source"],
+            *(_figure(name, figures[name]) for name in FOUND.values()),
+        ]
         cells.append(_spreads(runs[runs["rung"] == "default"], "split"))
         cells += [_spreads(runs[runs["rung"] == rung], "nmi", "ari", "f1") for rung in RUNGS]
         rows.append(cells)
@@ -198,11 +200,11 @@ def table(results: Sequence[Result], seeds: int, draws: int) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + f"\n\n{notes}\n"
 
 
-def _figure(value: float) -> str:
-    """A count or a score."""
-    if np.isnan(value):
-        return score_text(None)
-    return f"{value:.0f}" if value > 1 else score_text(value)
+def _figure(name: str, value: float) -> str:
+    """A count or a score; the mean over draws of the maps."""
+    if name.startswith("n_"):
+        return f"{value:.0f}"
+    return score_text(None if np.isnan(value) else value)
 
 
 def _spreads(runs: pd.DataFrame, *scores: str) -> str:
@@ -236,15 +238,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"\n{text}", end="")
 
 
-def folder_of(name: Any, out: Path) -> Path | None:
+def folder_of(name: str, out: Path) -> Path | None:
     """The folder of a set, rendered if it is synthetic; None if it is not here."""
     if name in REAL:
         data = os.environ.get("ANOMALYNCD_DATA")
-        folder = Path(data) / REAL[name] if data else None
-        return folder.absolute() if folder and folder.is_dir() else None
-    folder = out.absolute() / "images" / name
+        real = Path(data or "", REAL[name]).absolute()
+        return real if data and real.is_dir() else None
+    folder, product = out.absolute() / "images" / name, cast(ProductName, name)
     if not folder.is_dir():
-        make_synthetic_images(folder, product=name, **MADE[name])
+        make_synthetic_images(folder, product=product, **MADE[name])
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +18,7 @@ FEW = {"n_per_kind": 2, "n_normal": 4, "n_combined": 1, "n_train": 3, "size": (9
 
 
 @pytest.fixture
-def ladder(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def ladder(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script with the tiny backbone, which trains nothing, and thirteen images of fabric."""
     spec = importlib.util.spec_from_file_location("ladder", SCRIPT)
     assert spec is not None
@@ -31,7 +30,7 @@ def ladder(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setitem(module.MADE, "fabric", FEW)
     monkeypatch.setattr(module, "load_backbone", partial(load_backbone, "tiny", tiny))
     monkeypatch.delenv("ANOMALYNCD_DATA", raising=False)
-    yield module
+    return module
 
 
 def cells(printed: str) -> list[dict[str, str]]:
@@ -95,7 +94,7 @@ def test_best_split_by_hand(ladder: ModuleType) -> None:
 
 
 def test_spread_over_seeds(ladder: ModuleType) -> None:
-    found = {name: 0.5 for name in ladder.FOUND.values()} | {"draw": 0, "image_auroc": None}
+    found = dict.fromkeys(ladder.FOUND.values(), 1) | {"draw": 0, "image_auroc": None}
     run = {"draw": 0, "rung": "default", "nmi": 0.2, "ari": 0.0, "f1": 0.5, "split": 0.75}
     other = run | {"nmi": 0.4}
     result = {"set": "pill", "source": "normals", "found": [found], "runs": [run, other]}
@@ -103,3 +102,4 @@ def test_spread_over_seeds(ladder: ModuleType) -> None:
     assert row["default"] == ".300 ± .100 / .000 ± .000 / .500 ± .000"
     assert row["split by default"] == ".750 ± .000"
     assert (row["image AUROC"], row["true masks"]) == ("-", "-")
+    assert (row["regions"], row["normal with region"]) == ("1", "1.000")
