@@ -54,6 +54,35 @@ def test_discover_predict_and_evaluate_as_the_api_does(
     assert f"{scores['images']['nmi']:.3f}" in succeed("evaluate", run)
 
 
+def test_evaluate_scores_regions_of_images_without_labels(
+    options: list[str], tmp_path: Path
+) -> None:
+    kinds = ("good", "line", "spot")
+    for folder in ("photos", "masks"):
+        (tmp_path / folder).mkdir()
+    for seed, kind in enumerate(kinds * 4):
+        Image.fromarray(picture(kind, seed)).save(tmp_path / "photos" / f"{seed}.png")
+        values = damage(kind, seed) * np.uint8(kinds.index(kind))
+        Image.fromarray(values).save(tmp_path / "masks" / f"{seed}.png")
+    run, masks = tmp_path / "run", ("--masks", tmp_path / "masks")
+    succeed("discover", tmp_path / "photos", "--classes", 3, "--out", run, *options)
+    refused = call("evaluate", run)
+    assert refused.exit_code == 2
+    assert "has no class" in refused.output
+    scores = json.loads(succeed("evaluate", run, *masks, "--json"))
+    assert set(scores) == {"maps", "mebin", "regions", "kinds", "kinds_of_images"}
+    found = read_table(run, "regions.csv")["found"].sum()
+    regions = scores["regions"]
+    assert regions["n"] + regions["false_alarms"] == found
+    assert regions["n"] / found == scores["mebin"]["region_precision"]
+    said = succeed("evaluate", run, *masks)
+    assert said.startswith("images are not scored, since they have no labels")
+    assert f"regions that touch a true defect: {regions['n']} of {found}" in said
+    assert f"{scores['kinds']['2']['touched']} of {scores['kinds']['2']['defects']}" in said
+    assert f"NMI {regions['nmi']:.3f}" in said
+    assert f"F1 {scores['kinds_of_images']['f1']:.3f} over 12 images" in said
+
+
 def test_method_names_the_estimator(
     options: list[str], tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:

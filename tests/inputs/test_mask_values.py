@@ -15,7 +15,7 @@ from anomalyncd.images.check import check_images
 from anomalyncd.images.findings import Findings
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import check_data, check_inputs
-from anomalyncd.inputs.mask_files import read_mask
+from anomalyncd.inputs.mask_files import read_kinds, read_mask
 from anomalyncd.inputs.masks import Masks, check_masks
 from anomalyncd.inputs.sources import InputSources
 
@@ -70,6 +70,34 @@ KINDS: dict[str, Callable[[Path], object]] = {
 def test_every_value_counts(tmp_path: Path, kind: str) -> None:
     KINDS[kind](tmp_path / "a.png")
     np.testing.assert_array_equal(read_mask(tmp_path / "a.png"), BOTH)
+
+
+def test_values_are_read_where_they_number_kinds(tmp_path: Path) -> None:
+    path, expected = tmp_path / "a.png", _values(1, 4)
+    for dtype in (np.uint8, np.uint16):
+        Image.fromarray(_values(1, 4, dtype)).save(path)
+        np.testing.assert_array_equal(read_kinds(path), expected)
+    with_void = expected.copy()
+    with_void[14:] = 255
+    Image.fromarray(with_void).save(path)
+    np.testing.assert_array_equal(read_kinds(path), expected)
+    _palette(path, with_void, [0, 0, 0, 200, 0, 0] + [0, 90, 0] * 254)
+    np.testing.assert_array_equal(read_kinds(path), expected)
+    many = _values(2, 40)
+    _palette(path, many, [9, 0, 0] * 41)
+    np.testing.assert_array_equal(read_kinds(path), many)
+    Image.fromarray(_values(0, 0)).save(path)
+    np.testing.assert_array_equal(read_kinds(path), _values(0, 0))
+
+
+def test_other_values_are_no_kinds(tmp_path: Path) -> None:
+    for pixels in (_values(255, 255), _values(60, 240), _values(1, 40), BOTH):
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        assert read_kinds(tmp_path / "a.png") is None
+    Image.fromarray(_values(1, 2, np.float32)).save(tmp_path / "a.tif")
+    assert read_kinds(tmp_path / "a.tif") is None
+    Image.fromarray(_values(4, 12)).save(tmp_path / "a.jpg", quality=95)
+    assert read_kinds(tmp_path / "a.jpg") is None
 
 
 def test_floats_and_touching_values_count(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anomalyncd.evaluation.comparison import Comparison
     from anomalyncd.evaluation.evaluate import Evaluation
     from anomalyncd.evaluation.map_evaluation import MapEvaluation
+    from anomalyncd.evaluation.region_evaluation import RegionEvaluation
     from anomalyncd.regions.inspection import MapInspection
 
 
@@ -89,6 +90,8 @@ def print_scores(evaluations: "dict[str, Evaluation]") -> None:
         table.add_column(column, justify="right" if column else "left")
     for name, evaluation in evaluations.items():
         scores = evaluation.scores
+        if scores is None:
+            continue
         values = (f"{score:.3f}" for score in (scores.nmi, scores.ari, scores.f1))
         table.add_row(Text(name), *values, str(evaluation.n_images))
     Console().print(table)
@@ -124,6 +127,34 @@ def print_detection(detection: "MapEvaluation | None") -> None:
         say(
             f"pixels and regions of {counted(detection.n_unmarked, 'image')} are left out, since "
             "the defects are not marked"
+        )
+
+
+def print_kinds(regions: "RegionEvaluation | None") -> None:
+    """Prints the scores of the classes of regions, where masks name the kinds of the defects."""
+    if regions is None:
+        return
+    table = Table(title="Kinds of defects in the true masks", title_justify="left")
+    for column in ("kind", "defects found", "regions", "matched class"):
+        table.add_column(column, justify="left" if column == "kind" else "right")
+    for name, kind in regions.kinds.items():
+        found = f"{kind.touched:,} of {kind.defects:,}"
+        table.add_row(Text(name), found, f"{kind.regions:,}", Text(kind.class_name or "-"))
+    Console().print(table)
+    total = regions.n_regions + regions.n_false_alarms
+    say(
+        f"regions that touch a true defect: {regions.n_regions:,} of {total:,} "
+        f"(false alarms: {regions.n_false_alarms:,})"
+    )
+    if regions.scores is not None:
+        nmi, ari, f1 = regions.scores.nmi, regions.scores.ari, regions.scores.f1
+        say(
+            f"classes of these regions against the kinds: NMI {nmi:.3f}, ARI {ari:.3f}, F1 {f1:.3f}"
+        )
+    if regions.image_f1 is not None:
+        say(
+            f"kinds on an image against the matched classes on it: F1 {regions.image_f1:.3f} over "
+            f"{counted(regions.n_images, 'image')}"
         )
 
 

@@ -13,6 +13,7 @@ from anomalyncd.cli.console import (
     print_classes,
     print_detection,
     print_frame,
+    print_kinds,
     print_scores,
     say,
 )
@@ -180,16 +181,24 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Score a RUN against the labels of its images, or against the folders that they lie in."""
+    """Score a RUN against the labels of its images, or against the folders that they lie in.
+
+    Where the values of true masks number the kinds of defects, or annotations name them, the
+    classes of regions are scored too, and images need no labels.
+    """
     from anomalyncd.evaluation.evaluate import evaluate_run
 
     evaluation = evaluate_run(run, masks=masks)
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict()))
         return
-    print_frame(evaluation.confusion.reset_index(), "Images of each true class in each class")
-    print_scores({str(run): evaluation})
+    if evaluation.scores is None:
+        say("images are not scored, since they have no labels of two classes or more")
+    else:
+        print_frame(evaluation.confusion.reset_index(), "Images of each true class in each class")
+        print_scores({str(run): evaluation})
     print_detection(evaluation.detection)
+    print_kinds(evaluation.regions)
     for name, count in evaluation.left_out.items():
         say(f"left out: {count} in {name}")
 

@@ -10,9 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, labels_from_table, with_labels_of
+from anomalyncd.evaluation.ground_truth import (
+    NORMAL_LABELS,
+    labels_from_table,
+    truth_of_run,
+    with_labels_of,
+)
 from anomalyncd.evaluation.map_evaluation import MapEvaluation, evaluate_maps
 from anomalyncd.evaluation.metrics import ClusterScores, cluster_scores, confusion
+from anomalyncd.evaluation.region_evaluation import RegionEvaluation, evaluate_regions
 from anomalyncd.images.manifest import LABEL
 from anomalyncd.inputs.inputs import MasksLike
 from anomalyncd.results.run_folder import read_run, read_table
@@ -25,10 +31,10 @@ UNLABELLED = "no label"
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """How well the classes of images agree with their labels."""
+    """How well the classes of images agree with their labels, and those of regions with masks."""
 
-    scores: ClusterScores
-    """Over the images that are not left out."""
+    scores: ClusterScores | None
+    """Over the images that are not left out; None where images have no labels."""
     n_images: int
     """Number of images that are not left out."""
     left_out: dict[str, int]
@@ -38,18 +44,24 @@ class Evaluation:
     `confusion`."""
     detection: MapEvaluation | None = None
     """Scores of the maps and of the regions, where masks or labels are known."""
+    regions: RegionEvaluation | None = None
+    """Scores of the classes of regions, where masks name the kinds of the defects."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns plain numbers: `images` (nmi, ari, f1, n), `left_out`, `confusion`; where known
-        also `maps` (see `MapScores`) and `mebin` (see `MebinQuality`).
+        """Returns plain numbers: where images have labels, `images` (nmi, ari, f1, n), `left_out`
+        and `confusion`; where known also `maps` (see `MapScores`), `mebin` (see `MebinQuality`),
+        and `regions`, `kinds` and `kinds_of_images` (see `RegionEvaluation.to_dict`).
         """
+        known = (one.to_dict() for one in (self.detection, self.regions) if one is not None)
+        further = {name: value for group in known for name, value in group.items()}
+        if self.scores is None:
+            return further
         counts = {
             str(true): {str(predicted): int(n) for predicted, n in row.items()}
             for true, row in self.confusion.iterrows()
         }
         images = asdict(self.scores) | {"n": self.n_images}
-        detection = {} if self.detection is None else self.detection.to_dict()
-        return {"images": images, "left_out": self.left_out, "confusion": counts} | detection
+        return {"images": images, "left_out": self.left_out, "confusion": counts} | further
 
 
 def evaluate_classes(
@@ -122,20 +134,43 @@ def evaluate_run(
         masks: True masks, a folder, a manifest or annotations, whose classes are the labels of
             images without any; by default those beside the images of the run, see `evaluate_maps`.
 
+    Returns:
+        The scores. Where the masks name the kinds of the defects, images need no labels.
+
     Raises:
         InputError: There is no such table, or see `evaluate_images` and `evaluate_maps`.
     """
     images = read_table(folder)
     if masks is not None:
         images = with_labels_of(masks, images)
-    evaluation = evaluate_images(images, ignore)
-    return replace(evaluation, detection=_detection(Path(folder).expanduser(), masks))
-
-
-def _detection(folder: Path, masks: MasksLike | None) -> MapEvaluation | None:
-    if masks is not None:
-        return evaluate_maps(read_run(folder), masks)
+    detection, regions = _of_run(Path(folder).expanduser(), masks)
     try:
-        return evaluate_maps(read_run(folder))
-    except InputError:  # The folder of a prediction has no maps.
-        return None
+        evaluation = evaluate_images(images, ignore)
+    except InputError as error:
+        if regions is not None:
+            evaluation = Evaluation(None, 0, {}, pd.DataFrame())
+        elif masks is None:
+            raise
+        else:
+            raise InputError(
+                f"{error}; or give masks whose values number the kinds of defects, from 1 to 15 or "
+                "by a palette"
+            ) from error
+    return replace(evaluation, detection=detection, regions=regions)
+
+
+def _of_run(
+    folder: Path, masks: MasksLike | None
+) -> tuple[MapEvaluation | None, RegionEvaluation | None]:
+    """The scores of maps and regions; without given masks as far as they can be computed."""
+    try:
+        run = read_run(folder)  # The folder of a prediction is none, and has no maps.
+        truth = truth_of_run(run, masks)
+        regions = None if truth is None else evaluate_regions(run, truth)
+        has_maps = run.counts.shape[1] > 0
+        # Given masks that score nothing are an error.
+        return evaluate_maps(run, masks) if has_maps or regions is None else None, regions
+    except InputError:
+        if masks is not None:
+            raise
+        return None, None

@@ -142,8 +142,32 @@ class Truth:
         else:
             mask = self.masks[index]
             refuse_other_aspect(mask.shape, self.masks.images.names[index], self.sizes[index])
-        unmarked = self.states is not None and self.states[index] != 0 and not mask.any()
-        return None if unmarked else mask
+        return mask if self.is_known(index, bool(mask.any())) else None
+
+    def kinds(self, index: int) -> dict[str, NDArray[np.bool_]] | None:
+        """Reads the true mask of each kind of defect on an image, (H, W), see `Masks.by_kind`.
+
+        Returns:
+            None where the mask names no kinds; empty where it marks nothing.
+
+        Raises:
+            InputError: See `mask`.
+        """
+        kinds = None if self.masks is None else self.masks.by_kind(index)
+        if self.masks is None or kinds is None:
+            return None
+        for mask in kinds.values():
+            refuse_other_aspect(mask.shape, self.masks.images.names[index], self.sizes[index])
+        return kinds
+
+    def is_known(self, index: int, marked: bool) -> bool:
+        """Whether it is known where the defects of an image are, if there are masks.
+
+        Args:
+            index: Index of the image.
+            marked: Whether its mask marks any pixel. It may be empty only if no label contradicts.
+        """
+        return marked or self.states is None or bool(self.states[index] == 0)
 
     def defective(self, marked: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Returns which images are defective, and for which images this is known, (N,) each.

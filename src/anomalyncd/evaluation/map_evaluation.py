@@ -79,13 +79,7 @@ def mask_overlap(
     region_of_pixel = regions[at_size]
     touched = np.unique(region_of_pixel[region_of_pixel > 0])
     shared = at_size & (regions > 0)
-    corners = boxes * np.array([width, height, width, height])
-    starts = np.maximum(np.floor(corners[:, :2]), 0).astype(int)
-    ends = np.ceil(corners[:, 2:]).astype(int)
-    touching = [
-        bool(shared[top:bottom, left:right].any())
-        for (left, top), (right, bottom) in zip(starts, ends, strict=True)
-    ]
+    touching = [bool(shared[inside].any()) for inside in inside_boxes(boxes, (height, width))]
     return Overlap(
         predicted_pixels=len(region_of_pixel),
         true_pixels=int(np.count_nonzero(regions)),
@@ -95,6 +89,26 @@ def mask_overlap(
         true_regions=int(regions.max()),
         true_regions_touched=len(touched),
     )
+
+
+def inside_boxes(boxes: NDArray[np.float64], shape: tuple[int, int]) -> list[tuple[slice, slice]]:
+    """Returns the pixels that each box touches.
+
+    Args:
+        boxes: See `mask_overlap`.
+        shape: Height and width of the image, px.
+
+    Returns:
+        The rows and columns of each box.
+    """
+    height, width = shape
+    corners = boxes * np.array([width, height, width, height])
+    starts = np.maximum(np.floor(corners[:, :2]), 0).astype(int)
+    ends = np.maximum(np.ceil(corners[:, 2:]), 0).astype(int)
+    return [
+        (slice(top, bottom), slice(left, right))
+        for (left, top), (right, bottom) in zip(starts.tolist(), ends.tolist(), strict=True)
+    ]
 
 
 def mebin_quality(
@@ -207,7 +221,7 @@ def _evaluate_run(run: Run, masks: MasksLike | None) -> MapEvaluation | None:
 def _score_regions(run: Run, truth: Truth) -> tuple[MebinQuality, int]:
     """Returns the scores, and the number of images with a defect that is not marked."""
     marked, placed = np.zeros((2, len(run.images)), np.bool_)
-    boxes, overlap = _relative_boxes(run), Overlap()
+    boxes, overlap = relative_boxes(run), Overlap()
     for index, name in enumerate(track(run.images["name"], "Scoring regions")):
         mask = truth.mask(index)
         if mask is None:
@@ -223,8 +237,15 @@ def _score_regions(run: Run, truth: Truth) -> tuple[MebinQuality, int]:
     return quality, 0 if truth.masks is None else int(np.count_nonzero(~placed))
 
 
-def _relative_boxes(run: Run) -> dict[str, NDArray[np.float64]]:
-    """Returns the boxes of the regions by image, as shares of the image's width and height."""
+def relative_boxes(run: Run) -> dict[str, NDArray[np.float64]]:
+    """Returns the boxes of the found regions by image, as shares of the image's width and height.
+
+    Args:
+        run: A finished run.
+
+    Returns:
+        Name of the image to the boxes (R, 4) in the order of the table, see `mask_overlap`.
+    """
     found = run.regions[run.regions["found"]]
     sizes = run.images.set_index("name").loc[found["name"], ["width", "height"]].to_numpy()
     shares = found[["left", "top", "right", "bottom"]].to_numpy() / np.tile(sizes, 2)

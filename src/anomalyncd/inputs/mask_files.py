@@ -47,6 +47,33 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 def _read(path: Path) -> tuple[NDArray[np.bool_], str]:
     """A mask, and what had to be assumed to read it: "void", "JPEG" or nothing."""
     values, kind = _values(path)
+    return _marked(values, kind, path)
+
+
+def read_kinds(path: Path) -> NDArray[np.int64] | None:
+    """Reads the numbers of the kinds of defects from a mask whose values are such numbers.
+
+    Args:
+        path: A file in any image format.
+
+    Returns:
+        HxW, the number of the kind, 0 where nothing is marked; of a palette image the index. None
+        where the values are no numbers of kinds: in JPEG files and files of one bit a pixel, where
+        values are not whole, and where they exceed 15 without a palette.
+
+    Raises:
+        InputError: See `read_mask`.
+    """
+    values, kind = _values(path)
+    marked, _ = _marked(values, kind, path)
+    if kind == "JPEG" or values.dtype.kind not in "iu":
+        return None
+    kinds = np.where(marked, values, 0).astype(np.int64)
+    return kinds if kind == "palette" or kinds.max() <= _MOST_CLASS_INDICES else None
+
+
+def _marked(values: NDArray[Any], kind: str, path: Path) -> tuple[NDArray[np.bool_], str]:
+    """See `_read`; `values` and `kind` are those of `_values`."""
     peak = values.max()
     if not np.isfinite(peak):
         raise InputError(
@@ -131,12 +158,33 @@ def read_joined(source: Path | tuple[Path, ...]) -> tuple[NDArray[np.bool_], str
     for path in paths[1:]:
         mask, further = _read(path)
         if mask.shape != joined.shape:
-            raise InputError(
-                f"the masks '{paths[0]}' and '{path}' of one image differ in size; save both at "
-                "the size of the image"
-            )
+            raise _of_other_size(paths[0], path)
         joined, assumed = joined | mask, assumed or further
     return joined, assumed
+
+
+def read_by_kind(source: Path | tuple[Path, ...]) -> dict[int, NDArray[np.bool_]] | None:
+    """The mask of each kind that the files of one image mark; see `read_kinds`."""
+    paths = source if isinstance(source, tuple) else (source,)
+    masks: dict[int, NDArray[np.bool_]] = {}
+    shape: tuple[int, ...] | None = None
+    for path in paths:
+        kinds = read_kinds(path)
+        if kinds is None:
+            return None
+        if shape is not None and kinds.shape != shape:
+            raise _of_other_size(paths[0], path)
+        shape = kinds.shape
+        for number in np.unique(kinds[kinds > 0]).tolist():
+            masks[number] = masks.get(number, False) | (kinds == number)
+    return masks
+
+
+def _of_other_size(first: Path, other: Path) -> InputError:
+    return InputError(
+        f"the masks '{first}' and '{other}' of one image differ in size; save both at the size of "
+        "the image"
+    )
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> bytes:

@@ -1,7 +1,7 @@
 """Masks that mark defects or other places on images: image files, boxes, or annotations."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,8 +15,8 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.images.manifest import MASK, Manifest
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.annotations import read_annotations
-from anomalyncd.inputs.boxes import Shapes, draw_mask, read_boxes
-from anomalyncd.inputs.mask_files import read_joined
+from anomalyncd.inputs.boxes import Shape, Shapes, draw_mask, read_boxes
+from anomalyncd.inputs.mask_files import read_by_kind, read_joined
 from anomalyncd.inputs.pairing import (
     masks_by_image,
     refuse_other_aspect,
@@ -142,11 +142,52 @@ class Masks:
         source = self.sources[index]
         if isinstance(source, Path | tuple):
             mask = self._upright(read_joined(source)[0], index)
-        elif isinstance(source, Shapes) and source.size is not None:
-            mask = source.mask(*source.size)
         else:
-            height, width = self.images.image(index).shape[:2]
-            mask = draw_mask(source, height, width)
+            mask = draw_mask(source, *self._drawn_size(index))
+        return self._not_ignored(mask, index)
+
+    def by_kind(self, index: int) -> dict[str, NDArray[np.bool_]] | None:
+        """Returns the mask of each kind of defect on an image, for evaluation.
+
+        Args:
+            index: Index of the image.
+
+        Returns:
+            Name of the kind, "" where it has none, to its mask, HxW bool, as of `masks[index]`;
+            kinds without a pixel are left out. The kinds are the classes of annotations, or the
+            values of mask files as text. None where the mask names no kinds, see `read_kinds`.
+        """
+        source = self.sources[index]
+        if source is None:
+            return {}
+        if isinstance(source, Path | tuple):
+            numbered = read_by_kind(source)
+            if numbered is None:
+                return None
+            kinds = {str(one): self._upright(mask, index) for one, mask in numbered.items()}
+        elif isinstance(source, Shapes) and self.labels is not None:
+            of_kind: dict[str, list[Shape]] = {}
+            for shape in source.shapes:
+                of_kind.setdefault(shape.label, []).append(shape)
+            size = self._drawn_size(index)
+            kinds = {
+                kind: replace(source, shapes=tuple(shapes)).mask(*size)
+                for kind, shapes in of_kind.items()
+            }
+        else:
+            return None
+        kinds = {kind: self._not_ignored(mask, index) for kind, mask in kinds.items()}
+        return {kind: mask for kind, mask in kinds.items() if mask.any()}
+
+    def _drawn_size(self, index: int) -> tuple[int, int]:
+        """Height and width of a mask that no file holds."""
+        source = self.sources[index]
+        if isinstance(source, Shapes) and source.size is not None:
+            return source.size
+        height, width = self.images.image(index).shape[:2]
+        return height, width
+
+    def _not_ignored(self, mask: NDArray[np.bool_], index: int) -> NDArray[np.bool_]:
         ignored = None if self.ignored is None else self.ignored.at_size(index, mask.shape)
         return mask if ignored is None else mask & ~ignored
 
