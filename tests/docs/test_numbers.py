@@ -51,7 +51,7 @@ SENTENCES = [
     ("descriptors", "| CLS token | {} | the same crop at an earlier stage", ENCODER.extra_cls),
     ("descriptors", "| mean patch token under the mask | {} |", ENCODER.region_means),
     ("descriptors", "each crop is encoded in {} rotations", [in_words(ENCODER.n_rotations)]),
-    ("classes", "This is repeated {}, and the result is averaged", [{2: "twice"}[normality.N_PASSES]]),
+    ("classes", "This is repeated {}, and", [{2: "twice"}[normality.N_PASSES]]),
     ("classes", "the median over {} resamples of the regions", [normality.N_RESAMPLES]),
     ("classes", "which {} surfaces without a defect do not exceed",
      [in_words(MEBIN.max_normal_quantile)]),

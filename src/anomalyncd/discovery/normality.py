@@ -33,9 +33,9 @@ class Normality(Component):
 
     The score of a single region is unreliable where the detector is weak, and neighbours resemble
     each other in their place as well as in their state, so half of the evidence is a region's own
-    score and half the mean over its nearest neighbours. The published weight compares a score with a fixed 0.5; here the
-    threshold is found in the smoothed scores. Normal regions differ from each other, so several
-    centres describe them.
+    score and half the mean over its nearest neighbours. The published weight compares a score with
+    a fixed 0.5; here the threshold is found in the smoothed scores. Normal regions differ from each
+    other, so several centres describe them.
     """
 
     features: NDArray[np.float32]
