@@ -95,7 +95,7 @@ class Ladder:
 
     def measure(self, vit: VisionTransformer, one: BenchSet, source: str) -> Result:
         """Climbs all rungs of a set with a map source, and writes the result."""
-        start, config = time.perf_counter(), PRESETS["default"].resolved(with_base=False)
+        start, config = time.perf_counter(), PRESETS["default"].resolved()
         found: list[dict[str, Any]] = []
         runs: list[dict[str, Any]] = []
         for draw in range(1 if source == MASKS else self.draws):

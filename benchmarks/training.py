@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default="paper")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    config = PRESETS[options.preset].resolved(with_base=True)
+    config = PRESETS[options.preset].resolved()
     torch.manual_seed(0)
     encoder = RegionEncoder(load_backbone(), config.encoder)
     encoder.set_frozen_precision(resolve_precision(options.precision, torch.device("cpu")))

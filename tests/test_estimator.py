@@ -27,7 +27,7 @@ from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.pipeline import STAGES
-from support.quick import QUICK, damage, picture, write_base_set
+from support.quick import QUICK, UNTRAINED, damage, picture, write_base_set
 
 Build = Callable[..., AnomalyNCD]
 KINDS = ["good"] * 4 + ["line"] * 4 + ["spot"] * 4
@@ -255,7 +255,7 @@ def test_losses_of_prototypes_learn_from_a_base_set(
     build: Build, images_folder: Path, tmp_path: Path
 ) -> None:
     write_base_set(tmp_path / "base")
-    training = replace(PROTO_PRESETS["paper"].training, epochs_with_base=2, batch_size=8)
+    training = replace(PROTO_PRESETS["paper"].training, epochs=2, batch_size=8)
     told = replace(QUICK, training=replace(training, entropy_prior="start", n_heads=2))
     model = build(preset=told).fit(images_folder, base=tmp_path / "base")
     assert model.predictions_.probabilities.shape[1] == 3
@@ -406,19 +406,14 @@ def test_run_does_without_a_cache_that_cannot_be_written(
     assert any("nothing more is cached" in message for message in caplog.messages)
 
 
-def test_a_base_set_starts_training_where_the_config_says_so(
+def test_a_base_set_changes_descriptors_without_training(
     build: Build, tiny: Path, images_folder: Path, tmp_path: Path
 ) -> None:
     write_base_set(tmp_path / "base")
-    training = replace(QUICK.training, epochs=0, epochs_with_base=1)
-    model = build(preset=replace(QUICK, training=training), precision="fp32")
+    model = build(preset=UNTRAINED, precision="fp32")
     frozen = load_backbone("tiny", tiny).blocks[QUICK.encoder.readout].mlp.fc1.weight
-
-    def trained() -> bool:
-        block = model.model_.classifier.encoder.vit.blocks[QUICK.encoder.readout]
-        return not torch.equal(block.mlp.fc1.weight, frozen)
-
-    model.fit(images_folder)
-    assert not trained()
-    model.fit(images_folder, base=tmp_path / "base")
-    assert trained()
+    alone = model.fit(images_folder).predictions_.features
+    with_base = model.fit(images_folder, base=tmp_path / "base").predictions_.features
+    assert not np.allclose(with_base, alone)
+    block = model.model_.classifier.encoder.vit.blocks[QUICK.encoder.readout]
+    assert torch.equal(block.mlp.fc1.weight, frozen)

@@ -13,7 +13,7 @@ from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.pipeline import STAGES, Pipeline
 from support.quick import QUICK, SIZE, UNTRAINED, damage, picture, run_context
 
-TRAINED = QUICK.resolved(with_base=False)
+TRAINED = QUICK.resolved()
 
 
 @pytest.fixture

@@ -367,7 +367,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         resumable: bool,
     ) -> Pipeline:
         """Checks everything, and prepares the stages."""
-        config = self.config().resolved(with_base=given.get("base") is not None)
+        config = self.config().resolved()
         self._check_parameters()
         self.stages_ = Stages()
         with self.stages_("check"):

@@ -51,12 +51,11 @@ class Method:
         return source.with_normals or "normals" not in self.needs
 
 
-def resolve_method(entry: MethodEntry, with_base: bool) -> Method:
+def resolve_method(entry: MethodEntry) -> Method:
     """Turns an entry of a table into a method.
 
     Args:
         entry: The entry.
-        with_base: Whether there is a base set.
 
     Raises:
         InputError: Its name, its preset or a field of its config is not known.
@@ -67,7 +66,7 @@ def resolve_method(entry: MethodEntry, with_base: bool) -> Method:
         config = _changed(preset, entry)
         if config.detector != preset.detector:
             raise InputError(f"{where} changes the detector; give 'detector' to a map source")
-        return Method(entry.name, "ours", config=config.resolved(with_base))
+        return Method(entry.name, "ours", config=config.resolved())
     if name not in {*BASELINES, *REFERENCES, *MEASURES}:
         known = ", ".join([*ESTIMATORS, *BASELINES, *REFERENCES, *MEASURES])
         raise InputError(f"{where} is not known; use one of {known}")
@@ -75,7 +74,7 @@ def resolve_method(entry: MethodEntry, with_base: bool) -> Method:
         raise InputError(f"{where} has a preset; only {' and '.join(ESTIMATORS)} have presets")
     if name in BASELINES:
         return Method(entry.name, "baseline", baseline=_changed(BASELINES[name], entry))
-    config = PRESETS["default"].resolved(with_base)
+    config = PRESETS["default"].resolved()
     role: Role = "reference" if name in REFERENCES else "measure"
     studies: dict[str, Reference | Measure] = {**REFERENCES, **MEASURES}
     study = _changed(studies[name], entry)

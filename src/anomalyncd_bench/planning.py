@@ -125,7 +125,7 @@ def prepare_table(
     for seed in table.seeds:
         check_seed(seed)
     detectors = {source.name: _detector(table, source) for source in table.sources}
-    methods = {one.name: resolve_method(one, table.base is not None) for one in table.methods}
+    methods = {one.name: resolve_method(one) for one in table.methods}
     chosen = resolve_device(device)
     base = as_base_set(folders.data / Path(table.base).expanduser()) if table.base else None
     with_normals = any(source.with_normals for source in table.sources)

@@ -119,17 +119,17 @@ def test_faults_are_reported_in_one_line(
 )
 def test_methods_that_cannot_be_used(entry: dict, message: str) -> None:
     with pytest.raises(InputError, match=f"method '{entry['method']}|preset") as caught:
-        resolve_method(MethodEntry.model_validate(entry), with_base=False)
+        resolve_method(MethodEntry.model_validate(entry))
     assert message in str(caught.value)
 
 
 def test_config_is_that_of_the_preset_with_its_changes() -> None:
     entry = {"method": "anomalyncd", "preset": "paper", "config": {"training.epochs": 3}}
-    method = resolve_method(MethodEntry.model_validate(entry), with_base=False)
+    method = resolve_method(MethodEntry.model_validate(entry))
     assert method.config is not None
     assert method.config.training.epochs == 3
     assert method.config.encoder.guidance == "hard"
-    changed = resolve_method(MethodEntry(method="iic", config={"epochs": 7}), with_base=False)
+    changed = resolve_method(MethodEntry(method="iic", config={"epochs": 7}))
     assert changed.baseline == type(changed.baseline)(epochs=7)  # type: ignore[call-arg]
 
 
@@ -140,7 +140,7 @@ def test_names_of_files() -> None:
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_tables_of_this_repository_can_be_run(path: Path) -> None:
     table = read_table_file(path)
-    methods = [resolve_method(one, table.base is not None) for one in table.methods]
+    methods = [resolve_method(one) for one in table.methods]
     assert len({key(method.made_from) for method in methods}) == len(methods)
     detector = PRESETS["default"].detector
     detectors = [with_overrides(detector, one.detector) for one in table.sources]

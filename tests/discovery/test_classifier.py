@@ -24,3 +24,28 @@ def test_what_rounding_leaves_tells_nothing(scale: float) -> None:
     assert torch.equal(descriptor(alike), torch.zeros(5, 8))
     other = descriptor(scale * torch.linspace(0.5, 1.5, 8)[None])
     assert other.norm().item() == pytest.approx(1)
+
+
+def test_directions_in_which_normal_regions_vary_are_damped() -> None:
+    generator = torch.Generator().manual_seed(0)
+    place = torch.randn(40, 1, generator=generator) * torch.tensor([[1.0, 0, 0, 0]])
+    normal = torch.nn.functional.normalize(place + torch.tensor([[0, 1.0, 0, 0]]), dim=1)
+    kinds = torch.tensor([[0.0, 0, 1, 0], [0.0, 0, 0, 1]])
+    looks = torch.cat([kinds[0] + place[:20], kinds[1] + place[20:]])
+    descriptor = Descriptor((4,), centred=False)
+    before = descriptor(looks)
+    descriptor.fit_damping(normal)
+    after = descriptor(looks)
+    assert torch.allclose(after.norm(dim=1), torch.ones(40))
+    assert (before @ before.T)[0, 1:20].min() < 0
+    assert (after @ after.T)[:20, :20].min() > (after @ after.T)[:20, 20:].max()
+
+
+def test_few_normal_regions_damp_nothing_and_known_kinds_do() -> None:
+    generator = torch.Generator().manual_seed(0)
+    looks = torch.nn.functional.normalize(torch.randn(9, 6, generator=generator), dim=1)
+    descriptor = Descriptor((6,), centred=False)
+    descriptor.fit_damping(looks)
+    assert torch.allclose(descriptor(looks), looks)
+    descriptor.fit_damping(looks[:0], [looks[:5], looks[5:]])
+    assert not torch.allclose(descriptor(looks), looks, atol=0.01)

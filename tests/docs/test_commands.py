@@ -87,7 +87,7 @@ def workplace(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A folder with all inputs, where the default backbone is tiny and presets are quick."""
     monkeypatch.setitem(BACKBONES, DEFAULT_BACKBONE, TINY)
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tiny))
-    quick = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=1))
+    quick = replace(QUICK, training=replace(QUICK.training, epochs=0))
     for preset in ("default", "paper"):
         monkeypatch.setitem(config.PRESETS, preset, quick)
         monkeypatch.setitem(config.PROTO_PRESETS, preset, quick)

@@ -35,9 +35,9 @@ QUICK = Config(
     detector=DetectorConfig(resolution=96, layers=(0, 1), map_size=64),
     encoder=EncoderConfig(n_guided=3, readout=3, extra_cls=(2,), region_means=(1,)),
     crops=CropConfig(load_size=40, size=32, n_views=2),
-    training=TrainingConfig(epochs=2, epochs_with_base=2, batch_size=8),
+    training=TrainingConfig(epochs=2, batch_size=8),
 )
-UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0, epochs_with_base=0))
+UNTRAINED = replace(QUICK, training=replace(QUICK.training, epochs=0))
 QUICK_PROTO = replace(
     QUICK,
     foreground=PROTO_PRESETS["default"].foreground,

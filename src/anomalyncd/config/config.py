@@ -51,20 +51,14 @@ class Config:
         require(frozen, "detector.layers", layers, "blocks before the readout of the encoder")
         return self
 
-    def resolved(self, with_base: bool) -> "Config":
-        """Returns the config that applies with or without a base set.
+    def resolved(self) -> "Config":
+        """Returns the config that a run follows.
 
-        `training.epochs` becomes the number of epochs that are run. With training, descriptors
-        have one rotation; without it, crops have no augmented views.
-
-        Args:
-            with_base: Whether there is a base set.
+        With training, descriptors have one rotation; without it, crops have no augmented views.
         """
-        epochs = self.training.epochs_with_base if with_base else self.training.epochs
-        config = replace(self, training=replace(self.training, epochs=epochs))
-        if not epochs:
-            return config.central_views_only()
-        return replace(config, encoder=replace(config.encoder, n_rotations=1))
+        if not self.training.epochs:
+            return self.central_views_only()
+        return replace(self, encoder=replace(self.encoder, n_rotations=1))
 
     def central_views_only(self) -> "Config":
         """Returns the config without augmented views, which only training uses."""

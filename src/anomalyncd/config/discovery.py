@@ -30,8 +30,6 @@ class TrainingConfig:
     epochs: Epochs = 0
     """Passes over the regions in training. 0 keeps the prototypes of the start and uses no
     augmented views."""
-    epochs_with_base: Epochs = 20
-    """The same with a base set, whose labels have an effect only in training."""
     batch_size: Count = 32
     """Regions in a training step, with two views of each."""
     learning_rate: Positive = 0.003

@@ -17,7 +17,7 @@ _PAPER = Config(
     encoder=EncoderConfig(
         guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
     ),
-    training=TrainingConfig(start="random", correction="published", epochs=50, epochs_with_base=50),
+    training=TrainingConfig(start="random", correction="published", epochs=50),
 )
 
 PRESETS = {"default": _DEFAULT, "paper": _PAPER}

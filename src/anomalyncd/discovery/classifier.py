@@ -1,5 +1,6 @@
 """What sits on the region descriptor: a projection for contrast, prototypes for classes."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import torch
@@ -65,10 +66,10 @@ more away."""
 N_DAMPED = 32
 """Directions that are damped at most."""
 DAMPED_SHARE = 0.03
-"""Share of the variance of normal regions at which a direction is damped by the square root of 2.
+"""Share of the variance within classes at which a direction is damped by the square root of 2.
 NMI was within .003 for .02 to .05 (docs/decisions/normal-variation.md)."""
 FEWEST_NORMAL = 10
-"""With fewer normal regions, no direction is damped."""
+"""Fewer normal regions say nothing about how regions of one class vary."""
 
 
 class Descriptor(nn.Module):
@@ -79,8 +80,8 @@ class Descriptor(nn.Module):
     change it. A piece nearer to the centre than the rounding error becomes zero; scaled to unit
     length it would turn rounding into a difference.
 
-    Normal regions differ by their place and by the light, and kinds of defects should not.
-    `fit_damping` damps the directions in which normal regions vary.
+    Regions differ by their place and by the light before they differ by kind. `fit_damping` damps
+    the directions in which regions of one class vary.
     """
 
     def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
@@ -99,18 +100,23 @@ class Descriptor(nn.Module):
         if self.centred:
             self.centre.copy_(pieces.mean(0))
 
-    def fit_damping(self, normal: Tensor) -> None:
-        """Damps the directions in which normal regions vary most, the more the more they vary.
+    def fit_damping(self, normal: Tensor, known: Sequence[Tensor] = ()) -> None:
+        """Damps the directions in which regions of one class vary most, the more they vary.
 
         Args:
             normal: Unit vectors of normal regions, (N, D), before any damping.
+            known: Those of the regions of each class of a base set, (M, D); together they count as
+                much as the normal regions.
 
-        Source: within-class covariance normalisation (Hatch and others, 2006), with the normal
-        regions as the only class that is known.
+        Source: within-class covariance normalisation (Hatch and others, 2006), with the classes
+        that are known before the discovery.
         """
-        if len(normal) < FEWEST_NORMAL:
+        kinds = [[normal] if len(normal) >= FEWEST_NORMAL else [], known]
+        deviations = [torch.cat([one - one.mean(0) for one in kind]) for kind in kinds if len(kind)]
+        if not deviations:
             return
-        _, spread, directions = torch.linalg.svd(normal - normal.mean(0), full_matrices=False)
+        scaled = torch.cat([one / one.norm().clamp(min=1e-12) for one in deviations])
+        _, spread, directions = torch.linalg.svd(scaled, full_matrices=False)
         shares = spread.square() / spread.square().sum().clamp(min=1e-12)
         count = min(N_DAMPED, len(shares))
         self.directions[:count] = directions[:count]

@@ -65,11 +65,7 @@ def discover_classes(
     smoothed = config.correction == "neighbours"
     normal = published_weights(regions.score)
     if smoothed:
-        features = describe_all(model, tokens)
-        _, normal = fit_normality(features, regions, seed)
-        sure = torch.from_numpy(features[normal > 0.5])
-        model.descriptor.fit_damping(sure.to(model.descriptor.centre.device))
-        _, normal = fit_normality(describe_all(model, tokens), regions, seed)
+        normal = _damp(model, regions, tokens, base, seed)
     if config.start == "kmeans":
         found = regions.found if smoothed else None
         features = describe_all(model, tokens)
@@ -95,6 +91,26 @@ def discover_classes(
     normality, normal = fit_normality(features, regions, seed)
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovery(model, normality, features, probabilities)
+
+
+def _damp(
+    model: RegionClassifier,
+    regions: Regions,
+    tokens: TokenStore,
+    base: BaseRegions | None,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Damps directions that tell nothing of kinds; how surely each region is normal then, (R,)."""
+    features = describe_all(model, tokens)
+    _, normal = fit_normality(features, regions, seed)
+    device = model.descriptor.centre.device
+    known: list[Tensor] = []
+    if base is not None:
+        described = torch.from_numpy(describe_all(model, base.tokens)).to(device)
+        labels = torch.from_numpy(base.labels).to(device)
+        known = [described[labels == label] for label in range(base.n_classes)]
+    model.descriptor.fit_damping(torch.from_numpy(features[normal > 0.5]).to(device), known)
+    return fit_normality(describe_all(model, tokens), regions, seed)[1]
 
 
 def describe_start(

@@ -48,7 +48,7 @@ class SimGCD:
         """See `Baseline.fit_predict`."""
         views = required(inputs.views, "training views", "SimGCD")
         paper = PRESETS["paper"]
-        training = replace(paper.training, epochs=self.epochs, epochs_with_base=self.epochs)
+        training = replace(paper.training, epochs=self.epochs)
         n_images = len(views.tokens)
         ones, boxes = np.ones(n_images), np.zeros((n_images, 4))
         area, score = ones.astype(np.int64), ones.astype(np.float32)

@@ -45,7 +45,7 @@ def shared(
         bench_set = open_set(entry, folders, base=None, with_normals=False)
         inputs = open_source(bench_set, SourceEntry(name="masks", kind="masks"), folder)
         vit = load_backbone("tiny", tiny_weights)
-        config = UNTRAINED.resolved(with_base=False)
+        config = UNTRAINED.resolved()
         yield read_regions(vit, inputs, config, 0, folder / "work"), bench_set
 
 
