@@ -207,7 +207,7 @@ class Pipeline:
         """Estimates the number of classes; None where it was given."""
         if self.n_classes is not None:
             return None
-        features, known = describe_start(self.context, self.tokens, self.base)
+        features, known = describe_start(self.context, self.regions, self.tokens, self.base)
         config, seed = self.context.config.class_number, self.context.seed
         estimated = estimate_n_classes(features, self.regions, known, config, seed)
         LOG.info("%s", estimated)

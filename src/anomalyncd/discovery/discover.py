@@ -61,16 +61,11 @@ def discover_classes(
     if config.epochs and any(store.means is not None for store in stores):
         raise ValueError("means over rotations are not trained; set encoder.n_rotations=1")
     n_base = base.n_classes if base else 0
-    model = _new_classifier(context, tokens, n_base + n_classes)
-    smoothed = config.correction == "neighbours"
-    normal = published_weights(regions.score)
-    if smoothed:
-        normal = _damp(model, regions, tokens, base, seed)
+    model, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
-        found = regions.found if smoothed else None
         features = describe_all(model, tokens)
         for head in range(len(model.prototypes.prototypes)):
-            centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head, found)
+            centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head)
             model.prototypes.prototypes.data[head, n_base:] = centres
         if base is not None:
             _start_at_base_means(model, base)
@@ -86,38 +81,18 @@ def discover_classes(
     _reduce(model, tokens, n_base, loss, config)
     features = describe_all(model, tokens)
     cosines = _cosines(model, features)[0]
-    if not smoothed:
+    if config.correction != "neighbours":
         return Discovery(model, None, features, _softmax(cosines))
     normality, normal = fit_normality(features, regions, seed)
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovery(model, normality, features, probabilities)
 
 
-def _damp(
-    model: RegionClassifier,
-    regions: Regions,
-    tokens: TokenStore,
-    base: BaseRegions | None,
-    seed: int,
-) -> NDArray[np.float32]:
-    """Damps directions that tell nothing of kinds; how surely each region is normal then, (R,)."""
-    features = describe_all(model, tokens)
-    _, normal = fit_normality(features, regions, seed)
-    device = model.descriptor.centre.device
-    known: list[Tensor] = []
-    if base is not None:
-        described = torch.from_numpy(describe_all(model, base.tokens)).to(device)
-        labels = torch.from_numpy(base.labels).to(device)
-        known = [described[labels == label] for label in range(base.n_classes)]
-    model.descriptor.fit_damping(torch.from_numpy(features[normal > 0.5]).to(device), known)
-    return fit_normality(describe_all(model, tokens), regions, seed)[1]
-
-
 def describe_start(
-    context: RunContext, tokens: TokenStore, base: BaseRegions | None
+    context: RunContext, regions: Regions, tokens: TokenStore, base: BaseRegions | None
 ) -> tuple[NDArray[np.float32], LabelledRegions | None]:
     """Unit descriptors of novel regions before any training, (R, D), and of labelled ones."""
-    model = _new_classifier(context, tokens, 1)
+    model, _ = _start(context, regions, tokens, base, 1)
     known = LabelledRegions(describe_all(model, base.tokens), base.labels) if base else None
     return describe_all(model, tokens), known
 
@@ -135,6 +110,28 @@ def classify(
         return features, _softmax(cosines)
     normal = normality.weights(features, scores)
     return features, normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
+
+
+def _start(
+    context: RunContext,
+    regions: Regions,
+    tokens: TokenStore,
+    base: BaseRegions | None,
+    n_prototypes: int,
+) -> tuple[RegionClassifier, NDArray[np.float32]]:
+    """A classifier with fitted descriptors, and how surely each region is normal, (R,)."""
+    model = _new_classifier(context, tokens, n_prototypes)
+    if context.config.training.correction != "neighbours":
+        return model, published_weights(regions.score)
+    features = describe_all(model, tokens)
+    _, normal = fit_normality(features, regions, context.seed)
+    sure, known = torch.from_numpy(features[normal > 0.5]), list[Tensor]()
+    if base is not None:
+        described = torch.from_numpy(describe_all(model, base.tokens))
+        labels = torch.from_numpy(base.labels)
+        known = [described[labels == label] for label in range(base.n_classes)]
+    model.descriptor.fit_damping(sure, known)
+    return model, fit_normality(describe_all(model, tokens), regions, context.seed)[1]
 
 
 def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:

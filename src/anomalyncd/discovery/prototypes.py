@@ -14,7 +14,6 @@ def spherical_kmeans(
     normal: NDArray[np.float32],
     n_classes: int,
     seed: int,
-    found: NDArray[np.bool_] | None = None,
 ) -> Tensor:
     """Unit centres of k-means on unit vectors, the normal one first.
 
@@ -27,15 +26,11 @@ def spherical_kmeans(
         normal: How surely each region is normal, (R,), 0..1.
         n_classes: Number of centres; with fewer regions, the rest repeat those there are.
         seed: Of the start.
-        found: Whether anything stands out at a region, (R,). What merely stands in for an image
-            shapes no kind of defect (our own). None: everywhere.
 
     Returns:
         Centres, (n_classes, D), float32.
     """
     sure = normal > 0.5
-    if found is not None:
-        sure |= ~found
     if sure.any() and not sure.all():
         others, _ = kmeans(features[~sure], n_classes - 1, seed)
         centres = np.concatenate([features[sure].mean(0, keepdims=True), others])

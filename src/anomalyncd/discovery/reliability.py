@@ -190,7 +190,7 @@ def _found_again(
             scipy.special.softmax(new_features @ centres.T / STUDENT_TEMPERATURE, axis=1),
         )
     normality, normal = fit_normality(features, others, seed)
-    centres = spherical_kmeans(features, normal, n_classes, seed, others.found).numpy()
+    centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
     new_normal = normality.weights(new_features, new.score)
     return (
         normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),

@@ -31,7 +31,7 @@ class Oracle:
 
     def run(self, pipeline: Pipeline, bench_set: BenchSet, seed: int) -> NDArray[np.int64]:
         """Class of each image, (N,)."""
-        features, _ = describe_start(pipeline.context, pipeline.tokens, None)
+        features, _ = describe_start(pipeline.context, pipeline.regions, pipeline.tokens, None)
         labels = bench_set.labels[pipeline.regions.image]
         normality, normal = self._normality(pipeline, features, labels, seed)
         classes = _true_classes(bench_set)
@@ -39,8 +39,7 @@ class Oracle:
             means = [features[labels == one].mean(0) for one in classes]
             prototypes = _unit(np.stack(means))
         else:
-            found = pipeline.regions.found | self.normal
-            start = spherical_kmeans(features, normal, len(classes), seed * 1000, found)
+            start = spherical_kmeans(features, normal, len(classes), seed * 1000)
             prototypes = start.numpy()
         cosines = features @ prototypes.T
         posterior = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
@@ -69,7 +68,7 @@ class Supervised:
 
     def run(self, pipeline: Pipeline, bench_set: BenchSet, seed: int) -> NDArray[np.int64]:
         """Class of each image, (N,); the seed has no effect."""
-        features, _ = describe_start(pipeline.context, pipeline.tokens, None)
+        features, _ = describe_start(pipeline.context, pipeline.regions, pipeline.tokens, None)
         image = pipeline.regions.image
         known, n_classes = bench_set.scored[image], bench_set.n_classes
         probabilities = np.full((len(image), n_classes), 1 / n_classes, np.float32)
