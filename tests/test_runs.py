@@ -119,6 +119,17 @@ def test_other_peoples_folders_are_refused(
         discover_run(estimator, images_folder, tmp_path / "detector")
 
 
+def test_a_failure_elsewhere_is_not_taken_for_one_of_the_log(
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: object, **further: object) -> None:
+        raise ConnectionResetError(104, "the share has gone", "/elsewhere")
+
+    monkeypatch.setattr(estimator, "fit", gone)
+    with pytest.raises(ConnectionResetError, match="the share has gone"):
+        discover_run(estimator, images_folder, tmp_path / "run")
+
+
 def test_interrupted_run_goes_on(
     estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

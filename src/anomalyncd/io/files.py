@@ -227,7 +227,8 @@ def unwritable(path: Path, error: Exception) -> InputError:
 def writing(path: Path) -> Iterator[None]:
     """Turns every failure to write within into an `InputError` that names the file.
 
-    All results are written within this context, most of them by `write_atomically`.
+    All results are written within this context, most of them by `write_atomically`. An error that
+    names a file elsewhere passes, since a log is written in this context while a whole run goes on.
 
     Args:
         path: The file or folder, as the user knows it.
@@ -238,6 +239,11 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
+        named, folder = getattr(error, "filename", None), path.absolute().parent
+        if isinstance(named, str | Path):
+            place = Path(named).absolute()
+            if not (place.is_relative_to(folder) or folder.is_relative_to(place)):
+                raise
         raise unwritable(path, error) from error
 
 
