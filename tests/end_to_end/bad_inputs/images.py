@@ -92,4 +92,14 @@ CASES = [
         ("1 image", "give two or more"),
         copied("photos/good/000.png", "one/000.png"),
     ),
+    Case(
+        "a black level above the white level",
+        f"{DISCOVER} --black-level 300 --white-level 200",
+        ("300", "200", "give a smaller one"),
+    ),
+    Case(
+        "a white level that is no number",
+        f"{DISCOVER} --white-level bright",
+        ("'--white-level'", "--help"),
+    ),
 ]
