@@ -24,9 +24,9 @@ class TrainingConfig:
     start is the normal one; after a random start it may be any class."""
     n_heads: Count = 4
     """Number of heads, which are independent sets of prototypes."""
-    head_choice: Literal["lowest_loss", "consensus"] = "lowest_loss"
-    """Which head makes the predictions: that with the lowest loss as published, or the `consensus`,
-    which is the mean over all heads after their classes are matched."""
+    head_choice: Literal["lowest_loss", "consensus"] = "consensus"
+    """Which head makes the predictions: that with the lowest loss in training, as published, or the
+    `consensus`, which is the mean over all heads after their classes are matched."""
     epochs: Epochs = 0
     """Passes over the regions in training. 0 keeps the prototypes of the start and uses no
     augmented views."""

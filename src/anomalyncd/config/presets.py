@@ -17,7 +17,9 @@ _PAPER = Config(
     encoder=EncoderConfig(
         guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
     ),
-    training=TrainingConfig(start="random", correction="published", epochs=50),
+    training=TrainingConfig(
+        start="random", correction="published", head_choice="lowest_loss", epochs=50
+    ),
 )
 
 PRESETS = {"default": _DEFAULT, "paper": _PAPER}
@@ -28,7 +30,7 @@ PROTO_PRESETS = {
     "default": replace(
         _DEFAULT,
         foreground=ForegroundConfig(),
-        training=replace(_DEFAULT.training, head_choice="consensus", n_heads=10),
+        training=replace(_DEFAULT.training, n_heads=10),
     ),
     "paper": replace(
         _PAPER,
