@@ -53,7 +53,7 @@ def test_the_head_with_the_lowest_loss_is_used(
     losses[best] = 1.0
     recorder = Recorder(*losses)
     monkeypatch.setattr(discover, "train", recorder)
-    found, _ = _discover(encoder, tmp_path, start="random")
+    found, _ = _discover(encoder, tmp_path, start="random", head_choice="lowest_loss")
     assert torch.equal(found.classifier.prototypes.prototypes[0], recorder.start[best])
 
 
@@ -62,7 +62,7 @@ def test_prototypes_of_base_classes_start_at_their_means(
 ) -> None:
     recorder = Recorder(0.0, 1.0, 2.0)
     monkeypatch.setattr(discover, "train", recorder)
-    found, base = _discover(encoder, tmp_path, with_base=True)
+    found, base = _discover(encoder, tmp_path, with_base=True, head_choice="lowest_loss")
     features = torch.from_numpy(describe_all(recorder.model, base.tokens))
     for label in range(2):
         mean = normalize(features[torch.from_numpy(label == BASE_LABELS)].mean(0), dim=0)
