@@ -10,8 +10,6 @@ from anomalyncd.runtime.logs import LOG
 
 _MEASURABLE = 0.01
 """In seconds; a stage that has nothing to do takes less and is not recorded."""
-_TOLD = 0.05
-"""In seconds; what takes less would be logged as 0.0 s."""
 
 
 class Stages:
@@ -37,7 +35,6 @@ class Stages:
         if seconds >= _MEASURABLE:
             self.seconds[name] = seconds
             self.peak_memory_mb[name] = round(peak_memory_mb())
-        if seconds >= _TOLD:
             LOG.info("%s: %s", name.replace("_", " "), ", ".join([*done, f"{seconds:.1f} s"]))
 
 
