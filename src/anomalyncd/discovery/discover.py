@@ -61,7 +61,7 @@ def discover_classes(
     if config.epochs and any(store.means is not None for store in stores):
         raise ValueError("means over rotations are not trained; set encoder.n_rotations=1")
     n_base = base.n_classes if base else 0
-    model, normal = _start(context, regions, tokens, base, n_base + n_classes)
+    model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
         features = describe_all(model, tokens)
         for head in range(len(model.prototypes.prototypes)):
@@ -81,9 +81,10 @@ def discover_classes(
     _reduce(model, tokens, n_base, loss, config)
     features = describe_all(model, tokens)
     cosines = _cosines(model, features)[0]
-    if config.correction != "neighbours":
+    if normality is None:
         return Discovery(model, None, features, _softmax(cosines))
-    normality, normal = fit_normality(features, regions, seed)
+    if config.epochs:
+        normality, normal = fit_normality(features, regions, seed)
     probabilities = normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
     return Discovery(model, normality, features, probabilities)
 
@@ -92,7 +93,7 @@ def describe_start(
     context: RunContext, regions: Regions, tokens: TokenStore, base: BaseRegions | None
 ) -> tuple[NDArray[np.float32], LabelledRegions | None]:
     """Unit descriptors of novel regions before any training, (R, D), and of labelled ones."""
-    model, _ = _start(context, regions, tokens, base, 1)
+    model, *_ = _start(context, regions, tokens, base, 1)
     known = LabelledRegions(describe_all(model, base.tokens), base.labels) if base else None
     return describe_all(model, tokens), known
 
@@ -118,11 +119,11 @@ def _start(
     tokens: TokenStore,
     base: BaseRegions | None,
     n_prototypes: int,
-) -> tuple[RegionClassifier, NDArray[np.float32]]:
-    """A classifier with fitted descriptors, and how surely each region is normal, (R,)."""
+) -> tuple[RegionClassifier, Normality | None, NDArray[np.float32]]:
+    """A classifier with fitted descriptors, and how surely each region is normal, (R,), by what."""
     model = _new_classifier(context, tokens, n_prototypes)
     if context.config.training.correction != "neighbours":
-        return model, published_weights(regions.score)
+        return model, None, published_weights(regions.score)
     features = describe_all(model, tokens)
     _, normal = fit_normality(features, regions, context.seed)
     sure, known = torch.from_numpy(features[normal > 0.5]), list[Tensor]()
@@ -131,7 +132,7 @@ def _start(
         labels = torch.from_numpy(base.labels)
         known = [described[labels == label] for label in range(base.n_classes)]
     model.descriptor.fit_damping(sure, known)
-    return model, fit_normality(describe_all(model, tokens), regions, context.seed)[1]
+    return model, *fit_normality(describe_all(model, tokens), regions, context.seed)
 
 
 def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:
