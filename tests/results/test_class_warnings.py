@@ -32,7 +32,7 @@ def _predictions(assigned: list[int], n_classes: int, scores: np.ndarray = CLEAR
     counts = np.bincount(classes, minlength=n_classes)
     table = pd.DataFrame(
         {"class_name": class_names(n_classes), "normal": index == 0, "n_images": counts}
-    )
+    ).assign(n_regions=counts)
     empty = np.zeros((0, 0), np.float32)
     return Predictions(images, images, table, empty, empty, CodedMasks(()), np.zeros((0, 0)))
 
@@ -82,6 +82,12 @@ def test_empty_classes_are_named() -> None:
     assert warning.startswith("2 classes have no image (class 3, class 4): ")
     (warning,) = class_warnings(_predictions(USUAL, 4), _inputs(20), RANGE)
     assert warning.startswith("1 class has no image (class 3): ")
+
+
+def test_a_class_with_regions_alone_is_not_empty() -> None:
+    found = _predictions(USUAL, 4)
+    found.classes["n_regions"] += 1
+    assert class_warnings(found, _inputs(20), RANGE) == []
 
 
 def test_all_or_no_normal_images_are_said_unless_defects_were_marked() -> None:

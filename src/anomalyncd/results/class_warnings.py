@@ -89,7 +89,9 @@ def _about_numbers(predictions: Predictions, marked: bool) -> Iterator[str]:
             f"None of {counted(n_images, 'image')} counts as normal. If some of them show no "
             "defect, give `normals`, so that the classes do not follow good images."
         )
-    empty = classes.loc[~classes["normal"] & (classes["n_images"] == 0), "class_name"]
+    # Of a kind that is only on images with larger defects of another, there are regions alone.
+    members = classes["n_images"] + classes["n_regions"]
+    empty = classes.loc[~classes["normal"] & (members == 0), "class_name"]
     if len(empty):
         yield (
             f"{counted(len(empty), 'class has', 'classes have')} no image "
