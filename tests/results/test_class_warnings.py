@@ -10,11 +10,12 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.labels.state import class_names
 from anomalyncd.regions.calibration import Calibration
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.regions.table import CodedMasks
 from anomalyncd.results.class_warnings import class_warnings, standing_out
-from anomalyncd.results.predictions import Predictions, class_names
+from anomalyncd.results.predictions import Predictions
 
 RANGE = ScoreRange(1.0, 2.0)
 CLEAR = np.repeat([0.0, 0.9], 10)

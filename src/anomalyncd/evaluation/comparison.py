@@ -8,7 +8,7 @@ import pandas as pd
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import Evaluation, evaluate_if_labelled
 from anomalyncd.evaluation.metrics import ClusterScores, Label, cluster_scores, match_classes
-from anomalyncd.results.predictions import NORMAL
+from anomalyncd.labels.state import NORMAL_NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,6 @@ def compare_images(first: pd.DataFrame, second: pd.DataFrame) -> Comparison:
 
 def _translation(before: pd.Series, after: pd.Series) -> dict[Label, Label]:
     """Maps classes of the second run to those of the first; normal stays normal."""
-    defective = (before != NORMAL) & (after != NORMAL)
+    defective = (before != NORMAL_NAME) & (after != NORMAL_NAME)
     matched = match_classes(before[defective], after[defective]) if defective.any() else {}
-    return {NORMAL: NORMAL} | matched
+    return {NORMAL_NAME: NORMAL_NAME} | matched

@@ -16,6 +16,7 @@ from anomalyncd.discovery.reliability import (
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.images.manifest import MAP
 from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.labels.state import class_names
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.aggregation import (
     class_areas,
@@ -24,7 +25,6 @@ from anomalyncd.results.aggregation import (
     merging_temperature,
 )
 
-NORMAL = "normal"
 _UNDECIDED = ("unseen", "unsure")
 
 
@@ -80,11 +80,6 @@ class Predictions:
                 _decisions(self.images), _decisions(self.regions), self.regions, names
             ),
         )
-
-
-def class_names(n_classes: int) -> list[str]:
-    """ "normal", "class 1", "class 2", ... until a person gives better names."""
-    return [NORMAL] + [f"class {index}" for index in range(1, n_classes)]
 
 
 @dataclass(frozen=True, eq=False)

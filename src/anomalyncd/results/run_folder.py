@@ -17,6 +17,9 @@ from anomalyncd.io.arrays import load_numbers
 from anomalyncd.io.columns import DTYPE_KINDS, Table, find_column, required_columns
 from anomalyncd.io.json_files import read_json
 from anomalyncd.io.tables import ENCODING, unguarded
+from anomalyncd.labels.book import FILE as LABELS
+from anomalyncd.labels.book import LabelBook
+from anomalyncd.labels.state import class_names
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -38,6 +41,8 @@ class Run:
     """One row a class."""
     features: NDArray[np.float32]
     """(R, D): descriptors."""
+    probabilities: NDArray[np.float32]
+    """(R, K): class probabilities of the discovery, before any correction."""
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's region counts; (N, 0) where masks were given."""
     normal_scores: NDArray[np.float32]
@@ -53,6 +58,22 @@ class Run:
         """How the number of classes was estimated; None where it was given."""
         counted = self.record.get("class_number")
         return ClassNumber.from_record(counted) if counted else None
+
+    @property
+    def labels(self) -> LabelBook:
+        """What a person says about the classes and regions; the file is made where it is missing.
+
+        Raises:
+            InputError: The file cannot be used.
+        """
+        discovered = self.probabilities.argmax(1)
+        names = class_names(self.probabilities.shape[1])
+        return LabelBook(self.folder / LABELS, self.regions, discovered, names)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a person said something about this run."""
+        return (self.folder / LABELS).is_file()
 
     def with_images(self, images: ImageSet) -> "Run":
         """Returns the run with the paths of images that were moved; they are found by name.
@@ -122,6 +143,7 @@ def read_run(folder: str | Path) -> Run:
         read_table(folder, "regions.csv"),
         read_table(folder, "classes.csv"),
         _array(folder / "features.npy", 2),
+        _array(folder / "probabilities.npy", 2),
         _array(folder / "counts.npy", 2),
         _array(folder / "normal_scores.npy", 1),
         _array(folder / "attention.npy", 4) if (folder / "attention.npy").is_file() else None,
@@ -171,7 +193,7 @@ def _belongs_together(run: Run) -> bool:
     classes, n_classes = run.classes["class"], len(run.classes)
     chances = {f"p_{index}" for index in range(n_classes)}
     return (
-        len(run.features) == len(run.regions)
+        len(run.features) == len(run.regions) == len(run.probabilities)
         and len(run.counts) == len(run.images)
         and (run.attention is None or run.attention.shape[:2] == (len(run.regions), 2))
         and list(classes) == list(range(n_classes))

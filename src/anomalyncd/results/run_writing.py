@@ -13,6 +13,7 @@ from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable, workshop
 from anomalyncd.io.tables import write_table
+from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.run_folder import RECORD
 
@@ -21,6 +22,8 @@ ESTIMATE, ESTIMATE_PAGE = "class_number.json", "class_number.html"
 SCRATCH = (MAPPED, "base", CHECKPOINT)
 """Deleted when the run is finished."""
 _WORK = frozenset({"maps", "normals", FOREGROUND, LOG_FILE, ESTIMATE, ESTIMATE_PAGE, *SCRATCH})
+_LABELS = frozenset({LABELS, f"{LABELS}-wal", f"{LABELS}-shm"})
+"""What a person said stays when a run is made again."""
 _PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
     {"images.csv", "regions.csv", "classes.csv", "features.npy", "probabilities.npy", "counts.npy"}
@@ -137,7 +140,7 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
         )
     # A run that was stopped while its results were put in place holds some of them.
     ours = overwrite or CHECKPOINT in found
-    strange = found - _WORK - (_RESULTS if ours else frozenset())
+    strange = found - _WORK - _LABELS - (_RESULTS if ours else frozenset())
     if strange:
         raise InputError(
             f"'{folder}' holds '{min(strange)}', which is no part of an interrupted run; "

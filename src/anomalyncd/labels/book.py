@@ -1,0 +1,431 @@
+"""The label book: what a person says about the classes and regions of a run."""
+
+import getpass
+import math
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from anomalyncd.errors import InputError
+from anomalyncd.labels.log import LabelLog
+from anomalyncd.labels.rediscovery import Discovered, meet_run
+from anomalyncd.labels.state import (
+    KINDS,
+    NORMAL,
+    SEVERITIES,
+    Action,
+    Kind,
+    LabelClass,
+    LabelState,
+    Severity,
+    replay,
+)
+
+FILE = "labels.sqlite"
+"""Name of the label book in a run folder."""
+LONGEST_NAME = 80
+"""Characters of a name at most."""
+BOX = ["left", "top", "right", "bottom"]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Regions and whole images that belong to a class that is named."""
+
+    class_name: str
+    regions: Collection[int] = field(default_factory=tuple)
+    """Ids of regions."""
+    images: Collection[str] = field(default_factory=tuple)
+    """Names of images, all of whose regions belong to the class."""
+
+
+class LabelBook:
+    """Classes with ids that never change their meaning, and what was said of regions and images.
+
+    Every method that changes something adds one row to the log and returns when the row is on
+    disk. Several programs may write at once: each change is checked against what the others have
+    written by then.
+
+    Examples:
+        >>> labels = read_run("run").labels  # doctest: +SKIP
+        >>> labels.edit(1, name="scratch", severity="major")  # doctest: +SKIP
+        >>> labels.move(labels.ids[[3, 8]], 1)  # doctest: +SKIP
+
+    Args:
+        path: The file; made where it is missing.
+        regions: `name`, `left`, `top`, `right`, `bottom` of the R regions of the run.
+        discovered: Class of each region in the discovery, (R,).
+        class_names: Names of the classes of the discovery, the normal class first.
+        author: Who acts; None takes the name of the user of this machine.
+
+    Raises:
+        InputError: The file cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        regions: pd.DataFrame,
+        discovered: NDArray[np.int64],
+        class_names: Sequence[str],
+        author: str | None = None,
+    ) -> None:
+        self.log = LabelLog(path)
+        self.author = _user() if author is None else author
+        self._lock = Lock()
+        self._state = LabelState()
+        self._actions: list[Action] = []
+        self.images = regions["name"].astype(str).tolist()
+        """Name of the image of each region of the run."""
+        boxes = regions[BOX].to_numpy(np.float64).tolist()
+        places = [(name, *box) for name, box in zip(self.images, boxes, strict=True)]
+        discovery = Discovered(places, discovered.tolist(), list(class_names))
+        self.ids = meet_run(self.log, self.author, discovery)
+        """Id of each region of the run, (R,)."""
+        self._rows = {int(one): row for row, one in enumerate(self.ids)}
+
+    @property
+    def state(self) -> LabelState:
+        """What was said so far, by anyone."""
+        with self._lock:
+            last = self._actions[-1].number if self._actions else 0
+            new = self.log.actions(last)
+            if new:
+                self._actions += new
+                self._state = replay(self._actions)
+            return self._state
+
+    @property
+    def history(self) -> list[Action]:
+        """All actions, in order."""
+        self.state  # noqa: B018
+        return list(self._actions)
+
+    def rows(self, regions: Collection[int]) -> NDArray[np.int64]:
+        """Rows in the table of regions of the run that have these ids; others are left out."""
+        rows = [self._rows[int(one)] for one in regions if int(one) in self._rows]
+        return np.array(rows, np.int64)
+
+    def said(self) -> NDArray[np.int64]:
+        """Class that a person gave each region of the run, (R,), or -1."""
+        state = self.state
+        said = np.full(len(self.ids), -1, np.int64)
+        number = np.zeros(len(self.ids), np.int64)
+        for region, (when, class_id) in state.regions.items():
+            row = self._rows.get(region)
+            if row is not None:
+                number[row] = when
+                said[row] = -1 if class_id is None else state.resolve(class_id)
+        if state.images:
+            for row, image in enumerate(self.images):
+                when, class_id = state.images.get(image, (0, None))
+                if when > number[row]:
+                    said[row] = -1 if class_id is None else state.resolve(class_id)
+        return said
+
+    def classes_of_discovery(self) -> NDArray[np.int64]:
+        """Id of the class that each class of the discovery belongs to now, (K,)."""
+        state = self.state
+        return np.array([state.resolve(one) for one in state.discovered], np.int64)
+
+    def edit(
+        self,
+        class_id: int,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        colour: str | None = None,
+        kind: Kind | None = None,
+        severity: Severity | None = None,
+        escape_cost: float | None = None,
+        examples: Collection[int] | None = None,
+        counter_examples: Collection[int] | None = None,
+    ) -> int:
+        """Describes a class; what is None stays as it is.
+
+        Args:
+            class_id: The class.
+            name: Unique, up to 80 characters.
+            description: Any text.
+            colour: `#rrggbb`.
+            kind: `defect`, `not a defect` or `ignored`.
+            severity: `minor`, `major`, `critical`, or "" to leave it open.
+            escape_cost: What it costs when a defect of this class passes, 0 or more.
+            examples: Ids of regions that show the class well, in place of those so far.
+            counter_examples: Ids of regions that resemble it and are none, in the same way.
+
+        Returns:
+            Number of the action, as all methods that change something.
+
+        Raises:
+            InputError: The class does not exist or was merged, or a value cannot be used.
+        """
+        changes: dict[str, Any] = {
+            "name": name,
+            "description": description,
+            "colour": colour,
+            "kind": kind,
+            "severity": severity,
+            "escape_cost": escape_cost,
+            "examples": examples,
+            "counter_examples": counter_examples,
+        }
+        changes = {name: value for name, value in changes.items() if value is not None}
+
+        def decide(state: LabelState) -> dict[str, Any]:
+            require_class(state, class_id)
+            if class_id == NORMAL and not {"name", "kind"}.isdisjoint(changes):
+                raise InputError("class 0 is the normal class; its name and its kind are fixed")
+            checked = dict(changes)
+            if "name" in checked:
+                others = [one.name for one in state.in_use if one.id != class_id]
+                checked["name"] = checked_name(checked["name"], others)
+            for examples in {"examples", "counter_examples"} & checked.keys():
+                checked[examples] = self._known(checked[examples])
+            _check_description(checked)
+            return {"class": class_id, **checked}
+
+        return self._act("edit", decide)
+
+    def move(self, regions: Collection[int], class_id: int | None) -> int:
+        """Moves regions to a class; None withdraws what was said of them.
+
+        Raises:
+            InputError: The class does not exist or was merged, or a region is unknown.
+        """
+        return self._assign("assign", [{"class": class_id, "regions": self._known(regions)}])
+
+    def move_images(self, images: Collection[str], class_id: int | None) -> int:
+        """Moves all regions of whole images to a class; None withdraws what was said of the images.
+
+        Raises:
+            InputError: The class does not exist or was merged, or an image is unknown.
+        """
+        return self._assign("assign", [{"class": class_id, "images": self._known_images(images)}])
+
+    def confirm(self, regions: Mapping[int, Collection[int]]) -> int:
+        """Says that regions belong to the classes that they are in.
+
+        Args:
+            regions: Ids of regions by the id of their class.
+
+        Raises:
+            InputError: As for `move`.
+        """
+        said = [{"class": one, "regions": self._known(ids)} for one, ids in regions.items()]
+        return self._assign("confirm", said)
+
+    def new_class(
+        self, name: str, regions: Collection[int] = (), images: Collection[str] = ()
+    ) -> int:
+        """Makes a class of regions or whole images.
+
+        Returns:
+            Id of the class.
+
+        Raises:
+            InputError: The name is taken or cannot be used, or a region or an image is unknown.
+        """
+        return self._make("new class", {name: regions}, {name: images})[0]
+
+    def split(
+        self, class_id: int, remaining: Collection[int], parts: Mapping[str, Collection[int]]
+    ) -> list[int]:
+        """Splits a class: each part becomes a class of its own.
+
+        Args:
+            class_id: The class.
+            remaining: Ids of regions that stay in it.
+            parts: Ids of the regions of each new class by its name.
+
+        Returns:
+            Ids of the new classes.
+
+        Raises:
+            InputError: As for `new_class`.
+        """
+        stay = {"class": class_id, "regions": self._known(remaining)}
+        return self._make("split", parts, said=[stay])
+
+    def merge(self, into: int, classes: Collection[int]) -> int:
+        """Merges classes into one; their regions and their part of the discovery go with them.
+
+        Args:
+            into: The class that stays; 0 makes the others count as normal.
+            classes: The classes that end.
+
+        Raises:
+            InputError: A class does not exist or was merged already, or 0 would be merged.
+        """
+
+        def decide(state: LabelState) -> dict[str, Any]:
+            for class_id in (into, *classes):
+                require_class(state, class_id)
+            if NORMAL in classes:
+                raise InputError("class 0 is the normal class and stays; merge the others into it")
+            if into in classes or not classes:
+                raise InputError("a class is merged into another one; name two different classes")
+            return {"into": into, "classes": sorted(classes)}
+
+        return self._act("merge", decide)
+
+    def add_named(self, named: Sequence[Named]) -> int:
+        """Adds labels from elsewhere; classes are found by name, and made where there are none.
+
+        Raises:
+            InputError: A name cannot be used, or a region or an image is unknown.
+        """
+
+        def decide(state: LabelState) -> dict[str, Any]:
+            by_name = {one.name.casefold(): one.id for one in state.in_use}
+            made, said, next_id = [], [], state.next_id
+            for one in named:
+                of_class: dict[str, Any] = {}
+                if one.regions:
+                    of_class["regions"] = self._known(one.regions)
+                if one.images:
+                    of_class["images"] = self._known_images(one.images)
+                class_id = by_name.get(one.class_name.strip().casefold())
+                if class_id is None:
+                    name = checked_name(one.class_name, by_name)
+                    by_name[name.casefold()] = next_id
+                    made.append({"id": next_id, "name": name} | of_class)
+                    next_id += 1
+                else:
+                    said.append({"class": class_id} | of_class)
+            return {"make": made, "said": said}
+
+        return self._act("import", decide)
+
+    def undo(self) -> Action | None:
+        """Takes back the last action that was not taken back yet; returns it, or None."""
+        undone = self.state.undoable
+        self._act("undo", lambda state: {} if state.undoable else None)
+        return undone
+
+    def redo(self) -> Action | None:
+        """Does again what was taken back last; returns it, or None."""
+        redone = self.state.redoable
+        self._act("redo", lambda state: {} if state.redoable else None)
+        return redone
+
+    def note(self, name: str, facts: Mapping[str, Any]) -> int:
+        """Adds a line to the history that changes no label: `corrected` or `grown`."""
+        return self._act(name, lambda _: dict(facts))
+
+    def _assign(self, name: str, said: list[dict[str, Any]]) -> int:
+        def decide(state: LabelState) -> dict[str, Any]:
+            for one in said:
+                if one["class"] is not None:
+                    require_class(state, one["class"])
+            return {"said": said}
+
+        return self._act(name, decide)
+
+    def _make(
+        self,
+        action: str,
+        regions: Mapping[str, Collection[int]],
+        images: Mapping[str, Collection[str]] | None = None,
+        said: Sequence[dict[str, Any]] = (),
+    ) -> list[int]:
+        ids: list[int] = []
+
+        def decide(state: LabelState) -> dict[str, Any]:
+            for one in said:
+                require_class(state, one["class"])
+            taken = [one.name for one in state.in_use]
+            made: list[dict[str, Any]] = []
+            for name, of_class in regions.items():
+                made.append({"id": state.next_id + len(made), "name": checked_name(name, taken)})
+                made[-1]["regions"] = self._known(of_class)
+                made[-1]["images"] = self._known_images((images or {}).get(name, ()))
+                taken.append(name)
+            ids[:] = [one["id"] for one in made]
+            return {"make": made, "said": list(said)}
+
+        self._act(action, decide)
+        return ids
+
+    def _act(self, name: str, decide: Callable[[LabelState], dict[str, Any] | None]) -> int:
+        def decided(so_far: list[Action]) -> tuple[str, dict[str, Any]] | None:
+            arguments = decide(replay(so_far))
+            return None if arguments is None else (name, arguments)
+
+        return self.log.append(self.author, decided)
+
+    def _known(self, regions: Collection[int]) -> list[int]:
+        ids = [int(one) for one in regions]
+        unknown = [one for one in ids if one not in self._rows]
+        if unknown:
+            raise InputError(f"region {unknown[0]} is not in the run; load the regions again")
+        return ids
+
+    def _known_images(self, images: Collection[str]) -> list[str]:
+        unknown = sorted(set(images) - set(self.images))
+        if unknown:
+            raise InputError(f"image '{unknown[0]}' is not in the run; check its name")
+        return list(images)
+
+
+def require_class(state: LabelState, class_id: int) -> LabelClass:
+    """Returns a class in use.
+
+    Raises:
+        InputError: It does not exist or was merged into another one.
+    """
+    found = state.classes.get(class_id)
+    if found is None:
+        known = ", ".join(str(one.id) for one in state.in_use)
+        raise InputError(f"class {class_id} does not exist; the classes are {known}")
+    if found.merged_into is not None:
+        into = state.classes[state.resolve(class_id)]
+        raise InputError(
+            f"class {class_id} ('{found.name}') was merged into class {into.id} ('{into.name}'); "
+            "use that one"
+        )
+    return found
+
+
+def checked_name(name: str, taken: Collection[str]) -> str:
+    """Returns the name of a class without blanks around it.
+
+    Raises:
+        InputError: It is empty, too long, has characters that cannot be printed, or is taken.
+    """
+    name = " ".join(name.split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(
+            f"'{name[:LONGEST_NAME]}' cannot be the name of a class; use 1 to {LONGEST_NAME} "
+            "characters that can be printed"
+        )
+    if name.casefold() in {one.casefold() for one in taken}:
+        raise InputError(f"there is a class '{name}' already; choose another name, or merge them")
+    return name
+
+
+def _check_description(changes: Mapping[str, Any]) -> None:
+    colour, cost = changes.get("colour"), changes.get("escape_cost")
+    if colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        raise InputError(f"'{colour}' is no colour; use #rrggbb")
+    if "kind" in changes and changes["kind"] not in KINDS:
+        raise InputError(f"'{changes['kind']}' is no kind of class; use one of {', '.join(KINDS)}")
+    if "severity" in changes and changes["severity"] not in SEVERITIES:
+        known = ", ".join(SEVERITIES[1:])
+        raise InputError(f"'{changes['severity']}' is no severity; use one of {known}")
+    if cost is not None and not (math.isfinite(cost) and cost >= 0):
+        raise InputError(f"an escape cannot cost {cost}; use a number from 0 on")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # In a container the user may have no name.
+        return ""

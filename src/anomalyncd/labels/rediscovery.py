@@ -1,0 +1,164 @@
+"""How a label book takes in a discovery: ids for its classes, old labels for the same places."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from anomalyncd.labels.log import (
+    LabelLog,
+    Place,
+    RegionRow,
+    add_action,
+    add_regions,
+    read_actions,
+    read_regions,
+    set_classes,
+)
+from anomalyncd.labels.state import NORMAL, LabelState, replay
+
+LEAST_OVERLAP = 0.5
+"""Intersection over union above which a region of a new discovery is an old one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Discovered:
+    """The regions and classes of a discovery."""
+
+    places: list[Place]
+    """Where each region is."""
+    classes: list[int]
+    """Index of the class of each region."""
+    class_names: list[str]
+    """The normal class first."""
+
+
+def meet_run(log: LabelLog, author: str, discovery: Discovered) -> NDArray[np.int64]:
+    """Gives ids to the regions and classes of a discovery that have none yet.
+
+    The classes of the first discovery get the ids 0, 1, ... A class of a later one keeps the id of
+    the class with which it shares most regions, and gets a new id where there is none; what was
+    said of a region holds for the region at the same place. A discovery that only has regions more
+    than the one before, as after growing, adds no row to the log.
+
+    Args:
+        log: The log, which may be empty.
+        author: Who acts.
+        discovery: Its regions and classes.
+
+    Returns:
+        Id of each region, (R,).
+    """
+    with log.write() as connection:
+        before = read_regions(connection)
+        state = replay(read_actions(connection))
+        ids = {row[1:6]: row[0] for row in before}
+        if not ids.keys() >= set(discovery.places):
+            add_regions(connection, discovery.places)
+            ids = {row[1:6]: row[0] for row in read_regions(connection)}
+        action = _action(state, before, discovery, ids)
+        if action is not None:
+            add_action(connection, author, "discovered", action)
+            state = replay(read_actions(connection))
+        stored = {row[1:6]: row[6] for row in before}
+        given = [state.discovered[index] for index in discovery.classes]
+        changed = [
+            (class_id, place)
+            for class_id, place in zip(given, discovery.places, strict=True)
+            if stored.get(place, -1) != class_id
+        ]
+        set_classes(connection, changed)
+    return np.array([ids[place] for place in discovery.places], np.int64)
+
+
+def _action(
+    state: LabelState,
+    before: Sequence[RegionRow],
+    discovery: Discovered,
+    ids: dict[Place, int],
+) -> dict[str, Any] | None:
+    """Arguments of the action `discovered`; None where nothing is new but further regions."""
+    names = discovery.class_names
+    if not state.classes:
+        first = [{"id": index, "name": name} for index, name in enumerate(names)]
+        return {"make": first, "classes": list(range(len(names)))}
+    by_place = dict(zip(discovery.places, discovery.classes, strict=True))
+    if len(names) == len(state.discovered) and all(
+        row[1:6] in by_place and state.discovered[by_place[row[1:6]]] == row[6] for row in before
+    ):
+        return None
+    pairs = _same_regions(before, discovery.places)
+    votes = np.zeros((len(names), max(state.classes) + 1))
+    for row, old in pairs:
+        votes[discovery.classes[row], _class_of(state, old)] += 1
+    classes = _matched(votes)
+    made: list[dict[str, Any]] = []
+    taken = {one.name.casefold() for one in state.in_use}
+    for index, class_id in enumerate(classes):
+        if class_id < 0:
+            classes[index] = state.next_id + len(made)
+            name = _free_name(names[index], taken)
+            made.append({"id": classes[index], "name": name})
+            taken.add(name.casefold())
+    moved = [(old[0], ids[discovery.places[row]]) for row, old in pairs]
+    same = [pair for pair in moved if pair[0] != pair[1]]
+    return {"make": made, "classes": classes, "same_regions": same}
+
+
+def _class_of(state: LabelState, region: RegionRow) -> int:
+    """The class that a region was in: what a person said, or what its discovery said."""
+    of_region = state.regions.get(region[0], (0, None))
+    of_image = state.images.get(region[1], (0, None))
+    _, said = max(of_region, of_image, key=lambda one: one[0])
+    return state.resolve(region[6] if said is None else said)
+
+
+def _matched(votes: NDArray[np.float64]) -> list[int]:
+    """Class id of each new class, or -1; the normal class stays the normal one."""
+    classes = [-1] * len(votes)
+    classes[NORMAL] = NORMAL
+    pairs = zip(*linear_sum_assignment(votes[1:, 1:], maximize=True), strict=True)
+    for new, old in pairs:
+        if votes[new + 1, old + 1] > 0:
+            classes[new + 1] = int(old) + 1
+    return classes
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """The name of the discovery, with a number behind it where that name is in use."""
+    free, number = name, 2
+    while free.casefold() in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
+def _same_regions(
+    before: Sequence[RegionRow], places: Sequence[Place]
+) -> list[tuple[int, RegionRow]]:
+    """Pairs of the row of a region and the earlier region at the same place."""
+    by_image: dict[str, list[RegionRow]] = {}
+    for old in before:
+        by_image.setdefault(old[1], []).append(old)
+    pairs = []
+    for row, place in enumerate(places):
+        candidates = by_image.get(place[0], [])
+        if not candidates:
+            continue
+        overlaps = overlap(np.array(place[1:]), np.array([old[2:6] for old in candidates]))
+        best = int(overlaps.argmax())
+        if overlaps[best] >= LEAST_OVERLAP:
+            pairs.append((row, candidates[best]))
+    return pairs
+
+
+def overlap(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of one box, (4,), with others, (B, 4): left, top, right, bottom."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    shared = np.maximum(high - low, 0).prod(1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    union = (box[2:] - box[:2]).prod() + areas - shared
+    ratio: NDArray[np.float64] = shared / np.maximum(union, 1e-12)
+    return ratio

@@ -1,0 +1,196 @@
+"""The state of a label book: classes and what a person said, as the log of actions gives it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeAlias, get_args
+
+NORMAL = 0
+"""Id of the normal class, in every label book."""
+NORMAL_NAME = "normal"
+Kind: TypeAlias = Literal["defect", "not a defect", "ignored"]
+"""What a class means for an image: `ignored` regions do not count at all."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Severity: TypeAlias = Literal["", "minor", "major", "critical"]
+"""As in sampling inspection (ISO 2859); "" where nobody said."""
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+PALETTE = (
+    *("#9aa0a6", "#e6550d", "#1f77b4", "#2ca02c", "#9467bd", "#d4a017", "#17becf", "#c2185b"),
+    *("#8c564b", "#5c6bc0", "#7cb342", "#f06292", "#00897b", "#a1887f", "#6d4c41", "#455a64"),
+)
+"""Colours of classes by their id, until a person chooses others."""
+
+PERMANENT = frozenset({"discovered", "corrected", "grown"})
+"""Actions of the program, which are not undone."""
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """A class as a person describes it."""
+
+    id: int
+    """Never changes its meaning, and is never used again."""
+    name: str
+    description: str = ""
+    colour: str = ""
+    """`#rrggbb`."""
+    kind: Kind = "defect"
+    severity: Severity = ""
+    escape_cost: float | None = None
+    """What it costs when a defect of this class passes; None where nobody said."""
+    examples: tuple[int, ...] = ()
+    """Ids of regions that show the class well."""
+    counter_examples: tuple[int, ...] = ()
+    """Ids of regions that resemble the class and do not belong to it."""
+    merged_into: int | None = None
+    """The class that took its regions; None for a class in use."""
+
+    @property
+    def counts_as_normal(self) -> bool:
+        """Whether an image that shows nothing else is a good one."""
+        return self.kind != "defect"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One row of the log."""
+
+    number: int
+    """Counts the rows from 1."""
+    time: str
+    """UTC, ISO 8601."""
+    author: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(eq=False)
+class LabelState:
+    """Classes and what was said of regions and images after some actions."""
+
+    classes: dict[int, LabelClass] = field(default_factory=dict)
+    """By id, merged ones included."""
+    discovered: list[int] = field(default_factory=list)
+    """Id that each class of the discovery was given, before any merging."""
+    regions: dict[int, tuple[int, int | None]] = field(default_factory=dict)
+    """By id of the region: number of the action that said it, and the class or None."""
+    images: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    """The same by name of the image, for all of its regions."""
+    undoable: Action | None = None
+    """What `undo` would take back."""
+    redoable: Action | None = None
+    """What `redo` would do again."""
+    last: int = 0
+    """Number of the last action."""
+    next_id: int = 0
+    """Id of the next class; ids of classes that were undone stay used."""
+
+    def resolve(self, class_id: int) -> int:
+        """Returns the class that a class was merged into, or the class itself."""
+        while (into := self.classes[class_id].merged_into) is not None:
+            class_id = into
+        return class_id
+
+    @property
+    def in_use(self) -> list[LabelClass]:
+        """The classes that were not merged into others, by id."""
+        return [one for _, one in sorted(self.classes.items()) if one.merged_into is None]
+
+
+def class_names(n_classes: int) -> list[str]:
+    """ "normal", "class 1", "class 2", ... until a person gives better names."""
+    return [NORMAL_NAME] + [f"class {index}" for index in range(1, n_classes)]
+
+
+def replay(actions: Sequence[Action]) -> LabelState:
+    """Returns the state after all actions; what was undone does not count."""
+    permanent: list[Action] = []
+    active: list[Action] = []
+    undone: list[Action] = []
+    for action in actions:
+        if action.name in PERMANENT:
+            permanent.append(action)
+        elif action.name == "undo":
+            undone.append(active.pop())
+        elif action.name == "redo":
+            active.append(undone.pop())
+        else:
+            active.append(action)
+            undone.clear()
+    state = LabelState()
+    for action in sorted([*permanent, *active], key=lambda one: one.number):
+        _APPLY[action.name](state, action.number, action.arguments)
+    state.undoable = active[-1] if active else None
+    state.redoable = undone[-1] if undone else None
+    state.last = actions[-1].number if actions else 0
+    state.next_id = 1 + max((one for action in actions for one in _made(action)), default=-1)
+    return state
+
+
+def _made(action: Action) -> list[int]:
+    """Ids of the classes that an action makes."""
+    return [int(one["id"]) for one in action.arguments.get("make", ())]
+
+
+def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
+    for made in arguments.get("make", ()):
+        class_id = int(made["id"])
+        colour = made.get("colour") or PALETTE[class_id % len(PALETTE)]
+        kind: Kind = "not a defect" if class_id == NORMAL else "defect"
+        state.classes[class_id] = LabelClass(class_id, made["name"], colour=colour, kind=kind)
+        _say(state, number, class_id, made)
+
+
+def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
+    _make(state, number, arguments)
+    state.discovered = list(arguments["classes"])
+    for old, new in arguments.get("same_regions", ()):
+        if old in state.regions:
+            state.regions[new] = state.regions[old]
+
+
+def _edit(state: LabelState, _: int, arguments: dict[str, Any]) -> None:
+    changes = {name: value for name, value in arguments.items() if name != "class"}
+    for name in ("examples", "counter_examples"):
+        if name in changes:
+            changes[name] = tuple(changes[name])
+    class_id = int(arguments["class"])
+    state.classes[class_id] = replace(state.classes[class_id], **changes)
+
+
+def _assign(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
+    _make(state, number, arguments)
+    for said in arguments["said"]:
+        _say(state, number, said["class"], said)
+
+
+def _say(state: LabelState, number: int, class_id: int | None, said: dict[str, Any]) -> None:
+    for region in said.get("regions", ()):
+        state.regions[int(region)] = (number, class_id)
+    for image in said.get("images", ()):
+        state.images[str(image)] = (number, class_id)
+
+
+def _merge(state: LabelState, _: int, arguments: dict[str, Any]) -> None:
+    into = int(arguments["into"])
+    for class_id in arguments["classes"]:
+        state.classes[class_id] = replace(state.classes[class_id], merged_into=into)
+
+
+def _nothing(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
+    """For actions that are worth a line in the history and change no label."""
+
+
+_APPLY: dict[str, Callable[[LabelState, int, dict[str, Any]], None]] = {
+    "discovered": _discovered,
+    "edit": _edit,
+    "assign": _assign,
+    "confirm": _assign,
+    "new class": _assign,
+    "split": _assign,
+    "import": _assign,
+    "merge": _merge,
+    "corrected": _nothing,
+    "grown": _nothing,
+}
+ACTIONS = frozenset({*_APPLY, "undo", "redo"})
+"""Names of all actions."""

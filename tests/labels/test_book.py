@@ -1,0 +1,222 @@
+"""The label book: what is said holds, ids never come back, and two writers lose nothing."""
+
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anomalyncd.errors import InputError
+from anomalyncd.labels.book import LabelBook, Named
+
+N_REGIONS = 8
+
+
+def _regions(shift: float = 0.0) -> pd.DataFrame:
+    names = [f"image {row // 2}" for row in range(N_REGIONS)]
+    left = np.arange(N_REGIONS) % 2 * 100.0 + shift
+    return pd.DataFrame(
+        {"name": names, "left": left, "top": shift, "right": left + 50, "bottom": 50.0 + shift}
+    )
+
+
+DISCOVERED = np.array([0, 1, 1, 2, 2, 2, 0, 1])
+
+
+def _book(folder: Path, author: str = "ada", **changes: object) -> LabelBook:
+    given = {"regions": _regions(), "discovered": DISCOVERED} | changes
+    names = ["normal", "class 1", "class 2"]
+    return LabelBook(folder / "labels.sqlite", class_names=names, author=author, **given)
+
+
+def test_discovered_classes_get_ids_once(tmp_path):
+    book, again = _book(tmp_path), _book(tmp_path)
+    assert [(one.id, one.name) for one in again.state.in_use] == [
+        (0, "normal"),
+        (1, "class 1"),
+        (2, "class 2"),
+    ]
+    assert [one.name for one in again.history] == ["discovered"]
+    np.testing.assert_array_equal(book.ids, again.ids)
+    assert list(book.classes_of_discovery()) == [0, 1, 2]
+    assert (book.said() == -1).all()
+
+
+def test_what_was_said_last_holds_for_regions_and_images(tmp_path):
+    book = _book(tmp_path)
+    book.move(book.ids[[0, 1]], 2)
+    book.move_images(["image 0"], 1)
+    assert list(book.said()[:3]) == [1, 1, -1]
+    book.move(book.ids[[1]], 0)
+    assert list(book.said()[:3]) == [1, 0, -1]
+    book.move(book.ids[[1]], None)
+    assert list(book.said()[:3]) == [1, -1, -1]
+
+
+def test_merged_classes_are_followed_and_their_ids_never_come_back(tmp_path):
+    book = _book(tmp_path)
+    new = book.new_class("pit", book.ids[[5]])
+    assert new == 3
+    book.merge(2, [new])
+    assert list(book.classes_of_discovery()) == [0, 1, 2]
+    book.merge(1, [2])
+    assert list(book.classes_of_discovery()) == [0, 1, 1]
+    assert book.said()[5] == 1
+    with pytest.raises(InputError, match="merged into class 1"):
+        book.move(book.ids[[0]], 2)
+    book.undo()
+    assert book.said()[5] == 2
+    while book.undo():
+        pass
+    assert book.new_class("pit", book.ids[[5]]) == 4, "3 was used, though it was undone"
+    assert [one.id for one in book.state.in_use] == [0, 1, 2, 4]
+
+
+def test_undo_and_redo_to_the_beginning(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="scratch", severity="major", escape_cost=20.0, colour="#ff0000")
+    book.split(2, book.ids[[3]], {"pit": book.ids[[4, 5]]})
+    after = (book.said().tolist(), book.state.in_use)
+    assert after[0] == [-1, -1, -1, 2, 3, 3, -1, -1]
+    assert [action.name for action in (book.undo(), book.undo())] == ["split", "edit"]
+    assert book.undo() is None
+    assert book.state.classes[1].name == "class 1"
+    book.redo()
+    book.redo()
+    assert book.redo() is None
+    assert (book.said().tolist(), book.state.in_use) == after
+    book.undo()
+    book.move(book.ids[[0]], 1)
+    assert book.redo() is None, "a new action ends what could be done again"
+
+
+def test_names_and_descriptions_that_cannot_be_used(tmp_path):
+    book = _book(tmp_path)
+    before = book.state.last
+    for message, change in {
+        "already": {"name": "CLASS 2"},
+        "characters": {"name": " "},
+        "no colour": {"colour": "red"},
+        "no kind": {"kind": "bad"},
+        "no severity": {"severity": "huge"},
+        "cannot cost": {"escape_cost": -1.0},
+        "not in the run": {"examples": [10**6]},
+    }.items():
+        with pytest.raises(InputError, match=message):
+            book.edit(1, **change)
+    with pytest.raises(InputError, match="fixed"):
+        book.edit(0, name="good")
+    with pytest.raises(InputError, match="class 9 does not exist"):
+        book.move(book.ids[[0]], 9)
+    with pytest.raises(InputError, match="image 'x'"):
+        book.move_images(["x"], 1)
+    assert book.state.last == before
+
+
+def test_a_new_discovery_keeps_ids_and_what_was_said(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="scratch")
+    book.edit(2, name="dent")
+    book.move(book.ids[[4]], 1)
+    # The classes come in another order, and the boxes lie a little beside the old ones.
+    swapped = np.array([0, 2, 1])[DISCOVERED]
+    again = _book(tmp_path, regions=_regions(shift=2.0), discovered=swapped)
+    assert [action.name for action in again.history][-1] == "discovered"
+    assert list(again.classes_of_discovery()) == [0, 2, 1]
+    assert list(again.said()) == [-1, -1, -1, -1, 1, -1, -1, -1]
+    assert [one.name for one in again.state.in_use] == ["normal", "scratch", "dent"]
+    assert set(again.ids).isdisjoint(book.ids)
+
+
+def test_a_class_of_a_new_discovery_that_is_like_none_gets_a_new_id(tmp_path):
+    _book(tmp_path)
+    names = ["normal", "class 1", "class 2", "class 3"]
+    discovered = np.array([0, 1, 1, 2, 3, 3, 0, 1])
+    again = LabelBook(tmp_path / "labels.sqlite", _regions(), discovered, names, "ada")
+    # Class 2 of the first discovery shares two regions with the last class, one with the third.
+    assert list(again.classes_of_discovery()) == [0, 1, 3, 2]
+    assert again.state.classes[3].name == "class 2 (2)"
+
+
+def test_regions_that_were_added_need_no_new_row(tmp_path):
+    book = _book(tmp_path)
+    book.move(book.ids[[1]], 2)
+    more = pd.concat([_regions(), _regions().assign(name="image 9")[:2]], ignore_index=True)
+    grown = _book(tmp_path, regions=more, discovered=np.append(DISCOVERED, [1, 2]))
+    assert len(grown.history) == 2
+    assert list(grown.said()[[1, 8]]) == [2, -1]
+
+
+def test_labels_by_name_make_the_classes_that_are_missing(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="Scratch")
+    named = [
+        Named("scratch", regions=book.ids[:2].tolist()),
+        Named("pit", images=["image 2"]),
+        Named("pit", regions=book.ids[7:].tolist()),
+    ]
+    book.add_named(named)
+    assert list(book.said()) == [1, 1, -1, -1, 3, 3, -1, 3]
+    assert book.undo().name == "import"
+    assert (book.said() == -1).all()
+
+
+def test_two_writers_lose_nothing_of_each_other(tmp_path):
+    books = [_book(tmp_path, author) for author in ("ada", "ben", "cay")]
+
+    def write(index: int) -> int:
+        return books[index % 3].new_class(f"kind {index}", books[0].ids[[index % N_REGIONS]])
+
+    with ThreadPoolExecutor(6) as pool:
+        ids = list(pool.map(write, range(30)))
+    assert sorted(ids) == list(range(3, 33))
+    assert {one.name for one in books[0].state.in_use} >= {f"kind {index}" for index in range(30)}
+    assert {one.author for one in books[1].history} == {"ada", "ben", "cay"}
+
+
+_KILLED = """
+import os, sys
+import numpy as np, pandas as pd
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from labels.test_book import _book
+book = _book(Path(sys.argv[1]))
+for index in range(1000):
+    book.edit(1, description=str(index))
+    print(index, flush=True)
+    if index == 25:
+        os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal 9")
+def test_what_was_shown_as_saved_survives_a_kill(tmp_path):
+    tests = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", _KILLED, str(tmp_path), tests]
+    printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    assert printed[-1] == "25"
+    assert _book(tmp_path).state.classes[1].description == "25"
+
+
+def test_files_that_are_no_label_book(tmp_path):
+    path = tmp_path / "labels.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(InputError, match="damaged or no label book"):
+        _book(tmp_path)
+    path.unlink()
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    with pytest.raises(InputError, match="is no label book"):
+        _book(tmp_path)
+    path.unlink()
+    _book(tmp_path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(InputError, match="newer version"):
+        _book(tmp_path)
