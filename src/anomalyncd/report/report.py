@@ -69,7 +69,7 @@ def write_report(folder: str | Path, images: ImagesLike | None = None) -> Path:
 
 def contents(run: Run) -> dict[str, Any]:
     """Collects the variables of the template."""
-    cards, number, names = class_cards(run), run.class_number, list(run.classes["class_name"])
+    cards, number, names = class_cards(run), run.class_number, run.class_names
     composite, normal, doubtful = composite_images(run), normal_images(run), doubtful_images(run)
     foreground, listed = foreground_images(run), images_by_class(run)
     choice = Choice(
