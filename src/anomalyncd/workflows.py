@@ -1,5 +1,6 @@
 """Discover, predict, estimate and make maps on disk: what the command line calls."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,8 +25,11 @@ from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
 from anomalyncd.pipeline import Pipeline
+from anomalyncd.results.corrections import Changes, changes_between, correct_tables
+from anomalyncd.results.model_file import read_model, write_changed
 from anomalyncd.results.predictions import Predictions
-from anomalyncd.results.run_folder import FORMAT, RECORD
+from anomalyncd.results.replacement import remove, replace_together
+from anomalyncd.results.run_folder import FORMAT, RECORD, read_run
 from anomalyncd.results.run_record import (
     describe_circumstances,
     describe_inputs,
@@ -36,13 +40,12 @@ from anomalyncd.results.run_writing import (
     LOG_FILE,
     prepare_prediction,
     prepare_run,
-    remove,
     replace_results,
     write_prediction,
     write_tables,
 )
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
-from anomalyncd.runtime.logs import logged_to
+from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
 
 
@@ -232,6 +235,42 @@ def make_maps(
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps
     return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
+
+
+def correct_run(run: str | Path) -> Changes:
+    """Refits the classes of a run to what a person said; tables and model are replaced together.
+
+    What was said holds; the classes of all other regions and images follow from it, and so do those
+    of new images from then on. With nothing said, the classes of the discovery come back.
+
+    Args:
+        run: Folder of a finished run; its label book holds what was said.
+
+    Returns:
+        What changed.
+
+    Raises:
+        InputError: The folder or its label book cannot be used.
+    """
+    started = time.perf_counter()
+    before = read_run(run)
+    folder, labels = before.folder, before.labels
+    refuse_unwritable(folder)
+    stored = read_model(folder / "model")
+    seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
+    corrected = correct_tables(before, labels, reliability, stored.config, seed)
+    changes = changes_between(before, corrected, labels.said())
+    with replace_together(folder) as new:
+        write_table(corrected.images, new / "images.csv")
+        write_table(corrected.regions, new / "regions.csv")
+        write_table(corrected.classes, new / "classes.csv")
+        learned = {"corrections": corrected.corrections, "reliability": corrected.reliability}
+        (new / "model").mkdir()
+        write_changed(stored, learned, new / "model")
+        write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
+    labels.note("corrected", asdict(changes))
+    LOG.info("%s; %.1f s", changes, time.perf_counter() - started)
+    return changes
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

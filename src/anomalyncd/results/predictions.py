@@ -305,7 +305,9 @@ def _counted(
 ) -> pd.DataFrame:
     """Adds the numbers of images and regions of each class to the list of classes."""
     numbers = listed["class"].to_numpy()
-    grouped = regions.groupby(np.asarray(of_regions))
+    # Scores that were read from a table have the digits of single precision, too.
+    measures = regions[["area"]].assign(score=regions["score"].astype(np.float32))
+    grouped = measures.groupby(np.asarray(of_regions))
     return listed.assign(
         n_images=_count(of_images, numbers),
         n_regions=_count(of_regions, numbers),

@@ -21,6 +21,7 @@ from anomalyncd.io.tables import ENCODING, unguarded
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import NORMAL, class_names
+from anomalyncd.results.replacement import finish_replacement
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -71,6 +72,11 @@ class Run:
                 f"'{self.folder / 'probabilities.npy'}' belongs to another run; make it again"
             )
         return probabilities
+
+    @property
+    def n_discovered(self) -> int:
+        """How many of the regions were there to the discovery; the others were added since."""
+        return int(self.record.get("n_discovered", len(self.regions)))
 
     @property
     def class_names(self) -> dict[int, str]:
@@ -153,6 +159,7 @@ def read_run(folder: str | Path) -> Run:
         InputError: No finished run, one of a newer version, or a damaged one.
     """
     folder = Path(folder).expanduser()
+    finish_replacement(folder)
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' holds no {RECORD}; give the folder of a finished run")
     run = Run(
