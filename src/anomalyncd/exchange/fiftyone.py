@@ -28,7 +28,7 @@ def write_fiftyone(labelled: LabelledRegions, folder: Path, normal: bool) -> Non
     labels: dict[str, Any] = {}
     paths: dict[str, str] = {}
     for image in labelled.each_image(normal):
-        paths[image.name] = image.path
+        paths[image.file_name] = image.path  # Its suffix is taken off when it is read.
         labels[image.name] = [_detection(one, image, indices) for one in image.instances] or None
     names = [str(name) for name in classes["name"]]
     write_plain_json(folder / FILE, {"classes": names, "labels": labels})

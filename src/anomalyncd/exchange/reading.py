@@ -88,13 +88,13 @@ def _table_rows(source: Path, names: Sequence[str]) -> list[_Row]:
             "of a region or the name of an image"
         )
     # A blank cell says nothing about its region.
-    table = table.loc[table[label] != ""]
+    table = table[table[label].ne("")]
     sides = next((sides for sides in BOX_COLUMNS if columns.keys() >= {*sides}), None)
     boxes = np.full((len(table), 4), math.nan)
     if sides is not None:
-        cells = table[[columns[side] for side in sides]]
-        drawn = (cells != "").any(axis=1).to_numpy()
-        boxes[drawn] = corners_of(cells[drawn], source, sides)
+        texts = table[[columns[side] for side in sides]]
+        drawn = (texts != "").any(axis=1).to_numpy()
+        boxes[drawn] = corners_of(texts[drawn], source, sides)
     finder = _Finder(names, source)
     rows = []
     for (row, cells), (left, top, right, bottom) in zip(table.iterrows(), boxes, strict=True):

@@ -30,7 +30,7 @@ def write_voc(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     names = []
     for image in labelled.each_image(normal):
         _write_xml(_voc_annotation(image), folder / "Annotations" / f"{image.name}.xml")
-        names.append(f'"{image.name}"' if " " in image.name else image.name)
+        names.append(image.name)
     _write_lines(names, folder / "ImageSets" / "Main" / "default.txt")
     colours = [
         f"{row['name']}:{','.join(map(str, _rgb(row['colour'])))}::"
