@@ -14,7 +14,7 @@ from pycocotools.coco import COCO
 
 from anomalyncd.exchange.labelled import LabelledRegions, marked_boxes
 from anomalyncd.exchange.writing import write_labels
-from support.labels import CLASSES, DEFECTS, HEIGHT, WIDTH, mask_of
+from support.labels import CLASSES, DEFECTS, mask_of
 
 NAME_OF = dict(zip(CLASSES["id"], CLASSES["name"], strict=True))
 
@@ -54,18 +54,22 @@ def test_coco_is_read_by_pycocotools(labelled: LabelledRegions, tmp_path: Path) 
     assert sorted(rows) == expected(labelled)
 
 
-def test_masks_of_coco_are_drawn_by_pycocotools_within_their_edges(
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_masks_of_coco_are_drawn_by_pycocotools_to_the_pixel(
     labelled: LabelledRegions, tmp_path: Path
 ) -> None:
     write_labels(labelled, "coco", tmp_path / "out")
     coco = COCO(str(tmp_path / "out/annotations.json"))
-    (dent,) = [one for one in coco.anns.values() if one["region"] == "17"]
-    whole = np.kron(mask_of("100%"), np.ones((2, 2), np.bool_))
-    whole[:, 40:] = False
-    assert dent["area"] == whole.sum()
-    drawn = coco.annToMask(dent) > 0
-    assert drawn.shape == (HEIGHT, WIDTH)
-    assert (drawn & whole).sum() / (drawn | whole).sum() > 0.8
+    annotations = {one["region"]: one for one in coco.anns.values()}
+    dent = np.kron(mask_of("100%"), np.ones((2, 2), np.bool_))
+    dent[:, 40:] = False
+    assert annotations["17"]["area"] == dent.sum()
+    np.testing.assert_array_equal(coco.annToMask(annotations["17"]), dent)
+    parts = np.kron(mask_of("a/b"), np.ones((2, 2), np.bool_))
+    parts[44:] = False
+    assert annotations["10"]["area"] == parts.sum()
+    parts[10:16, 10:14] = True  # The hole.
+    np.testing.assert_array_equal(coco.annToMask(annotations["10"]), parts)
 
 
 def test_coco_is_read_by_labelformat(labelled: LabelledRegions, tmp_path: Path) -> None:

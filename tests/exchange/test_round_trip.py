@@ -16,6 +16,7 @@ from anomalyncd.exchange.matching import match_regions
 from anomalyncd.exchange.reading import read_labels
 from anomalyncd.exchange.writing import LABEL_FORMATS, write_labels
 from anomalyncd.inputs.annotations import read_shapes
+from anomalyncd.io.tables import read_table
 from support.labels import CLASSES, DEFECTS, HEIGHT, NAMES, REGIONS, UNCONFIRMED, WIDTH, mask_of
 
 
@@ -103,6 +104,7 @@ def test_images_without_regions_are_listed(labelled: LabelledRegions, tmp_path: 
     assert [image["file_name"] for image in coco["images"]] == [f"{name}.png" for name in NAMES]
     assert len(coco["annotations"]) == len(DEFECTS)
     assert [category["name"] for category in coco["categories"]][-1] == "unused"
+    assert read_table(tmp_path / "csv/images.csv", "list")["name"].tolist() == [*NAMES]
     assert load("fiftyone/labels.json")["labels"]["empty"] is None
     assert [*load("fiftyone/data.json")] == [f"{name}.png" for name in NAMES]
     assert [*load("label-studio/tasks.json")][-1]["data"]["image"].endswith("empty.png")
@@ -124,7 +126,7 @@ def test_class_folders_differ_on_any_system(labelled: LabelledRegions, tmp_path:
     write_labels(labelled, "folders", tmp_path / "out")
     folders = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert folders == [
-        *("Scratch", "scratch (class 2)", "unused"),
+        *("Scratch", "scratch (class 2)"),
         "\u00f6lig %3C& %22rot%22",
     ]
     crop = Image.open(tmp_path / "out/scratch (class 2)/a%2Fb--region-11.png")

@@ -23,8 +23,8 @@ _CROP = re.compile(r"(?P<name>.+)--region-(?P<id>[^/]+)")
 def write_class_folders(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     """Writes `CLASS/NAME--region-ID.png`, the box of each region cut out of its image.
 
-    Every class has a folder, also one without a region. Slashes in names of images become `%2F`.
-    The list `classes.csv` says which class each folder is.
+    A class without a region has no folder, because torchvision refuses empty ones. Slashes in names
+    of images become `%2F`. The list `classes.csv` says which class each folder is.
 
     Args:
         labelled: What to write; images without a region have no crop.
@@ -38,8 +38,6 @@ def write_class_folders(labelled: LabelledRegions, folder: Path, normal: bool) -
     """
     classes = labelled.chosen_classes(normal)
     folders = _folder_names(classes)
-    for name in folders.values():
-        (folder / name).mkdir()
     table = classes.assign(folder=[folders[int(number)] for number in classes["id"]])
     write_table(table[["folder", "id", "name"]], folder / LIST)
     for image in labelled.each_image(normal):

@@ -9,7 +9,12 @@ from anomalyncd.exchange.class_folders import write_class_folders
 from anomalyncd.exchange.coco import write_coco
 from anomalyncd.exchange.fiftyone import write_fiftyone
 from anomalyncd.exchange.label_studio import write_label_studio
-from anomalyncd.exchange.labelled import CLASS_COLUMNS, REGION_COLUMNS, LabelledRegions
+from anomalyncd.exchange.labelled import (
+    CLASS_COLUMNS,
+    IMAGE_COLUMNS,
+    REGION_COLUMNS,
+    LabelledRegions,
+)
 from anomalyncd.exchange.xml_formats import write_cvat, write_voc
 from anomalyncd.exchange.yolo import write_yolo
 from anomalyncd.io.files import refuse_unwritable_names, replace_folder
@@ -55,6 +60,7 @@ def write_labels(
 def _write_tables(labelled: LabelledRegions, folder: Path, _: bool) -> None:
     write_table(labelled.regions[list(REGION_COLUMNS)], folder / TABLE)
     write_table(labelled.classes[list(CLASS_COLUMNS)], folder / "classes.csv")
+    write_table(labelled.images[list(IMAGE_COLUMNS)], folder / "images.csv")
 
 
 _WRITERS: dict[str, Callable[[LabelledRegions, Path, bool], None]] = {
