@@ -1,6 +1,5 @@
 """Discover, predict, estimate and make maps on disk: what the command line calls."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,8 +23,9 @@ from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
+from anomalyncd.labels.book import Named
 from anomalyncd.pipeline import Pipeline
-from anomalyncd.results.corrections import Changes, changes_between, correct_tables
+from anomalyncd.results.corrections import Changes, Labels, changes_between, correct_tables
 from anomalyncd.results.model_file import read_model, write_changed
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.replacement import remove, replace_together
@@ -45,7 +45,7 @@ from anomalyncd.results.run_writing import (
     write_tables,
 )
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
-from anomalyncd.runtime.logs import LOG, logged_to
+from anomalyncd.runtime.logs import logged_to
 from anomalyncd.runtime.measurement import Stages
 
 
@@ -103,8 +103,18 @@ def write_run(
                 write_numbers(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
+    if estimator.said_:
+        write_labels_by_name(folder, estimator.said_)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
+
+
+def write_labels_by_name(folder: Path, names: Mapping[int, str]) -> None:
+    """Writes what was said by `AnomalyNCD.correct` into the label book of a run, if it has none."""
+    run = read_run(folder)
+    if not run.has_labels:
+        book = run.labels
+        book.add_named([Named(name, [int(book.ids[row])]) for row, name in names.items()])
 
 
 def predict_run(
@@ -252,14 +262,14 @@ def correct_run(run: str | Path) -> Changes:
     Raises:
         InputError: The folder or its label book cannot be used.
     """
-    started = time.perf_counter()
     before = read_run(run)
-    folder, labels = before.folder, before.labels
+    folder, book = before.folder, before.labels
+    labels = Labels.of_book(book)
     refuse_unwritable(folder)
     stored = read_model(folder / "model")
     seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
     corrected = correct_tables(before, labels, reliability, stored.config, seed)
-    changes = changes_between(before, corrected, labels.said())
+    changes = changes_between(before, corrected, labels.said)
     with replace_together(folder) as new:
         write_table(corrected.images, new / "images.csv")
         write_table(corrected.regions, new / "regions.csv")
@@ -268,8 +278,7 @@ def correct_run(run: str | Path) -> Changes:
         (new / "model").mkdir()
         write_changed(stored, learned, new / "model")
         write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
-    labels.note("corrected", asdict(changes))
-    LOG.info("%s; %.1f s", changes, time.perf_counter() - started)
+    book.note("corrected", asdict(changes))
     return changes
 
 

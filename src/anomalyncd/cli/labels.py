@@ -104,9 +104,8 @@ def bring_in(
     from anomalyncd.results.run_folder import read_run
 
     imported = import_labels(read_run(run), path)
-    for warning in imported.warnings:
-        warn(warning)
-    say(f"{counted(imported.n_regions, 'region')} labelled; {_how_to_apply(run)}")
+    (say if imported.unmatched.empty else warn)(imported.summary)
+    say(_how_to_apply(run))
 
 
 @labels.command()
@@ -157,7 +156,9 @@ def redo(run: RunFolder) -> None:
 
 
 def correct(run: RunFolder) -> None:
-    """Refit the classes of a RUN to what was said in its label book; predict uses them from then on.
+    """Refit the classes of a RUN to what was said in its label book.
+
+    The command predict uses them from then on.
 
     What was said holds, and all other regions follow from it. With nothing said, the classes are
     those of the discovery.
