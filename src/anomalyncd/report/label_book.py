@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anomalyncd.labels.history import Line, lines
-from anomalyncd.labels.state import LabelClass
+from anomalyncd.labels.state import LabelClass, first_colour
+from anomalyncd.report.plots import N_COLOURS, colour
 from anomalyncd.results.run_folder import Run
 
 
@@ -17,6 +18,8 @@ class LabelBookSection:
     """The classes in use, and how many regions of each a person confirmed."""
     history: list[Line]
     """What was done, the last action first."""
+    colours: dict[str, str]
+    """Colours that a person chose, by their names in the style sheet."""
     n_pending: int
     """Actions since the classes were last refitted; the tables do not follow them yet."""
 
@@ -33,4 +36,7 @@ def label_book_section(run: Run) -> LabelBookSection | None:
     pending = [line for line in history[1:] if line.action.number > max(numbers, default=0)]
     said = book.said()
     classes = [(one, int(np.count_nonzero(said == one.id))) for one in book.state.in_use]
-    return LabelBookSection(classes, history[::-1], len(pending))
+    used = book.state.in_use
+    chosen = [one for one in used if one.id < N_COLOURS and one.colour != first_colour(one.id)]
+    colours = {colour(one.id): one.colour for one in chosen}
+    return LabelBookSection(classes, history[::-1], colours, len(pending))
