@@ -193,7 +193,8 @@ def _centres(
     centres = np.zeros((n_classes, features.shape[1]), np.float32)
     remaining = classes_of >= 0
     np.add.at(centres, classes_of[remaining], (probabilities.T @ features)[remaining])
-    return centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(centres, axis=1, keepdims=True)
+    return np.asarray(centres / np.maximum(lengths, 1e-12), np.float32)
 
 
 def _spread(
