@@ -220,9 +220,11 @@ def _spread(
 
 def _evidence(features: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the linear model sees of a region, (B, D + 2): descriptor, score and a constant."""
-    strength = np.log(np.maximum(scores, 0) + 0.01)[:, None] / np.sqrt(AMPLITUDE)
-    constant = np.full((len(features), 1), 1 / np.sqrt(AMPLITUDE))
-    return np.concatenate([features, strength, constant], axis=1).astype(np.float32)
+    evidence = np.empty((len(features), features.shape[1] + 2), np.float32)
+    evidence[:, :-2] = features
+    evidence[:, -2] = np.log(np.maximum(scores, 0) + 0.01) / np.sqrt(AMPLITUDE)
+    evidence[:, -1] = 1 / np.sqrt(AMPLITUDE)
+    return evidence
 
 
 def _offsets(prior: NDArray[np.float32], used: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -8,9 +8,12 @@ N_NEIGHBOURS = 10
 TEMPERATURE = 0.1
 """Of the weights, `exp((cosine - 1) / TEMPERATURE)`."""
 N_TREES = 4
-LEAF = 512
-"""Regions among which neighbours are searched exactly; one leaf holds all of up to 2048."""
+LEAF = 256
+"""Regions among which neighbours are searched exactly, where there are many."""
 FEW = 2048
+"""Up to so many regions all are compared with each other."""
+N_PROJECTIONS = 64
+"""Random directions by whose differences groups are split."""
 BLOCK_NUMBERS = 2**25
 """Cosines that are in memory at a time when new regions are compared, 128 MB."""
 
@@ -18,7 +21,7 @@ BLOCK_NUMBERS = 2**25
 def neighbour_graph(features: NDArray[np.float32], seed: int) -> scipy.sparse.csr_matrix:
     """Weights between each region and its nearest neighbours.
 
-    More than 2048 regions are split at medians of random directions until at most 512 are together,
+    More than 2048 regions are split at medians of random directions until at most 256 are together,
     and neighbours are searched within these groups, four times over. Time and memory grow in
     proportion to R log R.
 
@@ -75,13 +78,15 @@ def _leaves(features: NDArray[np.float32], rng: np.random.Generator) -> list[NDA
     pending, leaves = [np.arange(len(features))], []
     if len(features) <= FEW:
         return pending
+    directions = rng.normal(size=(features.shape[1], N_PROJECTIONS)).astype(np.float32)
+    projected = features @ directions
     while pending:
         rows = pending.pop()
         if len(rows) <= LEAF:
             leaves.append(rows)
             continue
-        one, other = features[rng.choice(rows, 2, replace=False)]
-        order = np.argsort(features[rows] @ (one - other), kind="stable")
+        one, other = projected[rng.choice(rows, 2, replace=False)]
+        order = np.argsort(projected[rows] @ (one - other), kind="stable")
         pending += np.array_split(rows[order], 2)
     return leaves
 
@@ -91,7 +96,8 @@ def _weights_within(
 ) -> scipy.sparse.csr_matrix:
     entries: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]] = []
     for rows in leaves:
-        similarity = features[rows] @ features[rows].T
+        members = features[rows]
+        similarity = members @ members.T
         np.fill_diagonal(similarity, -np.inf)
         count = min(N_NEIGHBOURS, len(rows) - 1)
         if count < 1:
