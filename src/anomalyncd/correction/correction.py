@@ -37,7 +37,7 @@ class Correction(Component):
     """
 
     features: NDArray[np.float32]
-    """(R, D): unit descriptors of the regions it was fitted with."""
+    """(R, D): unit descriptors of the regions it was fitted with; R = 0 where none was named."""
     corrected: NDArray[np.float32]
     """(R, C): their probabilities after the correction."""
     spread: NDArray[np.float32]
@@ -120,7 +120,7 @@ def fit_correction(
     prior = _mapped(probabilities, classes_of, centres, features)
     weights = np.zeros((features.shape[1] + 2, n_classes), np.float32)
     if not len(named):
-        unchanged = (features, prior, prior, classes_of, centres, weights, used, 0)
+        unchanged = (features[:0], prior[:0], prior[:0], classes_of, centres, weights, used, 0)
         return Correction(*unchanged), prior
     known = np.eye(n_classes, dtype=np.float32)[said[named]]
     spread = _spread(features, prior, named, known, seed)
