@@ -32,7 +32,7 @@ def state_answer(session: ReviewSession) -> Json:
         "classes": [_class(snapshot, one) for one in state.in_use],
         "undoable": sentence(state.undoable, state) if state.undoable else None,
         "redoable": sentence(state.redoable, state) if state.redoable else None,
-        "refitting": session.refitting,
+        "refitting": snapshot.refitting,
         "change": None if change is None else vars(change),
         "n_to_ask": len(snapshot.to_ask),
         "n_new": len(snapshot.new),

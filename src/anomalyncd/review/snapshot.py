@@ -32,6 +32,8 @@ class Snapshot:
     """(R,): the most probable class."""
     confidence: NDArray[np.float32]
     """(R,): its probability."""
+    refitting: bool = False
+    """Whether something was said since the refit."""
 
     @property
     def version(self) -> int:
