@@ -14,6 +14,7 @@ from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.maps import maps
+from anomalyncd.cli.review import review
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
 from anomalyncd.runtime.logs import printed_log
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(labels, name="labels")
-for command in (discover, estimate, predict, correct, add_normals, evaluate, report):
+for command in (discover, estimate, predict, review, correct, add_normals, evaluate, report):
     app.command()(command)
 for command in (operate, compare, maps, weights, cache, demo):
     app.command()(command)
