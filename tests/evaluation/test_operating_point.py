@@ -48,7 +48,9 @@ def test_of_equal_costs_the_point_with_fewest_escapes_is_taken() -> None:
 def run_with(labels: list[str], normal_scores: np.ndarray) -> Any:
     names = [f"{index}" for index in range(len(labels))]
     table = pd.DataFrame({"name": names, "label": labels, "score": [0.1, 0.3, 0.6, 0.9]})
-    return SimpleNamespace(has_labels=False, images=table, normal_scores=normal_scores, folder=Path("run"))
+    return SimpleNamespace(
+        has_labels=False, images=table, normal_scores=normal_scores, folder=Path("run")
+    )
 
 
 def test_curve_of_a_run_is_that_of_its_labelled_images() -> None:

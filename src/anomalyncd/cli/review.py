@@ -55,3 +55,16 @@ def review(
             open_browser(link)
 
     review_run(run, images, port, started)
+    _apply(run, images)
+
+
+def _apply(run: Path, images: Path | None) -> None:
+    """Refits the run to what was said in the review, so that predict and the report follow it."""
+    from anomalyncd.report.report import write_report
+    from anomalyncd.results.run_folder import read_run
+    from anomalyncd.workflows import correct_run
+
+    reviewed = read_run(run)
+    if reviewed.has_labels and reviewed.labels.n_pending:
+        say(str(correct_run(run)))
+        say(f"predict uses the corrected classes; see {write_report(run, images)}")

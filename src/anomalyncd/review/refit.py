@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.correction.asking import order_to_ask
+from anomalyncd.correction.correction import fit_correction
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import LabelState
+from anomalyncd.results.corrections import regions_of
 from anomalyncd.results.run_folder import Run
 
 
@@ -47,17 +50,23 @@ def given_by(labels: LabelBook, state: LabelState) -> Given:
 
 
 def refit(run: Run, given: Given) -> Refit:
-    """Fits the classes of a run again to what was said.
+    """Fits the classes of a run again to what was said, as `correct_run` does.
 
     Args:
         run: The run.
         given: What was said.
     """
-    probabilities = discovered(run, given)
-    rows = np.flatnonzero(given.said >= 0)
-    probabilities[rows] = 0
-    probabilities[rows, given.said[rows]] = 1
-    order = _least_certain(probabilities, given.said)
+    regions, seed = regions_of(run), int(run.record["parameters"]["random_state"])
+    _, probabilities = fit_correction(
+        run.features,
+        regions,
+        run.probabilities,
+        given.said,
+        given.n_classes,
+        given.classes_of,
+        seed,
+    )
+    order = order_to_ask(run.features, regions, probabilities, given.said, seed)
     return Refit(probabilities, order, typicality(run.features, probabilities.argmax(1)))
 
 
@@ -69,7 +78,7 @@ def unfitted(run: Run, given: Given) -> Refit:
         given: What was said.
     """
     probabilities = discovered(run, given)
-    order = _least_certain(probabilities, given.said)
+    order = np.flatnonzero(given.said < 0)
     return Refit(probabilities, order, np.zeros(len(probabilities), np.float32))
 
 
@@ -103,14 +112,3 @@ def typicality(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDA
         mean = members.mean(0)
         cosines[rows] = members @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
     return cosines
-
-
-def _least_certain(
-    probabilities: NDArray[np.float32], said: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Rows of regions of which nothing was said, the smallest margin between two classes first."""
-    if probabilities.shape[1] < 2:
-        return np.flatnonzero(said < 0)
-    best = np.partition(probabilities, -2, axis=1)[:, -2:]
-    order = np.argsort(best[:, 1] - best[:, 0], kind="stable")
-    return order[said[order] < 0]
