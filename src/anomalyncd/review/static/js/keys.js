@@ -4,23 +4,30 @@ import { useEffect, useRef } from "./ui.js";
 
 const groups = [];
 
+/** Which keys come first where several groups have the same one. */
+export const EVERYWHERE = 0;
+export const OF_SELECTION = 1;
+export const OF_GRID = 2;
+export const OF_VIEW = 3;
+
 /**
- * Gives a view keys: a list of {keys, label, run}; `keys` such as ["g"] or ["ctrl+z"].
- * `run` gets the event; what it does not handle it returns false for.
+ * Gives keys to a part of the page: a list of {keys, label, run}; `keys` such as ["g"] or
+ * ["ctrl+z"]. `run` gets the event, and returns false where it leaves the key to others.
  */
-export function useKeys(group, list) {
+export function useKeys(group, level, list) {
   const current = useRef(list);
   current.current = list;
   useEffect(() => {
-    const entry = { group, list: () => current.current };
+    const entry = { group, level, list: () => current.current };
     groups.push(entry);
+    groups.sort((one, other) => other.level - one.level);
     return () => groups.splice(groups.indexOf(entry), 1);
-  }, [group]);
+  }, [group, level]);
 }
 
 /** Groups of keys for the help, those of the view first. */
 export const known = () =>
-  [...groups].reverse().map((one) => ({ group: one.group, list: one.list().filter((k) => k.label) }));
+  groups.map(({ group, list }) => ({ group, list: list().filter((one) => one.label) }));
 
 function nameOf(event) {
   const key = event.key === " " ? "space" : event.key.toLowerCase();
@@ -47,7 +54,7 @@ export function startKeys() {
     const name = nameOf(event);
     if (typing(event.target) || pressed(event.target, name)) return;
     if (event.target.type === "range" && name.startsWith("arrow")) return;
-    for (const { list } of [...groups].reverse()) {
+    for (const { list } of groups) {
       const found = list().find((one) => one.keys.includes(name));
       if (found && found.run(event) !== false) {
         event.preventDefault();

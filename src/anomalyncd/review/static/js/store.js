@@ -149,7 +149,7 @@ export function classOf(id) {
 }
 
 /** Name of a class as the page shows it: what is not a defect at all has one plain name. */
-export const title = (one) => (one.id === 0 ? "False alarms" : one.name);
+export const title = (one) => (one.id === 0 ? "false alarms" : one.name);
 
 /** Moves what is selected to a class. */
 export function move(ids, to) {
