@@ -13,6 +13,7 @@ from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.maps import maps
+from anomalyncd.cli.review import review
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
 from anomalyncd.runtime.logs import printed_log
@@ -25,9 +26,9 @@ app = typer.Typer(
     help="Discovers the kinds of defects in images of one product, without labels.",
 )
 app.add_typer(data, name="data")
-for command in (discover, estimate, predict, add_normals, evaluate, report, operate, compare):
+for command in (discover, estimate, predict, review, add_normals, evaluate, report, operate):
     app.command()(command)
-for command in (maps, weights, cache, demo):
+for command in (compare, maps, weights, cache, demo):
     app.command()(command)
 
 
