@@ -6,6 +6,12 @@ const GAP = 6;
 const MARGIN = 2; // Rows drawn above and below those in sight.
 const LONG_PRESS = 450; // ms
 
+/** Width inside the padding of an element, px. */
+function inner(node) {
+  const { paddingLeft, paddingRight } = getComputedStyle(node);
+  return node.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+}
+
 /**
  * Props: `list` ({total, at, ensure, slice}, see paging.js), `label`, `side` and `caption` (px),
  * `draw(item)`, `name(item)` for screen readers, `tint(item)` (a colour), `selection` (a set of
@@ -28,7 +34,7 @@ export function Grid(props) {
   useLayoutEffect(() => {
     const node = frame.current;
     const measure = () =>
-      setView((old) => ({ ...old, width: node.clientWidth - 2, height: node.clientHeight }));
+      setView((old) => ({ ...old, width: inner(node), height: node.clientHeight }));
     const watch = new ResizeObserver(measure);
     watch.observe(node);
     measure();

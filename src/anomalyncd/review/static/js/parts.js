@@ -22,7 +22,7 @@ export const ClassName = ({ id }) =>
 export function RegionCell({ region, side }) {
   const marks = [
     region.said !== null && html`<span class="mark said" title="a person said so">✓</span>`,
-    region.unseen && html`<span class="mark unseen" title="unlike all classes">new</span>`,
+    region.unseen && html`<span class="mark unseen" title="unlike all classes"></span>`,
   ];
   return html`
     <${Thumb} address=${picture.region(region.id, side > 220 ? 480 : 144)} side=${side} />

@@ -2,9 +2,9 @@
 import { get, picture, query } from "../api.js";
 import { Thumb } from "../grid.js";
 import { OF_VIEW, useKeys } from "../keys.js";
-import { ClassName, go, nameOfRegion, Probabilities, Problem, toImage } from "../parts.js";
+import { ClassName, go, Probabilities, Problem, toImage } from "../parts.js";
 import { SelectionBar, useSelectionKeys } from "../selecting.js";
-import { classOf, select, useData, useStore } from "../store.js";
+import { classOf, select, title, useData, useStore } from "../store.js";
 import { count, html, names, percent, useEffect, useState } from "../ui.js";
 import { moveImages } from "./images.js";
 
@@ -106,8 +106,8 @@ export function ImageView({ name, region }) {
           ${image.map ? html`<label class="inline">Anomaly map
             <input type="range" min="0" max="1" step="0.05" value=${opacity} onInput=${(event) => setOpacity(Number(event.target.value))} /></label>` : null}
           <button onClick=${() => setZoom(ZOOMS[(ZOOMS.indexOf(zoom) + 1) % ZOOMS.length])}>${zoom}× <kbd>z</kbd></button>
-          <button disabled=${!image.previous} onClick=${() => to(image.previous)} aria-label="Previous image"><kbd>←</kbd></button>
-          <button disabled=${!image.next} onClick=${() => to(image.next)} aria-label="Next image"><kbd>→</kbd></button>
+          <button disabled=${!image.previous} onClick=${() => to(image.previous)} aria-label="Previous image">←</button>
+          <button disabled=${!image.next} onClick=${() => to(image.next)} aria-label="Next image">→</button>
         </div>
       </div>
       <div class="picture-frame" tabindex="0" role="group" aria-label="Picture">
@@ -126,9 +126,9 @@ export function ImageView({ name, region }) {
         <h2>Regions</h2>
         <ul class="region-list">${image.regions.map((one) => html`
           <li key=${one.id}><button class=${names("bare", selection.has(one.id) && "on")} aria-pressed=${selection.has(one.id) ? "true" : "false"}
-            aria-label=${nameOfRegion(one)} onClick=${(event) => pick(one.id, event)}>
+            onClick=${(event) => pick(one.id, event)}>
             <${Thumb} address=${picture.region(one.id)} side=${44} />
-            <span><i class="dot" style=${{ "--c": classOf(one.class).colour }}></i>${classOf(one.class).id === 0 ? "false alarms" : classOf(one.class).name}</span>
+            <span><i class="dot" style=${{ "--c": classOf(one.class).colour }}></i>${title(classOf(one.class))}</span>${" "}
             <span class="value">${one.said === null ? percent(one.confidence) : "✓ said"}</span></button></li>`)}</ul>
       </section>
       ${about !== null ? html`<${About} key=${about} id=${about} />` : null}
