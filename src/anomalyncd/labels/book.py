@@ -113,9 +113,13 @@ class LabelBook:
         rows = [self._rows[int(one)] for one in regions if int(one) in self._rows]
         return np.array(rows, np.int64)
 
-    def said(self) -> NDArray[np.int64]:
-        """Class that a person gave each region of the run, (R,), or -1."""
-        state = self.state
+    def said(self, state: LabelState | None = None) -> NDArray[np.int64]:
+        """Class that a person gave each region of the run, (R,), or -1.
+
+        Args:
+            state: Of this book, at some moment; None takes the present one.
+        """
+        state = state or self.state
         said = np.full(len(self.ids), -1, np.int64)
         number = np.zeros(len(self.ids), np.int64)
         for region, (when, class_id) in state.regions.items():
@@ -130,9 +134,13 @@ class LabelBook:
                     said[row] = -1 if class_id is None else state.resolve(class_id)
         return said
 
-    def classes_of_discovery(self) -> NDArray[np.int64]:
-        """Id of the class that each class of the discovery belongs to now, (K,)."""
-        state = self.state
+    def classes_of_discovery(self, state: LabelState | None = None) -> NDArray[np.int64]:
+        """Id of the class that each class of the discovery belongs to now, (K,).
+
+        Args:
+            state: Of this book, at some moment; None takes the present one.
+        """
+        state = state or self.state
         return np.array([state.resolve(one) for one in state.discovered], np.int64)
 
     def edit(

@@ -9,8 +9,8 @@ from anomalyncd.labels.book import require_class
 from anomalyncd.labels.state import NORMAL
 from anomalyncd.review.snapshot import Snapshot
 
-_MOST_FITTED = 3000
-"""Larger sets are grouped by a random selection of as many regions."""
+_MOST_FITTED, _MOST_JOINED = 3000, 1000
+"""Of larger sets a random selection is taken: for k-means and means, and for joining groups."""
 _MOST_PROPOSALS = 12
 _LEAST_REGIONS = 3
 """Fewer regions are no kind."""
@@ -89,7 +89,7 @@ def new_kinds(snapshot: Snapshot, features: NDArray[np.float32]) -> list[NDArray
     rows = snapshot.new
     if len(rows) < _LEAST_REGIONS:
         return []
-    rows = rows[_selected(len(rows))]
+    rows = rows[_selected(len(rows), _MOST_JOINED)]
     spreads = [
         1 - float(np.square(features[members[_selected(len(members))]].mean(0)).sum())
         for one in snapshot.state.in_use
@@ -112,7 +112,7 @@ def _direction(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArra
     return mean / max(float(np.linalg.norm(mean)), 1e-9)
 
 
-def _selected(count: int) -> NDArray[np.int64]:
-    if count <= _MOST_FITTED:
+def _selected(count: int, most: int = _MOST_FITTED) -> NDArray[np.int64]:
+    if count <= most:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, _MOST_FITTED, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))

@@ -1,11 +1,13 @@
 """What follows from what a person said: class probabilities, and which regions to ask about."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.labels.book import LabelBook
+from anomalyncd.labels.state import LabelState
 from anomalyncd.results.run_folder import Run
 
 
@@ -21,51 +23,67 @@ class Refit:
     """(R,): cosine between each region and the mean of its class."""
 
 
-def refit(run: Run, labels: LabelBook) -> Refit:
-    """Fits the classes of a run again to what was said so far.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """All that a refit depends on beside the run."""
+
+    said: NDArray[np.int64]
+    """(R,): class that a person gave each region, or -1."""
+    classes_of: NDArray[np.int64]
+    """(K,): id of the class to which each discovered class belongs."""
+    n_classes: int
+    """One more than the highest id of a class."""
+
+    @property
+    def key(self) -> bytes:
+        """The same for what gives the same result, but for classes without any region."""
+        return hashlib.sha256(self.said.tobytes() + self.classes_of.tobytes()).digest()
+
+
+def given_by(labels: LabelBook, state: LabelState) -> Given:
+    """Returns what a label book says in one of its states."""
+    said, classes_of = labels.said(state), labels.classes_of_discovery(state)
+    return Given(said, classes_of, max(state.classes) + 1)
+
+
+def refit(run: Run, given: Given) -> Refit:
+    """Fits the classes of a run again to what was said.
 
     Args:
         run: The run.
-        labels: Its label book.
+        given: What was said.
     """
-    said, n_classes = labels.said(), max(labels.state.classes) + 1
-    probabilities = discovered(run, labels.classes_of_discovery(), n_classes)
-    rows = np.flatnonzero((said >= 0) & (said < n_classes))
+    probabilities = discovered(run, given)
+    rows = np.flatnonzero(given.said >= 0)
     probabilities[rows] = 0
-    probabilities[rows, said[rows]] = 1
-    return Refit(
-        probabilities,
-        _least_certain(probabilities, said),
-        typicality(run.features, probabilities.argmax(1)),
-    )
+    probabilities[rows, given.said[rows]] = 1
+    order = _least_certain(probabilities, given.said)
+    return Refit(probabilities, order, typicality(run.features, probabilities.argmax(1)))
 
 
-def unfitted(run: Run, labels: LabelBook) -> Refit:
-    """What holds until the first refit: the discovery, whatever was said.
+def unfitted(run: Run, given: Given) -> Refit:
+    """Returns what holds until the first refit: the discovery, whatever was said.
 
     Args:
         run: The run.
-        labels: Its label book.
+        given: What was said.
     """
-    n_classes = max(labels.state.classes) + 1
-    probabilities = discovered(run, labels.classes_of_discovery(), n_classes)
-    order = _least_certain(probabilities, labels.said())
+    probabilities = discovered(run, given)
+    order = _least_certain(probabilities, given.said)
     return Refit(probabilities, order, np.zeros(len(probabilities), np.float32))
 
 
-def discovered(run: Run, classes_of: NDArray[np.int64], n_classes: int) -> NDArray[np.float32]:
-    """Class probabilities of the discovery by id of the class.
+def discovered(run: Run, given: Given) -> NDArray[np.float32]:
+    """Class probabilities of the discovery by id of the class, (R, C).
+
+    A discovered class that belongs to none gives its regions no probability.
 
     Args:
         run: The run.
-        classes_of: (K,): id of the class to which each discovered class belongs.
-        n_classes: One more than the highest id.
-
-    Returns:
-        (R, C); a discovered class that belongs to none gives its regions no probability.
+        given: What was said.
     """
-    probabilities = np.zeros((len(run.probabilities), n_classes), np.float32)
-    for index, class_id in enumerate(classes_of.tolist()):
+    probabilities = np.zeros((len(run.probabilities), given.n_classes), np.float32)
+    for index, class_id in enumerate(given.classes_of.tolist()):
         if class_id >= 0:
             probabilities[:, class_id] += run.probabilities[:, index]
     return probabilities

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request, Response
@@ -61,6 +62,7 @@ def make_app(session: ReviewSession, token: str, port: int) -> App:
 
 def _add_lists(app: FastAPI, session: ReviewSession) -> None:
     places = Places(session.run)
+    Thread(target=places.points, daemon=True).start()
 
     @app.get("/api/state")
     def state() -> Response:

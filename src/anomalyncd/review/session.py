@@ -1,17 +1,14 @@
 """A review in progress: the present state for all pages that are open, refitted meanwhile."""
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Condition, Lock, Thread
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anomalyncd.labels.book import LabelBook
+from anomalyncd.labels.state import LabelState
 from anomalyncd.results.run_folder import Run
 from anomalyncd.review.arrays import arrays_of
-from anomalyncd.review.refit import Refit, discovered, refit, unfitted
+from anomalyncd.review.refit import Refit, discovered, given_by, refit, unfitted
 from anomalyncd.review.snapshot import Snapshot, take_snapshot
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.wording import counted
@@ -50,7 +47,7 @@ class ReviewSession:
         self._lock, self._changed = Lock(), Condition()
         self._closed = self._refitting = False
         self._refits: OrderedDict[bytes, Refit] = OrderedDict()
-        self._refit = unfitted(run, labels)
+        self._refit = unfitted(run, given_by(labels, labels.state))
         self._done_for = b""
         self._snapshot: Snapshot | None = None
         self._number = 0
@@ -63,9 +60,11 @@ class ReviewSession:
         state = self.labels.state
         with self._lock:
             last = self._snapshot
+            if last is not None and last.version > state.last:
+                state = last.state
             if last is not None and last.state is state and last.refit is self._refit:
                 return last
-            snapshot = self._take()
+            snapshot = self._take(state)
             self._snapshot = snapshot
             self._number += 1
         with self._changed:
@@ -98,23 +97,15 @@ class ReviewSession:
         with self._changed:
             self._changed.notify_all()
 
-    def _take(self) -> Snapshot:
-        """Takes a snapshot; what is in the label book may change at any moment."""
-        while True:
-            state = self.labels.state
-            said, classes_of = self.labels.said(), self.labels.classes_of_discovery()
-            if self.labels.state is state:
-                break
-        wanted = _key(said, classes_of)
-        if wanted != self._done_for and wanted in self._refits:
-            self._refit, self._done_for = self._refits[wanted], wanted
-            self._refits.move_to_end(wanted)
-        self._refitting = wanted != self._done_for
-        discovery = discovered(self.run, classes_of, max(state.classes) + 1)
-        return take_snapshot(self.arrays, state, said, self._refit, discovery)
-
-    def _key(self) -> bytes:
-        return _key(self.labels.said(), self.labels.classes_of_discovery())
+    def _take(self, state: LabelState) -> Snapshot:
+        given = given_by(self.labels, state)
+        if given.key != self._done_for and given.key in self._refits:
+            self._refit, self._done_for = self._refits[given.key], given.key
+            self._refits.move_to_end(given.key)
+        self._refitting = given.key != self._done_for
+        return take_snapshot(
+            self.arrays, state, given.said, self._refit, discovered(self.run, given)
+        )
 
     def _work(self) -> None:
         """Refits whenever the last refit is older than what was said."""
@@ -123,15 +114,13 @@ class ReviewSession:
                 self._changed.wait_for(lambda: self._refitting or self._closed)
             if self._closed:
                 return
-            started = self._key()
+            given = given_by(self.labels, self.labels.state)
             try:
-                result = refit(self.run, self.labels)
+                result = refit(self.run, given)
             except Exception:
                 LOG.exception("the classes could not be fitted again; what was said is saved")
                 result = self._refit
-            if self._key() != started:
-                continue
-            self._finish(started, result)
+            self._finish(given.key, result)
 
     def _finish(self, wanted: bytes, result: Refit) -> None:
         before, first = self.now(), not self._done_for
@@ -153,11 +142,6 @@ class ReviewSession:
                 self.now()
             except Exception:
                 LOG.exception("the label book could not be read")
-
-
-def _key(said: NDArray[np.int64], classes_of: NDArray[np.int64]) -> bytes:
-    """Stands for all on which a refit depends."""
-    return hashlib.sha256(said.tobytes() + classes_of.tobytes()).digest()
 
 
 def _change(before: Snapshot, after: Snapshot) -> Change:

@@ -111,7 +111,8 @@ class Snapshot:
     @cached_property
     def _by_class(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All rows by class and falling confidence, and where each class begins, (C + 1,)."""
-        order = np.lexsort((-self.confidence, self.classes))
+        surest = np.argsort(-self.confidence, kind="stable")
+        order = surest[np.argsort(self.classes[surest].astype(np.int16), kind="stable")]
         return order, np.concatenate([[0], np.cumsum(self.n_regions)])
 
     @cached_property
