@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.labels.book import require_class
+from anomalyncd.labels.history import concerns, lines, sentence
 from anomalyncd.labels.state import LabelClass
 from anomalyncd.report.contents import title
-from anomalyncd.review.history import concerns, lines, sentence
 from anomalyncd.review.session import ReviewSession
 from anomalyncd.review.snapshot import Snapshot
 
