@@ -58,12 +58,6 @@ class MutualScoring(Component):
             return scores
         return with_frequent_kinds(scores, matches, self.frequent_kinds)
 
-    def scores_by_layer(self, features: list[Tensor], name: str) -> list[Tensor]:
-        """Computes the scores of the patches for each layer and neighbourhood, (rows, columns)."""
-        rows, columns = features[0].shape[1:]
-        matches = self.matches(features, name)
-        return [of_layer.scores(self.closest).cpu().view(rows, columns) for of_layer in matches]
-
     def scores(self, matches: list[Matches], grid: torch.Size) -> Tensor:
         """Computes the scores of patches, without frequent kinds, (rows, columns), on the CPU."""
         by_layer = [of_layer.scores(self.closest).cpu() for of_layer in matches]
