@@ -26,7 +26,7 @@ _LEAST_SHARE = 0.1
 _LARGEST_SHARE = 0.5
 _LEAST_GAP = 0.45
 """Gap of a frequent kind, in highest scores of an ordinary image. With 40 references, 15 to 42 % of
-them had such a gap on a set with a frequent kind, and at most 7 % on seven other sets
+them had such a gap on a set with a frequent kind, and at most 5 % on eight other sets
 (docs/decisions/frequent-kinds.md)."""
 
 
