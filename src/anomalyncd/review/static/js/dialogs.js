@@ -126,7 +126,7 @@ function Keys() {
           <section key=${group}>
             <h3>${group}</h3>
             <dl>${list.map((one) => html`
-              <div><dt>${one.keys.slice(0, 2).map((key) => html`<kbd>${written(key)}</kbd>`)}</dt>
+              <div><dt>${(one.shown ? [one.shown] : one.keys.slice(0, 2).map(written)).map((key) => html`<kbd>${key}</kbd>`)}</dt>
               <dd>${one.label}</dd></div>`)}</dl>
           </section>`)}
       </div>

@@ -12,7 +12,8 @@ export const OF_VIEW = 3;
 
 /**
  * Gives keys to a part of the page: a list of {keys, label, run}; `keys` such as ["g"] or
- * ["ctrl+z"]. `run` gets the event, and returns false where it leaves the key to others.
+ * ["ctrl+z"]; `shown` is how the help writes them where they are more. `run` gets the event, and
+ * returns false where it leaves the key to others.
  */
 export function useKeys(group, level, list) {
   const current = useRef(list);
