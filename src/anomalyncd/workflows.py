@@ -23,9 +23,13 @@ from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
+from anomalyncd.labels.book import Named
 from anomalyncd.pipeline import Pipeline
+from anomalyncd.results.corrections import Changes, Labels, changes_between, correct_tables
+from anomalyncd.results.model_file import read_model, write_changed
 from anomalyncd.results.predictions import Predictions
-from anomalyncd.results.run_folder import FORMAT, RECORD
+from anomalyncd.results.replacement import remove, replace_together
+from anomalyncd.results.run_folder import FORMAT, RECORD, read_run
 from anomalyncd.results.run_record import (
     describe_circumstances,
     describe_inputs,
@@ -36,7 +40,6 @@ from anomalyncd.results.run_writing import (
     LOG_FILE,
     prepare_prediction,
     prepare_run,
-    remove,
     replace_results,
     write_prediction,
     write_tables,
@@ -100,8 +103,18 @@ def write_run(
                 write_numbers(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
+    if estimator.said_:
+        write_labels_by_name(folder, estimator.said_)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
+
+
+def write_labels_by_name(folder: Path, names: Mapping[int, str]) -> None:
+    """Writes what was said by `AnomalyNCD.correct` into the label book of a run, if it has none."""
+    run = read_run(folder)
+    if not run.has_labels:
+        book = run.labels
+        book.add_named([Named(name, [int(book.ids[row])]) for row, name in names.items()])
 
 
 def predict_run(
@@ -232,6 +245,41 @@ def make_maps(
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps
     return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
+
+
+def correct_run(run: str | Path) -> Changes:
+    """Refits the classes of a run to what a person said; tables and model are replaced together.
+
+    What was said holds; the classes of all other regions and images follow from it, and so do those
+    of new images from then on. With nothing said, the classes of the discovery come back.
+
+    Args:
+        run: Folder of a finished run; its label book holds what was said.
+
+    Returns:
+        What changed.
+
+    Raises:
+        InputError: The folder or its label book cannot be used.
+    """
+    before = read_run(run)
+    folder, book = before.folder, before.labels
+    labels = Labels.of_book(book)
+    refuse_unwritable(folder)
+    stored = read_model(folder / "model")
+    seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
+    corrected = correct_tables(before, labels, reliability, stored.config, seed)
+    changes = changes_between(before, corrected, labels.said)
+    with replace_together(folder) as new:
+        write_table(corrected.images, new / "images.csv")
+        write_table(corrected.regions, new / "regions.csv")
+        write_table(corrected.classes, new / "classes.csv")
+        learned = {"corrections": corrected.corrections, "reliability": corrected.reliability}
+        (new / "model").mkdir()
+        write_changed(stored, learned, new / "model")
+        write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
+    book.note("corrected", asdict(changes))
+    return changes
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_count_curve(counts: list[int]) -> None:
 
 
 def test_scatter_of_points_in_one_place() -> None:
-    root = parsed(scatter(np.zeros((3, 2)), np.array([0, 1, 1]), ["<a>", "b&"], "t"))
+    root = parsed(scatter(np.zeros((3, 2)), np.array([0, 1, 1]), {0: "<a>", 1: "b&"}, "t"))
     assert len(root.findall(".//{*}circle")) == 3
     assert [text.text for text in root.findall(".//{*}text")] == ["<a>", "b&"]
 
@@ -93,7 +93,7 @@ def test_names_cover_neither_points_nor_each_other(shape: str, n_classes: int) -
         "clusters": rng.normal(classes[:, None] % (4, 5), 0.1),
         "line": np.linspace(0, 1, 2000)[:, None] * (1, 1),
     }[shape]
-    names = [f"a long name of class {index}" for index in range(n_classes)]
+    names = {index: f"a long name of class {index}" for index in range(n_classes)}
     root = parsed(scatter(points, classes, names, "t"))
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     boxes = rectangles(root)

@@ -297,7 +297,7 @@ def test_columns_of_the_manifest_make_charts() -> None:
     charts = dict(pareto_charts(table))
     assert list(charts) == ["lot"]  # A serial number groups nothing.
     assert all(f"L{i}" in charts["lot"] for i in range(4))
-    trend = trend_chart(table, ["normal", "scratch", "dent"])
+    trend = trend_chart(table, {0: "normal", 1: "scratch", 2: "dent"})
     assert trend is not None
     assert trend[0] == "time"
     assert "scratch" in trend[1]
@@ -305,14 +305,14 @@ def test_columns_of_the_manifest_make_charts() -> None:
 
 def test_dotted_dates_begin_with_the_day() -> None:
     days = [f"{day:02}.04.2026" for day in range(1, 31)] * 2
-    trend = trend_chart(columns().assign(time=days), ["normal", "scratch", "dent"])
+    trend = trend_chart(columns().assign(time=days), {0: "normal", 1: "scratch", 2: "dent"})
     assert trend is not None
     assert "04-" in trend[1]
     assert "01-" not in trend[1]
 
 
 def test_without_times_there_is_no_trend() -> None:
-    assert trend_chart(columns().assign(time="yesterday"), ["normal", "a", "b"]) is None
+    assert trend_chart(columns().assign(time="yesterday"), {0: "normal", 1: "a", 2: "b"}) is None
 
 
 def test_unfinished_run_is_refused(tmp_path: Path) -> None:

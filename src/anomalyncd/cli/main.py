@@ -12,6 +12,7 @@ import typer
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
+from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.review import review
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
@@ -26,9 +27,10 @@ app = typer.Typer(
     help="Discovers the kinds of defects in images of one product, without labels.",
 )
 app.add_typer(data, name="data")
-for command in (discover, estimate, predict, review, add_normals, evaluate, report, operate):
+app.add_typer(labels, name="labels")
+for command in (discover, estimate, predict, review, correct, add_normals, evaluate, report):
     app.command()(command)
-for command in (compare, maps, weights, cache, demo):
+for command in (operate, compare, maps, weights, cache, demo):
     app.command()(command)
 
 

@@ -37,7 +37,8 @@ def review(
 ) -> None:
     """Open a RUN in the browser: name, correct, merge and split its classes; ctrl-c ends it.
 
-    What you say is saved at once in the RUN, and only this machine can open the page.
+    What you say is saved at once in the RUN, and only this machine can open the page. The command
+    correct makes the results and the model follow.
     """
     try:
         from anomalyncd.review.serving import open_browser, review_run
@@ -55,3 +56,4 @@ def review(
             open_browser(link)
 
     review_run(run, images, port, started)
+    say(f"everything is saved; 'anomalyncd correct {run}' makes the results and the model follow")

@@ -70,14 +70,15 @@ class ReliabilityModel(Component):
         if self.novelty_detector is not None and len(rows):
             scores = self.novelty_detector.scores(features[rows], regions.area[rows])
             novelty[rows] = self.novelty_detector.novelty(scores)
-        return self._reliability(novelty, probabilities, config)
+        return self.assess(novelty, probabilities, config)
 
-    def _reliability(
+    def assess(
         self,
         novelty: NDArray[np.float32],
         probabilities: NDArray[np.float32],
         config: ReliabilityConfig,
     ) -> Reliability:
+        """Assesses regions whose novelty is known, (R,), with class probabilities (R, K)."""
         unseen = novelty > 1 - config.share
         calibrated = tempered(probabilities, self.temperature)
         return Reliability(calibrated, novelty, unseen, config.least_confidence)
@@ -113,7 +114,7 @@ def fit_reliability(
         )
         novelty[rows] = detector.novelty(scores)
     model = ReliabilityModel(detector, temperature)
-    return model, model._reliability(novelty, probabilities, config)
+    return model, model.assess(novelty, probabilities, config)
 
 
 def held_out_probabilities(

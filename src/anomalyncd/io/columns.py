@@ -16,6 +16,10 @@ _CLASSES: tuple[Table, ...] = ("classes.csv",)
 _BOTH = _IMAGES + _REGIONS
 _ALL = _BOTH + _CLASSES
 
+_OF_CLASSES = frozenset(
+    {"class", "class_name", "normal", "decision", "confidence", "novelty", "unseen", "unsure"}
+)
+
 
 @dataclass(frozen=True)
 class Column:
@@ -33,6 +37,11 @@ class Column:
     """Whether a table may lack it."""
     may_be_blank: bool = False
     """Whether a cell may be blank."""
+
+    @property
+    def states_class(self) -> bool:
+        """Whether it changes when a person corrects classes."""
+        return self.per_class or self.name in _OF_CLASSES
 
     @property
     def per_class(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.results.run_folder import Run
+from anomalyncd.runtime.wording import counted
 
 N_TYPICAL, N_UNCERTAIN, N_NORMAL, N_FOREGROUND, N_LISTED = 12, 6, 12, 16, 1000
 _GRID = 24
@@ -56,6 +57,9 @@ def summary(run: Run) -> str:
     seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
     base = run.record["inputs"].get("base")
     labels = "with labelled defects of other products" if base else "without any label"
+    confirmed = run.record.get("corrected", {}).get("n_said", 0)
+    if confirmed:
+        labels = f"with the help of a person, who confirmed {counted(confirmed, 'region')}"
     text = (
         f"{_images(n_images, 'was', 'were')} sorted {labels}: {n_normal} as normal, and "
         f"{n_images - n_normal} into {n_kinds} kind{'' if n_kinds == 1 else 's'} of defects."
@@ -90,13 +94,13 @@ def doubtful_images(run: Run) -> dict[str, str]:
     """
     if not {"unseen", "unsure"} <= {*run.images.columns}:
         return {}
-    images, names = run.images, list(run.classes["class_name"])
+    images, ids, names = run.images, list(run.classes["class"]), run.class_names
     unseen = images[images["unseen"]].sort_values("novelty", ascending=False, kind="stable")
     unsure = images[images["unsure"] & ~images["unseen"]].sort_values("confidence", kind="stable")
     reasons = {}
     for row in pd.concat([unseen, unsure]).to_dict("records"):
-        chances = np.array([row[f"p_{index}"] for index in range(len(names))])
-        first, second = (int(index) for index in np.argsort(-chances, kind="stable")[:2])
+        chances = {index: row[f"p_{index}"] for index in ids}
+        first, second = sorted(ids, key=lambda index: -chances[index])[:2]
         likely = f"{names[first]} (probability {chances[first]:.2f})"
         reasons[str(row["name"])] = (
             f"unseen: more unusual than {100 * row['novelty']:.3g} % of the known regions; "
@@ -183,14 +187,15 @@ def _duration(seconds: float) -> str:
 def class_cards(run: Run) -> list[ClassCard]:
     """Makes a card for each class except the normal class, largest first."""
     found = run.regions[run.regions["found"]]
-    probabilities = found[[f"p_{k}" for k in run.classes["class"]]].to_numpy()
+    ids, names = list(run.classes["class"]), list(run.classes["class_name"])
+    probabilities = found[[f"p_{index}" for index in ids]].to_numpy()
     covered = _coverage(run, found)
     cards = []
     for row in run.classes[~run.classes["normal"]].to_dict("records"):
         index = int(row["class"])
         regions = found[found["class"] == index]
         of_class = probabilities[(found["class"] == index).to_numpy()]
-        uncertain, second_classes = _uncertain(regions, of_class, list(run.classes["class_name"]))
+        uncertain, second_classes = _uncertain(regions, of_class, names)
         n_images = int((run.images["class"] == index).sum())
         cards.append(
             ClassCard(
@@ -200,7 +205,7 @@ def class_cards(run: Run) -> list[ClassCard]:
                 n_images / len(run.images),
                 len(regions),
                 float(regions["area"].median()) if len(regions) else float("nan"),
-                _most_probable(regions, of_class[:, index]),
+                _most_probable(regions, of_class[:, ids.index(index)]),
                 uncertain,
                 covered[index],
                 second_classes,

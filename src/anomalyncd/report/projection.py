@@ -1,6 +1,6 @@
 """The plot of all regions, similar ones close to each other, with the names beside the points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from html import escape
 
 import numpy as np
@@ -34,7 +34,7 @@ def projection(run: Run) -> str | None:
     if len(rows) > _MOST_POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
     points = project(run.features[rows])
-    classes, names = run.regions["class"].to_numpy()[rows], list(run.classes["class_name"])
+    classes, names = run.regions["class"].to_numpy()[rows], run.class_names
     return scatter(points, classes, names, "Regions by their descriptors")
 
 
@@ -69,14 +69,14 @@ def project(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def scatter(
-    points: NDArray[np.float64], classes: NDArray[np.int64], names: Sequence[str], title: str
+    points: NDArray[np.float64], classes: NDArray[np.int64], names: Mapping[int, str], title: str
 ) -> str:
     """Draws points coloured by class, with the name of each class near its points but on none.
 
     Args:
         points: (N, 2), any scale.
         classes: (N,), class of each point.
-        names: Names of the classes.
+        names: Names of the classes by their ids.
         title: Description for screen readers.
     """
     shown = [int(index) for index in np.unique(classes)]

@@ -31,6 +31,7 @@ from anomalyncd.report.contents import (
     summary,
     title,
 )
+from anomalyncd.report.label_book import label_book_section
 from anomalyncd.report.page import class_number_plot, write_page
 from anomalyncd.report.projection import projection
 from anomalyncd.report.trends import pareto_charts, trend_chart
@@ -69,7 +70,7 @@ def write_report(folder: str | Path, images: ImagesLike | None = None) -> Path:
 
 def contents(run: Run) -> dict[str, Any]:
     """Collects the variables of the template."""
-    cards, number, names = class_cards(run), run.class_number, list(run.classes["class_name"])
+    cards, number, names = class_cards(run), run.class_number, run.class_names
     composite, normal, doubtful = composite_images(run), normal_images(run), doubtful_images(run)
     foreground, listed = foreground_images(run), images_by_class(run)
     choice = Choice(
@@ -90,6 +91,7 @@ def contents(run: Run) -> dict[str, Any]:
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,
+        "label_book": label_book_section(run),
         "heat_maps": {
             card.index: plots.heat_map(card.positions, f"Where {card.name} occurs")
             for card in cards

@@ -1,6 +1,6 @@
 """Charts of the classes of defects by lot, station or camera, and over time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -45,12 +45,12 @@ def pareto_charts(images: pd.DataFrame) -> Iterator[tuple[str, str]]:
             yield column, bars(rows[:N_BARS], f"Defective images by {column}")
 
 
-def trend_chart(images: pd.DataFrame, names: list[str]) -> tuple[str, str] | None:
+def trend_chart(images: pd.DataFrame, names: Mapping[int, str]) -> tuple[str, str] | None:
     """Draws the share of each class of defects over time, where a column contains times.
 
     Args:
         images: The table of images.
-        names: Names of the classes.
+        names: Names of the classes by their ids.
 
     Returns:
         The name of the column and an SVG element; None without such a column.

@@ -110,7 +110,7 @@ def _about_causes(predictions: Predictions, inputs: Inputs) -> Iterator[str]:
     if inputs.grey is not None:
         groups += [("no colour", inputs.grey), ("colour", ~inputs.grey)]
     groups = [(what, members) for what, members in groups if _is_part(members)]
-    for index, name in enumerate(predictions.classes["class_name"]):
+    for index, name in predictions.classes.set_index("class")["class_name"].items():
         members = predictions.images["class"].to_numpy() == index
         for what, others in groups:
             shared, either = int((members & others).sum()), int((members | others).sum())

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from anomalyncd.io.component import Component, State
 from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.regions.score_range import ScoreRange
+from anomalyncd.results.corrections import Corrections
 
 FORMAT = 1
 """Increases when what is written changes its meaning."""
@@ -50,6 +51,8 @@ class FittedModel:
     """Decides which regions are normal; None unless scores are smoothed over neighbours."""
     reliability: ReliabilityModel
     """Recognises unseen and unsure regions."""
+    corrections: Corrections | None = None
+    """What a person said; None for the classes as they were discovered."""
 
 
 _COMPONENTS: Mapping[str, type[Component]] = {
@@ -58,6 +61,7 @@ _COMPONENTS: Mapping[str, type[Component]] = {
     "score_range": ScoreRange,
     "normality": Normality,
     "reliability": ReliabilityModel,
+    "corrections": Corrections,
 }
 
 
@@ -84,6 +88,11 @@ class StoredModel:
         """Rotations in which a region is read: one after training, whatever the config says."""
         return int(self._classifier.values["n_rotations"])
 
+    def component(self, name: str) -> Any:
+        """Restores one component by its name in `FittedModel`; None where the model has none."""
+        state = self.states.get(name)
+        return None if state is None else _COMPONENTS[name].from_state(state)
+
     @property
     def _classifier(self) -> State:
         state = self.states[_CLASSIFIER]
@@ -98,10 +107,7 @@ class StoredModel:
             KeyError, TypeError, ValueError: A state does not belong to its component.
         """
         detector = self.states[_DETECTOR]
-        restored: dict[str, Any] = {
-            name: None if (state := self.states[name]) is None else component.from_state(state)
-            for name, component in _COMPONENTS.items()
-        }
+        restored: dict[str, Any] = {name: self.component(name) for name in _COMPONENTS}
         fitted: Detector | None = None
         if detector is not None:
             fitted = DETECTORS[detector.values["kind"]].from_state(detector)
@@ -128,27 +134,48 @@ def write_model(
         InputError: The folder holds something else.
     """
     _refuse_other_content(folder)
-    states = _states(model)
+    preset = parameters["preset"]
+    parameters = parameters | {"preset": preset if isinstance(preset, str) else None}
+    with replace_folder(folder) as new:
+        _write(new, StoredModel(estimator, parameters, config, _states(model)))
+
+
+def write_changed(
+    stored: StoredModel, changed: Mapping[str, Component | None], folder: Path
+) -> None:
+    """Writes a model that was read, with other components, into an empty folder.
+
+    Args:
+        stored: The model.
+        changed: The components to replace by their names in `FittedModel`.
+        folder: The folder.
+    """
+    states = {name: None if one is None else one.state() for name, one in changed.items()}
+    _write(folder, replace(stored, states=stored.states | states))
+
+
+def _write(folder: Path, model: StoredModel) -> None:
     tensors = {
-        f"{name}.{field}": tensor.detach().cpu().contiguous()
-        for name, state in states.items()
+        # Components share descriptors in memory; in the file each has its own.
+        f"{name}.{field}": tensor.detach().cpu().contiguous().clone()
+        for name, state in model.states.items()
         if state is not None
         for field, tensor in state.tensors.items()
     }
-    content, preset = save(tensors), parameters["preset"]
-    with replace_folder(folder) as new:
-        # Not written by safetensors itself, whose files only their owner may read.
-        (new / _TENSORS).write_bytes(content)
-        description = {
-            "format": FORMAT,
-            "anomalyncd": version("anomalyncd"),
-            "estimator": estimator,
-            "parameters": parameters | {"preset": preset if isinstance(preset, str) else None},
-            "config": asdict(config),
-            "components": {name: state and state.values for name, state in states.items()},
-            "tensors": hashlib.sha256(content).hexdigest(),
-        }
-        write_json(new / _DESCRIPTION, description)
+    content = save(tensors)
+    # Not written by safetensors itself, whose files only their owner may read.
+    (folder / _TENSORS).write_bytes(content)
+    states = model.states.items()
+    description = {
+        "format": FORMAT,
+        "anomalyncd": version("anomalyncd"),
+        "estimator": model.estimator,
+        "parameters": model.parameters,
+        "config": asdict(model.config),
+        "components": {name: state and state.values for name, state in states},
+        "tensors": hashlib.sha256(content).hexdigest(),
+    }
+    write_json(folder / _DESCRIPTION, description)
 
 
 def read_model(folder: Path) -> StoredModel:

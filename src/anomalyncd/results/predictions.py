@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from anomalyncd.discovery.reliability import (
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.images.manifest import MAP
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.labels.state import class_names
+from anomalyncd.io.columns import find_column
+from anomalyncd.labels.state import NORMAL
 from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.results.aggregation import (
     class_areas,
@@ -24,7 +25,9 @@ from anomalyncd.results.aggregation import (
     merge_regions,
     merging_temperature,
 )
+from anomalyncd.results.class_list import ClassList
 
+Rule: TypeAlias = Literal["area", "mean", "score"]
 _UNDECIDED = ("unseen", "unsure")
 
 
@@ -51,7 +54,7 @@ class Predictions:
     features: NDArray[np.float32]
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
-    """(R, K): class probabilities of each region."""
+    """(R, K): class probabilities of each region in the discovery, before any correction."""
     masks: CodedMasks
     """What was taken for anomalous on each image, at the size of its map."""
     counts: NDArray[np.int64]
@@ -60,6 +63,11 @@ class Predictions:
     """What may be wrong with the inputs or the classes, with the remedy."""
     skipped: tuple[str, ...] = ()
     """Names of the images that could not be read and were left out."""
+
+    @property
+    def n_discovered(self) -> int:
+        """How many of the regions were there to the discovery."""
+        return len(self.regions)
 
     def decisions(self) -> NDArray[np.int64]:
         """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""
@@ -70,14 +78,17 @@ class Predictions:
 
         What is unseen has no confidence, since that of a class would be misleading.
         """
-        numbers = [*self.classes["class"], UNSEEN, UNSURE]
-        names = dict(zip(numbers, [*self.classes["class_name"], *_UNDECIDED], strict=True))
+        undecided = pd.DataFrame(
+            {"class": [UNSEEN, UNSURE], "class_name": _UNDECIDED, "normal": False}
+        )
+        listed = pd.concat([self.classes[list(undecided.columns)], undecided], ignore_index=True)
+        names = dict(zip(listed["class"], listed["class_name"], strict=True))
         return replace(
             self,
             images=_with_decision(self.images, names),
             regions=_with_decision(self.regions, names),
-            classes=_class_table(
-                _decisions(self.images), _decisions(self.regions), self.regions, names
+            classes=_counted(
+                listed, _decisions(self.images), _decisions(self.regions), self.regions
             ),
         )
 
@@ -89,65 +100,122 @@ class RegionClasses:
     features: NDArray[np.float32]
     """(R, D): unit descriptors."""
     probabilities: NDArray[np.float32]
-    """(R, K): class probabilities."""
+    """(R, C): class probabilities, by id of the class."""
     reliability: Reliability | None = None
     """How far they can be relied on; None leaves the columns out that state it."""
+    class_list: ClassList | None = None
+    """The classes; None for those of a discovery."""
 
 
 def aggregate(
-    inputs: Inputs,
-    regions: Regions,
-    classes: RegionClasses,
-    rule: Literal["area", "mean", "score"] = "area",
+    inputs: Inputs, regions: Regions, classes: RegionClasses, rule: Rule = "area"
 ) -> Predictions:
     """Aggregates the classes of regions into those of images, and makes the tables.
 
     Args:
-        inputs: The images, their sizes, and warnings about them.
-        regions: Their regions and masks.
-        classes: Descriptors and classes of the regions.
-        rule: Weight of a region, see `AggregationConfig`.
+        inputs: The images.
+        regions: Their regions.
+        classes: Classes of the regions.
+        rule: How regions become images, see `merge_regions` and `merge_regardless_of_area`.
     """
-    images, sizes, probabilities = inputs.images, inputs.sizes, classes.probabilities
-    n_images, n_classes = len(images), probabilities.shape[1]
-    names = np.array(class_names(n_classes))
-    temperature = merging_temperature(sizes[:, 0], sizes[:, 1])
-
-    def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        if rule == "area":
-            return merge_regions(values, regions.area, regions.image, n_images, temperature)
-        return merge_regardless_of_area(values, regions.score, regions.image, n_images, rule)
-
-    merged = merge(probabilities)
-    assigned = probabilities.argmax(1)
-    found_area = np.where(regions.found, regions.area, 0)
-    areas = class_areas(assigned, found_area, regions.image, n_images, n_classes)
-    by_region = _table(images, regions.image, assigned, probabilities, names)
+    images, n_images = inputs.images, len(inputs.images)
+    by_region = _paths(images, regions.image)
     by_region[["left", "top", "right", "bottom"]] = regions.box
     by_region["area"] = regions.area
     by_region["score"] = regions.score
     by_region["found"] = regions.found
     rows = np.arange(n_images)
-    by_image = _table(images, rows, merged.argmax(1), merged, names)
-    if classes.reliability is not None:
-        of_images = _of_images(classes.reliability, probabilities, merge)
-        _add_reliability(by_region, classes.reliability)
-        _add_reliability(by_image, of_images)
-    by_image[["height", "width"]] = sizes
+    by_image = _paths(images, rows)
+    by_image[["height", "width"]] = inputs.sizes
     by_image["score"] = by_region.groupby(regions.image)["score"].max().to_numpy()
     by_image["n_regions"] = np.bincount(regions.image, regions.found, n_images).astype(int)
-    by_image[[f"area_{index}" for index in range(n_classes)]] = areas
-    return Predictions(
+    by_image, by_region, by_class = classify_tables(
         _with_manifest(by_image, images, rows),
         _with_manifest(by_region, images, regions.image),
-        _class_table(by_image["class"], assigned, by_region, dict(enumerate(names))),
+        classes,
+        rule,
+    )
+    return Predictions(
+        by_image,
+        by_region,
+        by_class,
         classes.features,
-        probabilities,
+        classes.probabilities,
         regions.masks_found,
         regions.counts,
         inputs.warnings,
         inputs.skipped,
     )
+
+
+def classify_tables(
+    images: pd.DataFrame, regions: pd.DataFrame, classes: RegionClasses, rule: Rule = "area"
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Aggregates the classes of regions and writes them into the tables of images and regions.
+
+    Args:
+        images: The table of images; columns that state classes are replaced, or added.
+        regions: The table of regions, in the same way.
+        classes: Classes of the regions.
+        rule: As for `aggregate`.
+
+    Returns:
+        The tables of images, regions and classes.
+    """
+    probabilities, reliability = classes.probabilities, classes.reliability
+    class_list = classes.class_list or ClassList.discovered(probabilities.shape[1])
+    image_of_region = pd.Index(images["name"]).get_indexer(regions["name"]).astype(np.int64)
+    ignored = class_list.ignored[probabilities.argmax(1)]
+    merge = _merging(images, regions, image_of_region, ignored, rule)
+    merged = merge(_without_ignored(probabilities, class_list))
+    assigned = probabilities.argmax(1)
+    of_regions = _class_columns(assigned, probabilities, class_list)
+    of_images = _class_columns(merged.argmax(1), merged, class_list)
+    if reliability is not None:
+        _add_reliability(of_regions, reliability)
+        _add_reliability(of_images, _of_images(reliability, probabilities, merge))
+    found_area = np.where(regions["found"], regions["area"], 0)
+    pixels = class_areas(assigned, found_area, image_of_region, len(images), class_list.n_ids)
+    areas = pd.DataFrame({f"area_{one}": pixels[:, one] for one in class_list.ids})
+    by_image, by_region = _joined(images, of_images, areas), _joined(regions, of_regions)
+    listed = pd.DataFrame({"class": class_list.ids, "class_name": class_list.names})
+    listed["normal"] = class_list.normal[list(class_list.ids)]
+    return by_image, by_region, _counted(listed, by_image["class"], assigned, by_region)
+
+
+def _merging(
+    images: pd.DataFrame,
+    regions: pd.DataFrame,
+    image_of_region: NDArray[np.int64],
+    ignored: NDArray[np.bool_],
+    rule: Rule,
+) -> Callable[[NDArray[np.floating]], NDArray[np.float64]]:
+    """Merges the values of regions into those of images; ignored regions only count alone."""
+    n_images = len(images)
+    others = np.bincount(image_of_region, ~ignored, n_images) > 0
+    counted = ~ignored | ~others[image_of_region]
+    image, chosen = image_of_region[counted], regions[counted]
+    area, score = chosen["area"].to_numpy(), chosen["score"].to_numpy(np.float32)
+    temperature = merging_temperature(images["height"].to_numpy(), images["width"].to_numpy())
+
+    def merge(values: NDArray[np.floating]) -> NDArray[np.float64]:
+        if rule == "area":
+            return merge_regions(values[counted], area, image, n_images, temperature)
+        return merge_regardless_of_area(values[counted], score, image, n_images, rule)
+
+    return merge
+
+
+def _without_ignored(
+    probabilities: NDArray[np.float32], class_list: ClassList
+) -> NDArray[np.float32]:
+    """The probabilities with those of ignored classes given to the normal class."""
+    ignored = class_list.ignored
+    if not ignored.any():
+        return probabilities
+    counted = np.where(ignored, 0, probabilities)
+    counted[:, NORMAL] += probabilities[:, ignored].sum(1)
+    return counted
 
 
 def _of_images(
@@ -167,24 +235,39 @@ def _of_images(
     )
 
 
-def _table(
-    images: ImageSet,
-    rows: NDArray[np.int64],
-    assigned: NDArray[np.int64],
-    probabilities: NDArray[np.floating],
-    names: NDArray[np.str_],
+def _paths(images: ImageSet, rows: NDArray[np.int64]) -> pd.DataFrame:
+    names = [images.names[row] for row in rows]
+    return pd.DataFrame({"name": names, "path": [images.paths[row] for row in rows]})
+
+
+def _class_columns(
+    assigned: NDArray[np.int64], probabilities: NDArray[np.floating], class_list: ClassList
 ) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "name": [images.names[row] for row in rows],
-            "path": [images.paths[row] for row in rows],
-            "class": assigned,
-            "class_name": names[assigned],
-            "normal": assigned == 0,
-        }
-    )
-    columns = [f"p_{index}" for index in range(len(names))]
-    return table.join(pd.DataFrame(probabilities, columns=columns))
+    names = class_list.by_id
+    columns = {
+        "class": assigned,
+        "class_name": [names[one] for one in assigned.tolist()],
+        "normal": class_list.normal[assigned],
+    }
+    chances = {f"p_{one}": probabilities[:, one] for one in class_list.ids}
+    return pd.DataFrame(columns | chances)
+
+
+def _joined(
+    table: pd.DataFrame, classes: pd.DataFrame, areas: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """A table with other columns that state classes, in the order in which tables have them."""
+    bare = table.drop(columns=[name for name in table.columns if _states_class(name)])
+    bare = bare.reset_index(drop=True)
+    declared = [name for name in bare.columns if find_column(name) is not None][2:]
+    further = [name for name in bare.columns[2:] if name not in declared]
+    pieces = [bare[["name", "path"]], classes, bare[declared], areas, bare[further]]
+    return pd.concat([piece for piece in pieces if piece is not None], axis=1)
+
+
+def _states_class(name: str) -> bool:
+    column = find_column(name)
+    return column is not None and column.states_class
 
 
 def _add_reliability(table: pd.DataFrame, reliability: Reliability) -> None:
@@ -222,22 +305,19 @@ def _with_decision(table: pd.DataFrame, names: dict[int, str]) -> pd.DataFrame:
     return decided
 
 
-def _class_table(
-    of_images: ArrayLike, of_regions: ArrayLike, regions: pd.DataFrame, names: dict[int, str]
+def _counted(
+    listed: pd.DataFrame, of_images: ArrayLike, of_regions: ArrayLike, regions: pd.DataFrame
 ) -> pd.DataFrame:
-    """Counts the images and regions of each class; `names` has the name of each of them."""
-    numbers = np.array(list(names))
-    grouped = regions.groupby(np.asarray(of_regions))
-    return pd.DataFrame(
-        {
-            "class": numbers,
-            "class_name": list(names.values()),
-            "normal": numbers == 0,
-            "n_images": _count(of_images, numbers),
-            "n_regions": _count(of_regions, numbers),
-            "mean_area": grouped["area"].mean().reindex(numbers).to_numpy(),
-            "mean_score": grouped["score"].mean().reindex(numbers).to_numpy(),
-        }
+    """Adds the numbers of images and regions of each class to the list of classes."""
+    numbers = listed["class"].to_numpy()
+    # Scores that were read from a table have the digits of single precision, too.
+    measures = regions[["area"]].assign(score=regions["score"].astype(np.float32))
+    grouped = measures.groupby(np.asarray(of_regions))
+    return listed.assign(
+        n_images=_count(of_images, numbers),
+        n_regions=_count(of_regions, numbers),
+        mean_area=grouped["area"].mean().reindex(numbers).to_numpy(),
+        mean_score=grouped["score"].mean().reindex(numbers).to_numpy(),
     )
 
 

@@ -1,6 +1,7 @@
 """A finished run, read back from its folder."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from anomalyncd.io.json_files import read_json
 from anomalyncd.io.tables import ENCODING, unguarded
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import LabelBook
-from anomalyncd.labels.state import class_names
+from anomalyncd.labels.state import NORMAL, class_names
+from anomalyncd.results.replacement import finish_replacement
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -41,8 +43,6 @@ class Run:
     """One row a class."""
     features: NDArray[np.float32]
     """(R, D): descriptors."""
-    probabilities: NDArray[np.float32]
-    """(R, K): class probabilities of the discovery, before any correction."""
     counts: NDArray[np.int64]
     """(N, n_thresholds): MEBin's region counts; (N, 0) where masks were given."""
     normal_scores: NDArray[np.float32]
@@ -58,6 +58,30 @@ class Run:
         """How the number of classes was estimated; None where it was given."""
         counted = self.record.get("class_number")
         return ClassNumber.from_record(counted) if counted else None
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Class probabilities of the discovery, (R, K), before any correction.
+
+        Raises:
+            InputError: The file is missing or damaged.
+        """
+        probabilities: NDArray[np.float32] = _array(self.folder / "probabilities.npy", 2)
+        if len(probabilities) != len(self.regions):
+            raise InputError(
+                f"'{self.folder / 'probabilities.npy'}' belongs to another run; make it again"
+            )
+        return probabilities
+
+    @property
+    def n_discovered(self) -> int:
+        """How many of the regions were there to the discovery; the others were added since."""
+        return int(self.record.get("n_discovered", len(self.regions)))
+
+    @property
+    def class_names(self) -> dict[int, str]:
+        """Names of the classes by their ids."""
+        return dict(zip(self.classes["class"], self.classes["class_name"], strict=True))
 
     @property
     def labels(self) -> LabelBook:
@@ -135,6 +159,7 @@ def read_run(folder: str | Path) -> Run:
         InputError: No finished run, one of a newer version, or a damaged one.
     """
     folder = Path(folder).expanduser()
+    finish_replacement(folder)
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' holds no {RECORD}; give the folder of a finished run")
     run = Run(
@@ -143,7 +168,6 @@ def read_run(folder: str | Path) -> Run:
         read_table(folder, "regions.csv"),
         read_table(folder, "classes.csv"),
         _array(folder / "features.npy", 2),
-        _array(folder / "probabilities.npy", 2),
         _array(folder / "counts.npy", 2),
         _array(folder / "normal_scores.npy", 1),
         _array(folder / "attention.npy", 4) if (folder / "attention.npy").is_file() else None,
@@ -190,13 +214,14 @@ def _record(folder: Path) -> dict[str, Any]:
 
 def _belongs_together(run: Run) -> bool:
     """Whether rows, images and classes of the files are the same."""
-    classes, n_classes = run.classes["class"], len(run.classes)
-    chances = {f"p_{index}" for index in range(n_classes)}
+    classes = run.classes["class"]
+    chances = {f"p_{index}" for index in classes}
     return (
-        len(run.features) == len(run.regions) == len(run.probabilities)
+        len(run.features) == len(run.regions)
         and len(run.counts) == len(run.images)
         and (run.attention is None or run.attention.shape[:2] == (len(run.regions), 2))
-        and list(classes) == list(range(n_classes))
+        and classes.is_unique
+        and classes.iloc[0] == NORMAL
         and bool(
             run.images["class"].isin(classes).all() and run.regions["class"].isin(classes).all()
         )

@@ -1,6 +1,5 @@
 """What a run folder holds, what may be written into it, and results that replace earlier ones."""
 
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +14,7 @@ from anomalyncd.io.files import refuse_unwritable, workshop
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.results.predictions import Predictions
+from anomalyncd.results.replacement import move, remove
 from anomalyncd.results.run_folder import RECORD
 
 LOG_FILE = "run.log"
@@ -78,7 +78,7 @@ def replace_results(folder: Path) -> Iterator[Path]:
         yield new
         (folder / RECORD).unlink(missing_ok=True)
         for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
-            _move(new / name, folder / name)
+            move(new / name, folder / name)
     for name in SCRATCH:
         remove(folder / name)
 
@@ -107,7 +107,7 @@ def write_prediction(
     with workshop(folder) as new:
         write_tables(predictions, new)
         for name in _PREDICTION:
-            _move(new / name, folder / name)
+            move(new / name, folder / name)
     for name in SCRATCH:
         remove(folder / name)
 
@@ -163,18 +163,3 @@ def _refuse_open_files(folder: Path, names: Iterable[str]) -> None:
                     f"'{path}' cannot be replaced ({error.strerror}); close the program that has "
                     "it open, or allow it to be written"
                 ) from error
-
-
-def _move(source: Path, target: Path) -> None:
-    """Puts something new in the place of what is there; without it the place is empty."""
-    if not (source.is_file() and target.is_file()):
-        remove(target)
-    if source.exists():
-        source.replace(target)
-
-
-def remove(path: Path) -> None:
-    """Deletes a file or a folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    path.unlink(missing_ok=True)

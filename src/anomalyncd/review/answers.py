@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.labels.book import require_class
+from anomalyncd.labels.history import concerns, lines, sentence
 from anomalyncd.labels.state import LabelClass
 from anomalyncd.report.contents import title
-from anomalyncd.review.history import concerns, lines, sentence
 from anomalyncd.review.session import ReviewSession
 from anomalyncd.review.snapshot import Snapshot
 
@@ -32,7 +32,7 @@ def state_answer(session: ReviewSession) -> Json:
         "classes": [_class(snapshot, one) for one in state.in_use],
         "undoable": sentence(state.undoable, state) if state.undoable else None,
         "redoable": sentence(state.redoable, state) if state.redoable else None,
-        "refitting": session.refitting,
+        "refitting": snapshot.refitting,
         "change": None if change is None else vars(change),
         "n_to_ask": len(snapshot.to_ask),
         "n_new": len(snapshot.new),

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.correction.asking import order_to_ask
+from anomalyncd.correction.correction import fit_correction
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import LabelState
+from anomalyncd.results.corrections import regions_of
 from anomalyncd.results.run_folder import Run
 
 
@@ -53,11 +56,17 @@ def refit(run: Run, given: Given) -> Refit:
         run: The run.
         given: What was said.
     """
-    probabilities = discovered(run, given)
-    rows = np.flatnonzero(given.said >= 0)
-    probabilities[rows] = 0
-    probabilities[rows, given.said[rows]] = 1
-    order = _least_certain(probabilities, given.said)
+    regions, seed = regions_of(run), int(run.record["parameters"]["random_state"])
+    _, probabilities = fit_correction(
+        run.features,
+        regions,
+        run.probabilities,
+        given.said,
+        given.n_classes,
+        given.classes_of,
+        seed,
+    )
+    order = order_to_ask(run.features, regions, probabilities, given.said, seed)
     return Refit(probabilities, order, typicality(run.features, probabilities.argmax(1)))
 
 

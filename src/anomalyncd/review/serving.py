@@ -6,7 +6,7 @@ import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -72,10 +72,8 @@ def review_run(
 
 
 def open_browser(link: str) -> None:
-    """Opens a link shortly after, when the server answers."""
-    timer = Timer(0.5, webbrowser.open, [link])
-    timer.daemon = True
-    timer.start()
+    """Opens a link in the browser, and does not wait for it."""
+    Thread(target=webbrowser.open, args=[link], daemon=True).start()
 
 
 def review_token(store: FileStore) -> str:
@@ -113,6 +111,7 @@ def _listen(port: int | None) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((HOST, port or 0))
+        listening.listen(128)
     except (OSError, OverflowError) as error:
         listening.close()
         raise InputError(

@@ -1,7 +1,7 @@
 """A review in progress: the present state for all pages that are open, refitted meanwhile."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Condition, Lock, Thread
 
 from anomalyncd.labels.book import LabelBook
@@ -45,7 +45,7 @@ class ReviewSession:
         self.change: Change | None = None
         """What the last refit changed; None before the first one."""
         self._lock, self._changed = Lock(), Condition()
-        self._closed = self._refitting = False
+        self._closed = False
         self._refits: OrderedDict[bytes, Refit] = OrderedDict()
         self._refit = unfitted(run, given_by(labels, labels.state))
         self._done_for = b""
@@ -84,7 +84,7 @@ class ReviewSession:
     @property
     def refitting(self) -> bool:
         """Whether a refit is due or in progress."""
-        return self._refitting
+        return self._snapshot is None or self._snapshot.refitting
 
     @property
     def closed(self) -> bool:
@@ -97,41 +97,47 @@ class ReviewSession:
         with self._changed:
             self._changed.notify_all()
 
+    @property
+    def _due(self) -> bool:
+        return self._snapshot is not None and self._snapshot.refitting
+
     def _take(self, state: LabelState) -> Snapshot:
         given = given_by(self.labels, state)
         if given.key != self._done_for and given.key in self._refits:
             self._refit, self._done_for = self._refits[given.key], given.key
             self._refits.move_to_end(given.key)
-        self._refitting = given.key != self._done_for
-        return take_snapshot(
+        snapshot = take_snapshot(
             self.arrays, state, given.said, self._refit, discovered(self.run, given)
         )
+        return replace(snapshot, refitting=given.key != self._done_for)
 
     def _work(self) -> None:
         """Refits whenever the last refit is older than what was said."""
         while not self._closed:
             with self._changed:
-                self._changed.wait_for(lambda: self._refitting or self._closed)
+                self._changed.wait_for(lambda: self._due or self._closed)
             if self._closed:
                 return
             given = given_by(self.labels, self.labels.state)
+            result = self._refit
             try:
                 result = refit(self.run, given)
             except Exception:
                 LOG.exception("the classes could not be fitted again; what was said is saved")
-                result = self._refit
             self._finish(given.key, result)
 
     def _finish(self, wanted: bytes, result: Refit) -> None:
-        before, first = self.now(), not self._done_for
         with self._lock:
+            before, first = self._snapshot, not self._done_for
+            assert before is not None
             self._refit, self._done_for = result, wanted
             self._refits[wanted] = result
             while len(self._refits) > _N_REFITS:
                 self._refits.popitem(last=False)
-            self._refitting = False
-        after = self.now()
-        self.change = None if first else _change(before, after)
+            after = self._take(before.state)
+            self.change = None if first else _change(before, after)
+            self._snapshot = after
+            self._number += 1
 
     def _look(self) -> None:
         """Notices what other programs write into the label book."""
