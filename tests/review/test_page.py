@@ -21,8 +21,12 @@ from anomalyncd.workflows import discover_run
 from support.quick import picture, use_tiny
 
 pytest.importorskip("fastapi", reason="the review needs pip install 'anomalyncd[review]'")
-api = pytest.importorskip("playwright.sync_api", reason="drives the browser; pip install playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+api = pytest.importorskip(
+    "playwright.sync_api", reason="drives the browser; pip install playwright"
+)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed on this machine")
 
 AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
@@ -49,7 +53,9 @@ class Server:
             [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the server does not start"
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], (
+            "the server does not start"
+        )
         said = self.process.stdout.readline()
         found = re.search(r"http://\S+", said)
         assert found, said + self.process.stdout.read()
@@ -233,6 +239,7 @@ def test_moved_confirmed_and_made_by_mouse_and_keys(page: Any, server: Server) -
     first = int(cells.nth(0).get_attribute("data-id"))
     cells.nth(0).click()
     page.get_by_role("toolbar").get_by_role("button", name="New class").click()
+    page.wait_for_selector("dialog[open] input")
     page.keyboard.type("<b>odd</b>")
     page.keyboard.press("Enter")
     _toast(page, "Made “<b>odd</b>” of 1 region.")
@@ -303,7 +310,9 @@ def test_page_is_accessible(
     page = context.new_page()
     page.goto(looked_at.link)
     page.wait_for_selector("article.card")
-    name = page.evaluate("async () => (await (await fetch('/api/images')).json()).items.at(-1).name")
+    name = page.evaluate(
+        "async () => (await (await fetch('/api/images')).json()).items.at(-1).name"
+    )
     serious = []
     for view in (*VIEWS, f"#/image/{name.replace('/', '%2F')}"):
         _go(page, view)

@@ -5,6 +5,7 @@ import { html, names, useEffect, useLayoutEffect, useRef, useState } from "./ui.
 const GAP = 6;
 const MARGIN = 2; // Rows drawn above and below those in sight.
 const LONG_PRESS = 450; // ms
+const OWN_ARROWS = "[role=tab], [role=tabpanel], select, aside, .proposals"; // They use arrows themselves.
 
 /** Width inside the padding of an element, px. */
 function inner(node) {
@@ -90,8 +91,7 @@ export function Grid(props) {
   }
   function step(by, mode) {
     const active = document.activeElement;
-    if (active !== document.body && !frame.current.contains(active)) return false;
-    if (!total) return false;
+    if (!total || active.closest(OWN_ARROWS)) return false;
     const started = frame.current.contains(active);
     const place = started ? Math.min(total - 1, Math.max(0, current + by)) : current;
     show(place);

@@ -140,6 +140,7 @@ function Page() {
     const follow = () => {
       select([]);
       setRoute(routeOf(location.hash));
+      document.getElementById("main")?.focus({ preventScroll: true });
     };
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);

@@ -108,7 +108,7 @@ export function SelectionBar({ opens = true }) {
       <button onClick=${() => move(ids, 0)}>False alarm <kbd>x</kbd></button>
       <button onClick=${() => move(ids, null)} title="Withdraw what was said of them">Withdraw <kbd>w</kbd></button>
       ${opens && ids.length === 1 ? html`<button onClick=${() => openImage(ids[0])}>Image <kbd>o</kbd></button>` : null}
-      <button class="quiet-button" onClick=${() => select([])}>Clear <kbd>esc</kbd></button>
+      <button class="icon" aria-label="Select nothing" title="Select nothing (esc)" onClick=${() => select([])}>×</button>
     </div>`;
 }
 
