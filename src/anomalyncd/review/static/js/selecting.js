@@ -101,8 +101,8 @@ export function SelectionBar({ opens = true }) {
   const ids = chosen();
   return html`
     <div class="selection-bar" role="toolbar" aria-label="Selected regions">
-      <strong>${count(ids.length, "region")} selected</strong>
-      <button class="main" onClick=${() => confirm(ids)}>Confirm <kbd>enter</kbd></button>
+      <strong>${count(ids.length, "region")}</strong>
+      <button class="main" onClick=${() => confirm(ids)}>Confirm <kbd>↵</kbd></button>
       <button onClick=${() => moveByName(ids)}>Move to… <kbd>/</kbd></button>
       <button onClick=${() => newClass(ids)}>New class <kbd>n</kbd></button>
       <button onClick=${() => move(ids, 0)}>False alarm <kbd>x</kbd></button>

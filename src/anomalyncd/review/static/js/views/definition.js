@@ -18,7 +18,7 @@ function Examples({ one, which, text, hint, letter, onAdd }) {
       <legend>${text}</legend>
       ${ids.length ? html`<div class="strip">${ids.map((id, i) => html`
         <button key=${id} class="bare" aria-label=${`Take ${text.toLowerCase()} ${i + 1} away`} title="Take away" onClick=${() => without(id)}>
-          <${Thumb} address=${picture.region(id)} side=${64} /><span class="remove" aria-hidden="true">×</span></button>`)}</div>`
+          <${Thumb} address=${picture.region(id)} side=${60} /><span class="remove" aria-hidden="true">×</span></button>`)}</div>`
         : html`<p class="quiet">${hint}</p>`}
       <div class="answers"><button onClick=${() => onAdd(which)}>Add the selected <kbd>${letter}</kbd></button></div>
     </fieldset>`;
