@@ -1,6 +1,6 @@
 // Keys: each view says which ones it has, and the help lists those that work now.
 import { store } from "./store.js";
-import { useEffect, useRef } from "./ui.js";
+import { useLayoutEffect, useRef } from "./ui.js";
 
 const groups = [];
 
@@ -18,7 +18,8 @@ export const OF_VIEW = 3;
 export function useKeys(group, level, list) {
   const current = useRef(list);
   current.current = list;
-  useEffect(() => {
+  // Not after the next frame: a key may be pressed before it.
+  useLayoutEffect(() => {
     const entry = { group, level, list: () => current.current };
     groups.push(entry);
     groups.sort((one, other) => other.level - one.level);
