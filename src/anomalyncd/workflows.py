@@ -23,7 +23,9 @@ from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
-from anomalyncd.labels.book import Named
+from anomalyncd.labels.book import FILE as LABELS
+from anomalyncd.labels.book import Named, count_pending
+from anomalyncd.labels.log import LabelLog
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.corrections import Changes, Labels, changes_between, correct_tables
 from anomalyncd.results.model_file import read_model, write_changed
@@ -45,8 +47,9 @@ from anomalyncd.results.run_writing import (
     write_tables,
 )
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
-from anomalyncd.runtime.logs import logged_to
+from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
+from anomalyncd.runtime.wording import counted
 
 
 def discover_run(
@@ -143,6 +146,7 @@ def predict_run(
     """
     folder = Path(folder).expanduser()
     prepare_prediction(folder, images)
+    _warn_of_pending_labels(Path(run))
     estimator = AnomalyNCD.load(Path(run) / "model", weights=weights, device=device)
     predictions = estimator.classify(images, folder=folder, **inputs)
     write_prediction(predictions, folder, threshold)
@@ -280,6 +284,20 @@ def correct_run(run: str | Path) -> Changes:
         write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
     book.note("corrected", asdict(changes))
     return changes
+
+
+def _warn_of_pending_labels(run: Path) -> None:
+    """Warns if the label book says more than the model knows."""
+    if not (run / LABELS).is_file():
+        return
+    pending = count_pending(LabelLog(run / LABELS).actions())
+    if pending:
+        LOG.warning(
+            "%s on the classes of '%s' came after its model was last refitted; "
+            "run anomalyncd correct first to predict with them",
+            counted(pending, "action"),
+            run,
+        )
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def review(
 ) -> None:
     """Open a RUN in the browser: name, correct, merge and split its classes; ctrl-c ends it.
 
-    What you say is saved at once in the RUN, and only this machine can open the page. The command
-    correct makes the results and the model follow.
+    What you say is saved at once in the RUN, and only this machine can open the page. When
+    the review ends, the results, the report and the model follow it.
     """
     try:
         from anomalyncd.review.serving import open_browser, review_run
@@ -56,4 +56,16 @@ def review(
             open_browser(link)
 
     review_run(run, images, port, started)
-    say(f"everything is saved; 'anomalyncd correct {run}' makes the results and the model follow")
+    _apply(run, images)
+
+
+def _apply(run: Path, images: Path | None) -> None:
+    """Refits the run to what was said in the review, so that predict and the report follow it."""
+    from anomalyncd.report.report import write_report
+    from anomalyncd.results.run_folder import read_run
+    from anomalyncd.workflows import correct_run
+
+    reviewed = read_run(run)
+    if reviewed.has_labels and reviewed.labels.n_pending:
+        say(str(correct_run(run)))
+        say(f"predict uses the corrected classes; see {write_report(run, images)}")

@@ -19,6 +19,7 @@ from anomalyncd.labels.rediscovery import Discovered, meet_run
 from anomalyncd.labels.state import (
     KINDS,
     NORMAL,
+    PERMANENT,
     SEVERITIES,
     Action,
     Kind,
@@ -107,6 +108,11 @@ class LabelBook:
         """All actions, in order."""
         self.state  # noqa: B018
         return list(self._actions)
+
+    @property
+    def n_pending(self) -> int:
+        """Number of actions since the run was last refitted to what was said."""
+        return count_pending(self.history)
 
     def rows(self, regions: Collection[int]) -> NDArray[np.int64]:
         """Rows in the table of regions of the run that have these ids; others are left out."""
@@ -381,6 +387,14 @@ class LabelBook:
         if unknown:
             raise InputError(f"image '{unknown[0]}' is not in the run; check its name")
         return list(images)
+
+
+def count_pending(actions: Sequence[Action]) -> int:
+    """Number of actions after the last one by which the run followed all that was said."""
+    pending = 0
+    for action in actions:
+        pending = 0 if action.name in PERMANENT else pending + 1
+    return pending
 
 
 def require_class(state: LabelState, class_id: int) -> LabelClass:

@@ -32,11 +32,9 @@ def label_book_section(run: Run) -> LabelBookSection | None:
     history = lines(book.history, book.state)
     if len(history) < 2:
         return None
-    numbers = [line.action.number for line in history if line.action.name == "corrected"]
-    pending = [line for line in history[1:] if line.action.number > max(numbers, default=0)]
     said = book.said()
     classes = [(one, int(np.count_nonzero(said == one.id))) for one in book.state.in_use]
     used = book.state.in_use
     chosen = [one for one in used if one.id < N_COLOURS and one.colour != first_colour(one.id)]
     colours = {colour(one.id): one.colour for one in chosen}
-    return LabelBookSection(classes, history[::-1], colours, len(pending))
+    return LabelBookSection(classes, history[::-1], colours, book.n_pending)

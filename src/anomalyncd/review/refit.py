@@ -50,7 +50,7 @@ def given_by(labels: LabelBook, state: LabelState) -> Given:
 
 
 def refit(run: Run, given: Given) -> Refit:
-    """Fits the classes of a run again to what was said.
+    """Fits the classes of a run again to what was said, as `correct_run` does.
 
     Args:
         run: The run.
@@ -78,7 +78,7 @@ def unfitted(run: Run, given: Given) -> Refit:
         given: What was said.
     """
     probabilities = discovered(run, given)
-    order = _least_certain(probabilities, given.said)
+    order = np.flatnonzero(given.said < 0)
     return Refit(probabilities, order, np.zeros(len(probabilities), np.float32))
 
 
@@ -112,14 +112,3 @@ def typicality(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDA
         mean = members.mean(0)
         cosines[rows] = members @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
     return cosines
-
-
-def _least_certain(
-    probabilities: NDArray[np.float32], said: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Rows of regions of which nothing was said, the smallest margin between two classes first."""
-    if probabilities.shape[1] < 2:
-        return np.flatnonzero(said < 0)
-    best = np.partition(probabilities, -2, axis=1)[:, -2:]
-    order = np.argsort(best[:, 1] - best[:, 0], kind="stable")
-    return order[said[order] < 0]
