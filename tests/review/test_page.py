@@ -239,6 +239,7 @@ def test_moved_confirmed_and_made_by_mouse_and_keys(page: Any, server: Server) -
     first = int(cells.nth(0).get_attribute("data-id"))
     cells.nth(0).click()
     page.get_by_role("toolbar").get_by_role("button", name="New class").click()
+    page.wait_for_selector("dialog[open] input")
     page.keyboard.type("<b>odd</b>")
     page.keyboard.press("Enter")
     _toast(page, "Made “<b>odd</b>” of 1 region.")
@@ -295,6 +296,29 @@ def test_page_connects_again_by_itself(page: Any, server: Server) -> None:
     assert _names(page)[1] == "before"
     _rename(page, 1, "after")
     assert read_run(server.run).labels.state.classes[1].name == "after"
+
+
+def test_tap_selects_and_long_press_selects_a_range(browser: Any, looked_at: Server) -> None:
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+    page = context.new_page()
+    page.goto(looked_at.link)
+    page.wait_for_selector("article.card")
+    _open_class(page, _largest(page)[0])
+    cells, chosen = page.locator(".cell[data-id]"), page.locator(".cell.chosen")
+    cells.nth(0).tap()
+    api.expect(chosen).to_have_count(1)
+    cells.nth(0).tap()
+    api.expect(chosen).to_have_count(0)
+    assert "/class/" in page.url
+    cells.nth(0).tap()
+    box = cells.nth(3).bounding_box()
+    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    fingers = context.new_cdp_session(page)
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [middle]})
+    api.expect(chosen).to_have_count(4)
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    api.expect(chosen).to_have_count(4)
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
