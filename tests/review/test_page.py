@@ -188,8 +188,8 @@ def test_whole_review(page: Any, server: Server) -> None:
     page.wait_for_selector(".cell[data-id]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
+    api.expect(page.locator(".cell.chosen")).to_have_count(2)
     chosen = page.locator(".cell.chosen").evaluate_all("all => all.map(one => +one.dataset.id)")
-    assert len(chosen) == 2
     page.keyboard.press(str(other))
     _toast(page, f"Moved 2 regions to {named[other]}.")
     labels = read_run(server.run).labels

@@ -76,7 +76,10 @@ export function Grid(props) {
   const idOf = (place) => list.at(place)?.id;
   async function selectRange(to) {
     const [from, until] = [Math.min(anchor.current, to), Math.max(anchor.current, to)];
-    const items = await list.slice(from, until);
+    const places = Array.from({ length: until - from + 1 }, (_, i) => from + i);
+    // At once where all of them are loaded, since the next key may act on the selection.
+    const loaded = places.every((place) => list.at(place));
+    const items = loaded ? places.map((place) => list.at(place)) : await list.slice(from, until);
     props.onSelect(items.map((item) => item.id));
   }
   function toggle(place) {
