@@ -94,6 +94,15 @@ def test_undo_and_redo_to_the_beginning(tmp_path):
     assert book.redo() is None, "a new action ends what could be done again"
 
 
+def test_a_cost_can_be_forgotten(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, escape_cost=5.0)
+    book.edit(1, name="scratch")
+    assert book.state.classes[1].escape_cost == 5.0
+    book.edit(1, escape_cost=float("nan"))
+    assert book.state.classes[1].escape_cost is None
+
+
 def test_names_and_descriptions_that_cannot_be_used(tmp_path):
     book = _book(tmp_path)
     before = book.state.last

@@ -171,7 +171,8 @@ class LabelBook:
             colour: `#rrggbb`.
             kind: `defect`, `not a defect` or `ignored`.
             severity: `minor`, `major`, `critical`, or "" to leave it open.
-            escape_cost: What it costs when a defect of this class passes, 0 or more.
+            escape_cost: What it costs when a defect of this class passes, 0 or more; NaN forgets
+                it.
             examples: Ids of regions that show the class well, in place of those so far.
             counter_examples: Ids of regions that resemble it and are none, in the same way.
 
@@ -203,6 +204,8 @@ class LabelBook:
                 checked["name"] = checked_name(checked["name"], others)
             for examples in {"examples", "counter_examples"} & checked.keys():
                 checked[examples] = self._known(checked[examples])
+            if math.isnan(checked.get("escape_cost", 0)):
+                checked["escape_cost"] = None
             _check_description(checked)
             return {"class": class_id, **checked}
 

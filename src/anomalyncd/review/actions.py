@@ -1,5 +1,6 @@
 """What a page may do to the label book, each action checked before it is done."""
 
+import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -127,6 +128,8 @@ def do(session: ReviewSession, action: AnyAction) -> list[int]:
 
 def _edit(session: ReviewSession, action: Edit) -> None:
     given = action.model_dump(exclude={"action", "class_id"}, exclude_none=True)
+    if "escape_cost" in action.model_fields_set and action.escape_cost is None:
+        given["escape_cost"] = math.nan
     session.labels.edit(action.class_id, **given)
 
 

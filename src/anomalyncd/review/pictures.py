@@ -202,8 +202,9 @@ def _at_most(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def _overlay(levels: NDArray[np.float32]) -> bytes:
     """A PNG file of scores in 0..1, (H, W), that are the more opaque the higher they are."""
-    colours = cv2.applyColorMap((255 * levels).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    opacity = (255 * _STRONGEST * np.sqrt(levels)).astype(np.uint8)
+    shown = np.sqrt(levels)  # Weak defects have a tenth of the highest score of a run.
+    colours = cv2.applyColorMap((255 * shown).astype(np.uint8), cv2.COLORMAP_TURBO)
+    opacity = (255 * _STRONGEST * np.minimum(2 * shown, 1)).astype(np.uint8)
     _, code = cv2.imencode(".png", np.dstack([colours, opacity]))
     return code.tobytes()
 

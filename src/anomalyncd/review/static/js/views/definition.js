@@ -36,12 +36,14 @@ export function Definition({ one, onExample }) {
     },
   });
   const cost = (event) => {
-    const value = Number(event.target.value);
-    if (event.target.value === "" || !(value >= 0)) {
+    const empty = event.target.value === "";
+    const value = empty ? null : Number(event.target.value);
+    if (!empty && !(value >= 0)) {
       event.target.value = one.escape_cost ?? "";
       return toast("An escape cost is a number from 0 on.", { wrong: true });
     }
-    return save({ escape_cost: value }, `An escape of “${title(one)}” costs ${value}.`);
+    const done = `An escape of “${title(one)}” ${empty ? "has no cost now" : `costs ${value}`}.`;
+    return save({ escape_cost: value }, done);
   };
   return html`
     <div class="definition">
