@@ -323,7 +323,9 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         probabilities = correction.apply(features, regions.score, probabilities)
     reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
     classes = RegionClasses(features, probabilities, reliability, class_list)
-    return aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
+    predictions = aggregate(inputs, regions, classes, config.aggregation.rule)
+    attention = attend_all(context.encoder, tokens)
+    return replace(predictions, attention=attention).of_new_images()
 
 
 def _logged(warnings: list[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import typer
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
+from anomalyncd.cli.grow import grow
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
@@ -25,7 +26,7 @@ app = typer.Typer(
     help="Discovers the kinds of defects in images of one product, without labels.",
 )
 app.add_typer(data, name="data")
-for command in (discover, estimate, predict, add_normals, evaluate, report, operate, compare):
+for command in (discover, estimate, predict, grow, add_normals, evaluate, report, operate, compare):
     app.command()(command)
 for command in (maps, weights, cache, demo):
     app.command()(command)

@@ -11,6 +11,7 @@ from anomalyncd.correction.correction import Correction, fit_correction
 from anomalyncd.discovery.novelty import fit_novelty_detector
 from anomalyncd.discovery.reliability import ReliabilityModel, tempered
 from anomalyncd.io.component import Component
+from anomalyncd.labels.ahead import LabelsAhead
 from anomalyncd.labels.book import BOX, LabelBook
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.class_list import ClassList
@@ -79,7 +80,11 @@ def changes_between(run: Run, corrected: CorrectedRun, said: NDArray[np.int64]) 
 
 
 def correct_tables(
-    run: Run, labels: LabelBook, reliability: ReliabilityModel, config: Config, seed: int
+    run: Run,
+    labels: LabelBook | LabelsAhead,
+    reliability: ReliabilityModel,
+    config: Config,
+    seed: int,
 ) -> CorrectedRun:
     """Refits the classes of all regions to what a person said.
 
