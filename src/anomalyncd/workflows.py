@@ -23,7 +23,7 @@ from anomalyncd.growth.adding import (
     Growth,
     describe_growth,
     growth_between,
-    images_to_add,
+    inputs_to_add,
     with_images_added,
     write_arrays,
     write_pictures,
@@ -317,11 +317,11 @@ def grow_run(
     folder = before.folder
     refuse_unwritable(folder)
     refuse_folder_within(folder, images)
-    new_images = images_to_add(before, images)
+    new_images, further = inputs_to_add(before, images, inputs)
     estimator = AnomalyNCD.load(folder / "model", weights=weights, device=device)
     estimator.model_ = replace(estimator.model_, corrections=None)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
-        predictions = estimator.classify(new_images, folder=folder / GROWING, **inputs)
+        predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
         growth = _add(folder, predictions, {"images": images, **inputs})
         LOG.info("%s", growth)
     remove(folder / GROWING)

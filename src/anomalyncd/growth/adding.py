@@ -1,7 +1,7 @@
 """New images behind those of a run: which of them are new, and its tables and arrays with them."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.images.image_set import ImageSet, as_image_set
-from anomalyncd.inputs.inputs import ImagesLike
+from anomalyncd.inputs.anomaly_maps import as_maps
+from anomalyncd.inputs.inputs import ImagesLike, open_masks, open_places
+from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.columns import find_column
 from anomalyncd.io.files import and_more, write_atomically, writing
@@ -52,14 +54,17 @@ class Growth:
         )
 
 
-def images_to_add(run: Run, images: ImagesLike) -> ImageSet:
-    """The images that are not in a run yet.
+def inputs_to_add(
+    run: Run, images: ImagesLike, inputs: Mapping[str, Any]
+) -> tuple[ImagesLike, dict[str, Any]]:
+    """The images that are not in a run yet, and what is known of these.
 
     An image of the same name counts as the same if it is the same file or has the same content.
 
     Args:
         run: The run.
         images: As for `AnomalyNCD.fit`.
+        inputs: Further arguments of `AnomalyNCD.classify`.
 
     Raises:
         InputError: An image has the name of another one of the run, or none is new.
@@ -76,8 +81,9 @@ def images_to_add(run: Run, images: ImagesLike) -> ImageSet:
     if len(same_name) == len(given):
         raise InputError(f"all images given are in run '{run.folder}' already; give new ones")
     if not same_name:
-        return given
-    return given.select([i for i in range(len(given)) if given.names[i] not in known])
+        return images, dict(inputs)
+    rows = [i for i in range(len(given)) if given.names[i] not in known]
+    return given.select(rows), _of_images(given, rows, inputs)
 
 
 def with_images_added(run: Run, predictions: Predictions) -> Run:
@@ -161,6 +167,20 @@ def write_arrays(run: Run, folder: Path) -> None:
     write_numbers(folder / "counts.npy", run.counts)
     if run.attention is not None:
         write_numbers(folder / "attention.npy", run.attention)
+
+
+def _of_images(images: ImageSet, rows: Sequence[int], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Further inputs of some of the images that they were given for."""
+    opened = dict(inputs)
+    if opened.get("maps") is not None:
+        opened["maps"] = as_maps(opened["maps"], images).select(rows)
+    if opened.get("boxes") is not None:
+        opened["masks"] = Masks.from_boxes(opened.pop("boxes"), images)
+    openers = {"masks": open_masks, "ignore": open_places, "foreground": open_places}
+    for name, open_it in openers.items():
+        if opened.get(name) is not None:
+            opened[name] = open_it(opened[name], images).select(rows)
+    return opened
 
 
 def _same_image(given: ImageSet, index: int, known: Path) -> bool:
