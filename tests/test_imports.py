@@ -4,8 +4,15 @@ import json
 import subprocess
 import sys
 
-OPTIONAL = ("anomalib", "lightning", "pyarrow", "timm", "torchvision", "transformers")
-NEED_AN_EXTRA = {"anomalyncd.integrations.anomalib_callback": "lightning"}
+OPTIONAL = (
+    *("anomalib", "lightning", "pyarrow", "timm", "torchvision", "transformers"),
+    *("fastapi", "starlette", "uvicorn"),
+)
+NEED_AN_EXTRA = {
+    "anomalyncd.integrations.anomalib_callback": "lightning",
+    "anomalyncd.review.server": "fastapi",
+    "anomalyncd.review.serving": "uvicorn",
+}
 """Modules that are of use only beside an optional dependency, and the dependency."""
 
 SCRIPT = """

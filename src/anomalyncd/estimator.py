@@ -1,7 +1,7 @@
 """The estimators: images in, classes out."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from anomalyncd.inputs.anomaly_maps import MapsLike
 from anomalyncd.inputs.inputs import BaseLike, ImagesLike, MasksLike, check_inputs, check_normals
 from anomalyncd.io.cache import cache_limit
 from anomalyncd.pipeline import Pipeline, apply
+from anomalyncd.results.corrections import Labels, correct_tables
 from anomalyncd.results.model_file import FittedModel, read_model, write_model
 from anomalyncd.results.preconditions import (
     require_enough_images,
@@ -74,6 +75,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_classes_: Number of classes, given or estimated.
         class_number_: The estimate with its interval, see `ClassNumber`; None where the number was
             given, and for a loaded model.
+        said_: What `correct` was given.
         stages_: Seconds and peak memory of each stage, see `Stages`.
     """
 
@@ -89,6 +91,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     n_classes_: int
     class_number_: ClassNumber | None
     stages_: Stages
+    said_: dict[int, str]
 
     def __init__(
         self,
@@ -175,6 +178,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.foreground_summary_ = summarise(found, masks) if found is not None else None
         self.n_classes_ = self.predictions_.probabilities.shape[1]
         self.labels_ = self.predictions_.images["class"].to_numpy()
+        self.said_ = {}
 
     def estimate_n_classes(
         self, images: ImagesLike, *, folder: str | Path | None = None, **inputs: Any
@@ -264,6 +268,32 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             require_resources(estimate_needs(inputs, encoder, config, keeps_tokens=False), work)
             context = RunContext(encoder, config, self.random_state, work, Stages())
             return apply(context, self.model_, inputs)
+
+    def correct(self, labels: Mapping[int, str]) -> Self:
+        """Refits the classes to what a person says of some regions.
+
+        What was said holds; the classes of all other regions and images follow from it, and so do
+        those of new images from then on. Each call replaces what was said before.
+
+        Args:
+            labels: Name of the class by the row in `predictions_.regions`: "normal", the name of a
+                class that was discovered, or that of a new one.
+
+        Raises:
+            NotFittedError: `fit` was not called before; for a run on disk, see its label book.
+            InputError: There is no such row, or a name cannot be used.
+        """
+        check_is_fitted(self, "predictions_", msg="call fit first; correct a saved run by its book")
+        found, model, config = self.predictions_, self.model_, self.config()
+        given = Labels.by_name(labels, len(found.regions), self.n_classes_)
+        corrected = correct_tables(found, given, model.reliability, config, self.random_state)
+        self.predictions_ = replace(
+            found, images=corrected.images, regions=corrected.regions, classes=corrected.classes
+        )
+        self.model_ = replace(model, corrections=corrected.corrections)
+        self.labels_ = corrected.images["class"].to_numpy()
+        self.said_ = dict(labels)
+        return self
 
     def add_normals(self, normals: ImagesLike) -> Self:
         """Adds normal images to those that new images are compared with.

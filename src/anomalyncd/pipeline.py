@@ -317,15 +317,15 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         tokens = _read_regions(context, inputs.images, regions, overlays)
         done += amount(tokens)
     features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
-    class_list = None
+    corrected, class_list = probabilities, None
     if model.corrections is not None:
         class_list, correction = model.corrections.class_list, model.corrections.correction
-        probabilities = correction.apply(features, regions.score, probabilities)
-    reliability = model.reliability.apply(features, regions, probabilities, config.reliability)
-    classes = RegionClasses(features, probabilities, reliability, class_list)
-    predictions = aggregate(inputs, regions, classes, config.aggregation.rule)
+        corrected = correction.apply(features, regions.score, probabilities)
+    reliability = model.reliability.apply(features, regions, corrected, config.reliability)
+    classes = RegionClasses(features, corrected, reliability, class_list)
+    predictions = aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
     attention = attend_all(context.encoder, tokens)
-    return replace(predictions, attention=attention).of_new_images()
+    return replace(predictions, probabilities=probabilities, attention=attention)
 
 
 def _logged(warnings: list[str]) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """Discover, predict, estimate and make maps on disk: what the command line calls."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
@@ -34,12 +34,14 @@ from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tables import write_table
-from anomalyncd.labels.ahead import LabelsAhead
-from anomalyncd.labels.book import LabelBook
+from anomalyncd.labels.book import FILE as LABELS
+from anomalyncd.labels.book import Named, count_pending
+from anomalyncd.labels.log import LabelLog
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.corrections import (
     Changes,
     CorrectedRun,
+    Labels,
     changes_between,
     correct_tables,
 )
@@ -65,6 +67,7 @@ from anomalyncd.results.run_writing import (
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
 from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
+from anomalyncd.runtime.wording import counted
 
 
 def discover_run(
@@ -121,8 +124,18 @@ def write_run(
                 write_numbers(new / f"{name}.npy", array)
         estimator.save(new / "model")
         write_json(new / RECORD, _record(estimator, inputs or {}))
+    if estimator.said_:
+        write_labels_by_name(folder, estimator.said_)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
+
+
+def write_labels_by_name(folder: Path, names: Mapping[int, str]) -> None:
+    """Writes what was said by `AnomalyNCD.correct` into the label book of a run, if it has none."""
+    run = read_run(folder)
+    if not run.has_labels:
+        book = run.labels
+        book.add_named([Named(name, [int(book.ids[row])]) for row, name in names.items()])
 
 
 def predict_run(
@@ -151,6 +164,7 @@ def predict_run(
     """
     folder = Path(folder).expanduser()
     prepare_prediction(folder, images)
+    _warn_of_pending_labels(Path(run))
     estimator = AnomalyNCD.load(Path(run) / "model", weights=weights, device=device)
     predictions = estimator.classify(images, folder=folder, **inputs)
     write_prediction(predictions, folder, threshold)
@@ -270,18 +284,17 @@ def correct_run(run: str | Path) -> Changes:
     Raises:
         InputError: The folder or its label book cannot be used.
     """
-    started = time.perf_counter()
     before = read_run(run)
-    folder, labels = before.folder, before.labels
+    folder, book = before.folder, before.labels
+    labels = Labels.of_book(book)
     refuse_unwritable(folder)
     stored = read_model(folder / "model")
     corrected = _refitted(before, labels, stored)
-    changes = changes_between(before, corrected, labels.said())
+    changes = changes_between(before, corrected, labels.said)
     with replace_together(folder) as new:
         _write_refitted(corrected, stored, new)
         write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
-    labels.note("corrected", asdict(changes))
-    LOG.info("%s; %.1f s", changes, time.perf_counter() - started)
+    book.note("corrected", asdict(changes))
     return changes
 
 
@@ -319,7 +332,6 @@ def grow_run(
     refuse_folder_within(folder, images)
     new_images, further = inputs_to_add(before, images, inputs)
     estimator = AnomalyNCD.load(folder / "model", weights=weights, device=device)
-    estimator.model_ = replace(estimator.model_, corrections=None)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
         growth = _add(folder, predictions, {"images": images, **inputs})
@@ -333,8 +345,10 @@ def _add(folder: Path, predictions: Predictions, inputs: Mapping[str, Any]) -> G
     before = read_run(folder)  # A person may have corrected it in the meantime.
     grown = with_images_added(before, predictions)
     stored = read_model(folder / "model")
-    ahead = LabelsAhead.of(before.labels, len(predictions.regions))
-    refitted = _refitted(grown, ahead, stored)
+    labels = Labels.of_book(before.labels)
+    # The label book learns of the new regions once they are in the run.
+    said = np.concatenate([labels.said, np.full(len(predictions.regions), -1, np.int64)])
+    refitted = _refitted(grown, replace(labels, said=said), stored)
     growth = growth_between(before, refitted)
     entry = describe_growth(growth, describe_inputs(inputs))
     write_pictures(predictions, folder)
@@ -347,7 +361,7 @@ def _add(folder: Path, predictions: Predictions, inputs: Mapping[str, Any]) -> G
     return growth
 
 
-def _refitted(run: Run, labels: LabelBook | LabelsAhead, stored: StoredModel) -> CorrectedRun:
+def _refitted(run: Run, labels: Labels, stored: StoredModel) -> CorrectedRun:
     seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
     return correct_tables(run, labels, reliability, stored.config, seed)
 
@@ -360,6 +374,20 @@ def _write_refitted(refitted: CorrectedRun, stored: StoredModel, folder: Path) -
     learned = {"corrections": refitted.corrections, "reliability": refitted.reliability}
     (folder / "model").mkdir()
     write_changed(stored, learned, folder / "model")
+
+
+def _warn_of_pending_labels(run: Path) -> None:
+    """Warns if the label book says more than the model knows."""
+    if not (run / LABELS).is_file():
+        return
+    pending = count_pending(LabelLog(run / LABELS).actions())
+    if pending:
+        LOG.warning(
+            "%s on the classes of '%s' came after its model was last refitted; "
+            "run anomalyncd correct first to predict with them",
+            counted(pending, "action"),
+            run,
+        )
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,9 @@ def test_of_equal_costs_the_point_with_fewest_escapes_is_taken() -> None:
 def run_with(labels: list[str], normal_scores: np.ndarray) -> Any:
     names = [f"{index}" for index in range(len(labels))]
     table = pd.DataFrame({"name": names, "label": labels, "score": [0.1, 0.3, 0.6, 0.9]})
-    return SimpleNamespace(images=table, normal_scores=normal_scores, folder=Path("run"))
+    return SimpleNamespace(
+        has_labels=False, images=table, normal_scores=normal_scores, folder=Path("run")
+    )
 
 
 def test_curve_of_a_run_is_that_of_its_labelled_images() -> None:
@@ -115,3 +117,17 @@ def test_point_is_saved(tmp_path: Path) -> None:
 def test_one_of_a_hundred_is_one_percent() -> None:
     curve = operating_curve(np.arange(100) / 100, np.zeros(0))
     assert curve.at_overkill(0.01).threshold == pytest.approx(0.985)
+
+
+def test_escapes_cost_what_their_class_costs() -> None:
+    ok, defective = np.array([0.1, 0.3, 0.45]), np.array([0.2, 0.4, 0.9])
+    dear_below = operating_curve(ok, defective, np.array([100.0, 1.0, 1.0]))
+    dear_above = operating_curve(ok, defective, np.array([1.0, 1.0, 100.0]))
+    assert dear_below.cheapest(None, 1.0, 0.5).threshold < 0.2
+    point = dear_above.cheapest(None, 10.0, 0.5)
+    assert 0.45 < point.threshold < 0.9
+    assert point.cost == pytest.approx(1000 * 0.5 * (1 + 1) / 3)
+    alike = operating_curve(ok, defective, np.full(3, 7.0))
+    assert alike.cheapest(None, 2.0, 0.3) == alike.cheapest(7.0, 2.0, 0.3)
+    with pytest.raises(InputError, match="no cost is known"):
+        operating_curve(ok, defective).cheapest(None, 1.0)

@@ -234,25 +234,25 @@ def test_command(run: Path, new: Path) -> None:
 def test_a_new_kind_is_proposed_accepted_and_predicted(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = _images(tmp_path / "rings", *["spot"] * 2, *["line"] * 2, start=30)
+    folder = _images(tmp_path / "stains", *["spot"] * 2, *["line"] * 2, start=30)
     for index in range(8):
-        Image.fromarray(_ring(index)).save(folder / f"ring {index}.png")
+        Image.fromarray(_stained(index)).save(folder / f"stain {index}.png")
     said = succeed("grow", run, folder)
     assert "--from-proposal 1" in said
     grown = read_run(run)
     (proposed,) = _proposals(grown)
     names = grown.regions["name"].iloc[proposed]
-    rings = names.str.startswith("ring")
-    assert rings.sum() >= 6
-    assert rings.mean() > 0.8
+    stains = names.str.startswith("stain")
+    assert stains.sum() >= 6
+    assert stains.mean() > 0.8
     labels = grown.labels
-    ring = labels.new_class("ring", labels.ids[proposed].tolist())
+    stain = labels.new_class("stain", labels.ids[proposed].tolist())
     correct_run(run)
     assert not _proposals(read_run(run))
-    Image.fromarray(_ring(99)).save(tmp_path / "new ring.png")
-    predicted = AnomalyNCD.load(run / "model").classify([tmp_path / "new ring.png"])
-    assert f"p_{ring}" in predicted.images
-    assert ring in predicted.regions["class"].to_numpy()
+    Image.fromarray(_stained(99)).save(tmp_path / "new stain.png")
+    predicted = AnomalyNCD.load(run / "model").classify([tmp_path / "new stain.png"])
+    assert f"p_{stain}" in predicted.images
+    assert stain in predicted.regions["class"].to_numpy()
 
 
 def _proposals(run: Run) -> list[np.ndarray]:
@@ -261,10 +261,9 @@ def _proposals(run: Run) -> list[np.ndarray]:
     return [one.rows for one in proposals(run, run.labels)]
 
 
-def _ring(seed: int) -> np.ndarray:
-    """A plate with a chequered patch."""
+def _stained(seed: int) -> np.ndarray:
+    """A plate with a red patch."""
     pixels, rng = picture("good", 500 + seed), np.random.default_rng(seed)
     top, left = rng.integers(4, 40), rng.integers(4, 60)
-    tiles = (np.indices((24, 24)) // 4).sum(0) % 2
-    pixels[top : top + 24, left : left + 24] = np.where(tiles, 255, 0)[..., None]
+    pixels[top : top + 24, left : left + 24] = (230, 20, 20)
     return pixels

@@ -30,13 +30,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_only_our_own_folders_are_counted_and_cleared(cache: Path) -> None:
-    assert [entry.n_bytes for entry in cache_entries()] == [0, 0, 0]
-    for name in ("weights", "base", "tokens"):
+    assert [entry.n_bytes for entry in cache_entries()] == [0, 0, 0, 0]
+    for name in ("weights", "base", "tokens", "pictures"):
         (cache / name).mkdir()
         (cache / name / "a").write_bytes(b"12345")
     (cache / "photographs").write_bytes(b"mine")
-    assert [(entry.n_files, entry.n_bytes) for entry in cache_entries()] == [(1, 5)] * 3
-    assert clear_cache() == 15
+    assert [(entry.n_files, entry.n_bytes) for entry in cache_entries()] == [(1, 5)] * 4
+    assert clear_cache() == 20
     assert [path.name for path in cache.iterdir()] == ["photographs"]
 
 

@@ -32,7 +32,12 @@ def _predictions(assigned: list[int], n_classes: int, scores: np.ndarray = CLEAR
     index = np.arange(n_classes)
     counts = np.bincount(classes, minlength=n_classes)
     table = pd.DataFrame(
-        {"class": index, "class_name": class_names(n_classes), "normal": index == 0, "n_images": counts}
+        {
+            "class": index,
+            "class_name": class_names(n_classes),
+            "normal": index == 0,
+            "n_images": counts,
+        }
     ).assign(n_regions=counts)
     empty = np.zeros((0, 0), np.float32)
     return Predictions(images, images, table, empty, empty, CodedMasks(()), np.zeros((0, 0)))

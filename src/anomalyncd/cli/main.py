@@ -13,7 +13,9 @@ from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.grow import grow
+from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.maps import maps
+from anomalyncd.cli.review import review
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
 from anomalyncd.runtime.logs import printed_log
@@ -26,9 +28,10 @@ app = typer.Typer(
     help="Discovers the kinds of defects in images of one product, without labels.",
 )
 app.add_typer(data, name="data")
-for command in (discover, estimate, predict, grow, add_normals, evaluate, report, operate, compare):
+app.add_typer(labels, name="labels")
+for command in (discover, estimate, predict, grow, review, correct, add_normals, evaluate):
     app.command()(command)
-for command in (maps, weights, cache, demo):
+for command in (report, operate, compare, maps, weights, cache, demo):
     app.command()(command)
 
 

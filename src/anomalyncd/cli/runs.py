@@ -58,7 +58,11 @@ def add_normals(
 def operate(
     run: RunFolder,
     escape_cost: Annotated[
-        float | None, typer.Option(help="Cost of one defective image that passes.")
+        float | None,
+        typer.Option(
+            help="Cost of one defective image that passes.",
+            show_default="that of its class in the label book",
+        ),
     ] = None,
     overkill_cost: Annotated[
         float, typer.Option(help="Cost of one good image that is rejected.")
@@ -80,7 +84,7 @@ def operate(
 
     The commands predict and report use it from then on.
     """
-    if (escape_cost is None) == (max_overkill is None):
+    if escape_cost is not None and max_overkill is not None:
         raise InputError("give either `escape_cost` (with `overkill_cost`) or `max_overkill`")
     from anomalyncd.evaluation.operating_point import curve_of_run, write_point
     from anomalyncd.report.report import write_report
@@ -90,7 +94,6 @@ def operate(
     if max_overkill is not None:
         point = curve.at_overkill(max_overkill)
     else:
-        assert escape_cost is not None
         point = curve.cheapest(escape_cost, overkill_cost, defect_share)
     write_point(replace(point, normal=normal), run)
     say(f"NG above a score of {point.threshold:.4f}: {100 * point.overkill:.1f} % of good images")

@@ -1,0 +1,1 @@
+"""What a person says about some regions, and what follows from it for the others."""

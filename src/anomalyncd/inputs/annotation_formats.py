@@ -84,6 +84,28 @@ def read_file(path: Path, stem: str, needed: bool) -> list[tuple[tuple[str, ...]
     return []
 
 
+def label_studio_names(task: Any) -> tuple[str, ...]:
+    """Returns the paths of the image of a task of Label Studio, the most certain first.
+
+    Uploaded files have eight digits before their own name.
+
+    Raises:
+        ValueError: The task names no image.
+    """
+    texts = [text for text in task["data"].values() if isinstance(text, str)]
+    paths = []
+    for text in (*texts, str(task.get("file_upload") or "")):
+        address = urllib.parse.urlsplit(text)
+        linked = urllib.parse.parse_qs(address.query).get("d", [])
+        path = linked[0] if linked else urllib.parse.unquote(address.path)
+        if Path(path).suffix.lower() in IMAGE_SUFFIXES:
+            last = path.rsplit("/", 1)[-1]
+            paths += [path, _UPLOAD.sub("", last, count=1)] if _UPLOAD.match(last) else [path]
+    if not paths:
+        raise _InvalidShapeError(f"task {task.get('id', '')} names no image file in its data")
+    return tuple(paths)
+
+
 def _shape(kind: Any, points: Any, where: str, label: object) -> Shape:
     """A shape that is checked to have an extent."""
     corners = np.asarray(points, np.float64).reshape(-1, 2)
@@ -226,7 +248,7 @@ def _read_label_studio(path: Path, _: str, content: Any) -> Found:
         for result in results:
             size = int(result["original_height"]), int(result["original_width"])
             shapes.append(_label_studio_shape(result["value"], size, where))
-        yield _label_studio_names(task), Shapes(path, _drawn(shapes), size)
+        yield label_studio_names(task), Shapes(path, _drawn(shapes), size)
 
 
 def _label_studio_shape(value: Any, size: tuple[int, int], where: str) -> Shape | None:
@@ -244,22 +266,6 @@ def _label_studio_shape(value: Any, size: tuple[int, int], where: str) -> Shape 
         return _shape("polygon", _ellipse(corner, radii, turn), where, label)
     sides = np.array([value["width"], value["height"]]) * percent
     return _shape(*_turned_box(corner, sides, turn, corner), where, label)
-
-
-def _label_studio_names(task: Any) -> tuple[str, ...]:
-    """The paths in a task; uploaded files have eight digits before their own name."""
-    texts = [text for text in task["data"].values() if isinstance(text, str)]
-    paths = []
-    for text in (*texts, str(task.get("file_upload") or "")):
-        address = urllib.parse.urlsplit(text)
-        linked = urllib.parse.parse_qs(address.query).get("d", [])
-        path = linked[0] if linked else urllib.parse.unquote(address.path)
-        if Path(path).suffix.lower() in IMAGE_SUFFIXES:
-            last = path.rsplit("/", 1)[-1]
-            paths += [path, _UPLOAD.sub("", last, count=1)] if _UPLOAD.match(last) else [path]
-    if not paths:
-        raise _InvalidShapeError(f"task {task.get('id', '')} names no image file in its data")
-    return tuple(paths)
 
 
 def _read_cvat(path: Path, _: str, content: ET.Element) -> Found:

@@ -1,6 +1,6 @@
 """Annotations that labelling tools write, found and paired with images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def is_annotations(path: Path, images: ImageSet) -> bool:
     """Whether a path is a file of annotations, or a folder of them without any mask."""
     if path.is_file():
         return path.suffix.lower() in (".json", ".xml")
-    if not path.is_dir() or not _files(path, images):
+    if not path.is_dir() or not _files(path, images.names):
         return False
     pictures = files_by_name(path, IMAGE_SUFFIXES, "mask").values()
     own = {source.resolve() for source in images.sources if isinstance(source, Path)}
@@ -48,42 +48,72 @@ def read_annotations(
             image with shapes is not among the images or is named ambiguously.
     """
     source = Path(path).expanduser()
-    files = {source.stem: source} if source.is_file() else _files(source, images)
-    if not files:
-        raise InputError(f"no annotations for these images in '{source}'; expected {FORMATS}")
-    names = _Names([*images.names, *expected])
     found: dict[str, Shapes] = {}
     texts: dict[str, str] = {}
-    for stem, file in files.items():
-        for candidates, shapes in read_file(file, stem, needed=source.is_file()):
-            if not shapes.shapes:
-                continue
-            name = names.find(candidates, file)
-            if name in found:
-                if texts[name] != candidates[0] or found[name].size != shapes.size:
-                    raise InputError(
-                        f"'{texts[name]}' and '{candidates[0]}' in '{source}' are both image "
-                        f"'{name}', or of different sizes; keep one of them"
-                    )
-                shapes = replace(shapes, shapes=found[name].shapes + shapes.shapes)
-            found[name], texts[name] = shapes, candidates[0]
+    for name, text, shapes in read_shapes(source, [*images.names, *expected]):
+        if name in found:
+            if texts[name] != text or found[name].size != shapes.size:
+                raise InputError(
+                    f"'{texts[name]}' and '{text}' in '{source}' are both image "
+                    f"'{name}', or of different sizes; keep one of them"
+                )
+            shapes = replace(shapes, shapes=found[name].shapes + shapes.shapes)
+        found[name], texts[name] = shapes, text
     if not found:
         raise InputError(f"no shape is drawn in '{source}'; give annotations that mark the defects")
     refuse_strangers(texts, images, "description", expected)
     return {name: shapes for name, shapes in found.items() if name in set(images.names)}
 
 
-class _Names:
+def read_shapes(source: Path, names: Sequence[str]) -> Iterator[tuple[str, str, Shapes]]:
+    """Reads annotations in any known format and finds the image of each.
+
+    Args:
+        source: See `read_annotations`.
+        names: Names of the images.
+
+    Yields:
+        The name of an image, or the name in the file if none of the images has it; the text that
+        the file calls it; and its shapes, at least one.
+
+    Raises:
+        InputError: The format is unknown, a file is damaged, or a name fits several images.
+    """
+    files = {source.stem: source} if source.is_file() else _files(source, names)
+    if not files:
+        raise InputError(f"no annotations for these images in '{source}'; expected {FORMATS}")
+    finder = ImageNames(names)
+    for stem, file in files.items():
+        for candidates, shapes in read_file(file, stem, needed=source.is_file()):
+            if shapes.shapes:
+                yield finder.find(candidates, file), candidates[0], shapes
+
+
+def holds_annotations(folder: Path, names: Sequence[str]) -> bool:
+    """Whether a folder holds a file of annotations that is named like one of the images."""
+    return bool(_files(folder, names))
+
+
+class ImageNames:
     """Finds images by the names and paths that tools give them."""
 
     def __init__(self, names: Iterable[str]) -> None:
+        """Takes the names of all images."""
         self._names = set(names)
         self._last: dict[str, list[str]] = {}
         for name in self._names:
             self._last.setdefault(name.rsplit("/", 1)[-1], []).append(name)
 
     def find(self, candidates: Sequence[str], file: Path) -> str:
-        """The image that a name or path means; the name itself if there is none."""
+        """The image that a name or path means; the name itself if there is none.
+
+        Args:
+            candidates: Names and paths of one image, the most certain first.
+            file: The file that names it, for messages.
+
+        Raises:
+            InputError: A name fits several images.
+        """
         for text in candidates:
             name = _name(text)
             if name in self._names:
@@ -107,9 +137,9 @@ def _name(text: str) -> str:
     return name_of(Path(text.strip().replace("\\", "/")), IMAGE_SUFFIXES).lstrip("/")
 
 
-def _files(folder: Path, images: ImageSet) -> dict[str, Path]:
+def _files(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """The annotation files of a folder, if any is named like an image."""
-    last = {name.rsplit("/", 1)[-1] for name in images.names}
+    last = {name.rsplit("/", 1)[-1] for name in names}
     for suffix in _SUFFIXES:
         found = files_by_name(folder, frozenset({suffix}), "annotation")
         if any(name.rsplit("/", 1)[-1] in last for name in found):

@@ -19,7 +19,7 @@ from anomalyncd.io.files import and_more, name_of, normal_form
 from anomalyncd.io.tables import read_table
 
 _CORNERS = ("left", "top", "right", "bottom")
-_SIDES = (
+BOX_COLUMNS = (
     _CORNERS,
     ("xmin", "ymin", "xmax", "ymax"),
     ("x_min", "y_min", "x_max", "y_max"),
@@ -29,7 +29,8 @@ _SIDES = (
     ("x", "y", "w", "h"),
 )
 """Names of the columns of a box; the first of them that a table has are read."""
-_OWNERS = ("name", "image", "filename", "file_name")
+IMAGE_COLUMNS = ("name", "image", "filename", "file_name")
+"""Names of the column that names the image; the first of them that a table has is read."""
 _LARGEST_WITH_SMALL_BOXES = 16
 _FRACTION_BITS = 8
 
@@ -149,7 +150,7 @@ def read_boxes(path: str | Path, images: ImageSet) -> Boxes:
     table = read_table(source, "table of boxes")
     table.index += 1
     columns = {column.casefold(): column for column in map(str, table)}
-    sides = next((sides for sides in _SIDES if columns.keys() >= {*sides}), None)
+    sides = next((sides for sides in BOX_COLUMNS if columns.keys() >= {*sides}), None)
     if sides is None:
         missing = [side for side in _CORNERS if side not in columns]
         raise InputError(
@@ -158,12 +159,12 @@ def read_boxes(path: str | Path, images: ImageSet) -> Boxes:
         )
     if "found" in columns:
         table = table[table[columns["found"]].str.casefold() != "false"]
-    corners = _corners(table[[columns[side] for side in sides]], source, sides)
+    corners = corners_of(table[[columns[side] for side in sides]], source, sides)
     shapes = [
         Shape("box", corners[place].reshape(2, 2), f"row {row}")
         for place, row in enumerate(table.index)
     ]
-    owner = next((columns[column] for column in _OWNERS if column in columns), None)
+    owner = next((columns[column] for column in IMAGE_COLUMNS if column in columns), None)
     if owner is None:
         return {None: Shapes(source, tuple(shapes))}
     owners = _owner_names(table[owner], source, images)
@@ -201,6 +202,39 @@ def draw_mask(
     return mask_of_boxes(np.empty((0, 4)) if source is None else source, height, width)
 
 
+def corners_of(cells: pd.DataFrame, source: Path, sides: Sequence[str]) -> NDArray[np.float64]:
+    """Reads the boxes of a table of texts.
+
+    Args:
+        cells: (n, 4), text; its index names the rows in messages.
+        source: The file, for messages.
+        sides: One of `BOX_COLUMNS`.
+
+    Returns:
+        (n, 4): left, top, right and bottom, px.
+
+    Raises:
+        InputError: A cell is no number, or a box has no width or height.
+    """
+    # Excel writes a decimal comma in some languages.
+    texts = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
+    numbers = np.array(texts.apply(pd.to_numeric, errors="coerce"), np.float64)
+    remedy = "give numbers with left < right and top < bottom"
+    if sides[2] in ("width", "w"):
+        numbers[:, 2:] += numbers[:, :2]
+        remedy = "give numbers, and a width and height above 0"
+    left, top, right, bottom = numbers.T
+    bad = np.flatnonzero(~(np.isfinite(numbers).all(1) & (left < right) & (top < bottom)))
+    if len(bad):
+        first = cells.iloc[int(bad[0])]
+        box = ", ".join(f"{side} {cell!r}" for side, cell in first.items())
+        raise InputError(
+            f"table of boxes '{source}' has an invalid box in row {first.name} ({box})"
+            f"{and_more(len(bad))}; {remedy}"
+        )
+    return numbers
+
+
 def _inside(points: NDArray[np.float64], height: int, width: int) -> NDArray[np.uint8]:
     """1 in every pixel whose middle is inside a polygon, by the even-odd rule."""
     crossings = np.zeros((height, width + 1), np.uint8)
@@ -220,27 +254,6 @@ def _paste(mask: NDArray[np.uint8], code: bytes, corner: NDArray[np.float64]) ->
     bitmap = bitmap[max(-top, 0) :, max(-left, 0) :]
     part = mask[max(top, 0) :, max(left, 0) :][: bitmap.shape[0], : bitmap.shape[1]]
     part |= bitmap[: part.shape[0], : part.shape[1]] > 0
-
-
-def _corners(cells: pd.DataFrame, source: Path, sides: Sequence[str]) -> NDArray[np.float64]:
-    """Left, top, right and bottom of each box, (n, 4)."""
-    # Excel writes a decimal comma in some languages.
-    texts = cells.apply(lambda column: column.str.strip().str.replace(",", "."))
-    numbers = np.array(texts.apply(pd.to_numeric, errors="coerce"), np.float64)
-    remedy = "give numbers with left < right and top < bottom"
-    if sides[2] in ("width", "w"):
-        numbers[:, 2:] += numbers[:, :2]
-        remedy = "give numbers, and a width and height above 0"
-    left, top, right, bottom = numbers.T
-    bad = np.flatnonzero(~(np.isfinite(numbers).all(1) & (left < right) & (top < bottom)))
-    if len(bad):
-        first = cells.iloc[int(bad[0])]
-        box = ", ".join(f"{side} {cell!r}" for side, cell in first.items())
-        raise InputError(
-            f"table of boxes '{source}' has an invalid box in row {first.name} ({box})"
-            f"{and_more(len(bad))}; {remedy}"
-        )
-    return numbers
 
 
 def _owner_names(cells: pd.Series, source: Path, images: ImageSet) -> list[str]:

@@ -20,9 +20,14 @@ from anomalyncd.runtime.logs import LOG
 
 CACHE_VARIABLE = "ANOMALYNCD_CACHE"
 LIMIT_VARIABLE = "ANOMALYNCD_CACHE_GB"
-WEIGHTS, BASE, TOKENS = "weights", "base", "tokens"
+WEIGHTS, BASE, TOKENS, PICTURES = "weights", "base", "tokens", "pictures"
 """Folders within the cache."""
-_CONTENTS = {WEIGHTS: "backbones", BASE: "tokens of base sets", TOKENS: "tokens of images"}
+_CONTENTS = {
+    WEIGHTS: "backbones",
+    BASE: "tokens of base sets",
+    TOKENS: "tokens of images",
+    PICTURES: "pictures of reviews",
+}
 _LIMIT_GB = 8.0
 _RESERVED_BYTES = 1e9
 """Free space on the disk that the cache leaves, above all for results."""

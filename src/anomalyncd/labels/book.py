@@ -19,6 +19,7 @@ from anomalyncd.labels.rediscovery import Discovered, meet_run
 from anomalyncd.labels.state import (
     KINDS,
     NORMAL,
+    PERMANENT,
     SEVERITIES,
     Action,
     Kind,
@@ -108,14 +109,23 @@ class LabelBook:
         self.state  # noqa: B018
         return list(self._actions)
 
+    @property
+    def n_pending(self) -> int:
+        """Number of actions since the run was last refitted to what was said."""
+        return count_pending(self.history)
+
     def rows(self, regions: Collection[int]) -> NDArray[np.int64]:
         """Rows in the table of regions of the run that have these ids; others are left out."""
         rows = [self._rows[int(one)] for one in regions if int(one) in self._rows]
         return np.array(rows, np.int64)
 
-    def said(self) -> NDArray[np.int64]:
-        """Class that a person gave each region of the run, (R,), or -1."""
-        state = self.state
+    def said(self, state: LabelState | None = None) -> NDArray[np.int64]:
+        """Class that a person gave each region of the run, (R,), or -1.
+
+        Args:
+            state: Of this book, at some moment; None takes the present one.
+        """
+        state = state or self.state
         said = np.full(len(self.ids), -1, np.int64)
         number = np.zeros(len(self.ids), np.int64)
         for region, (when, class_id) in state.regions.items():
@@ -130,9 +140,13 @@ class LabelBook:
                     said[row] = -1 if class_id is None else state.resolve(class_id)
         return said
 
-    def classes_of_discovery(self) -> NDArray[np.int64]:
-        """Id of the class that each class of the discovery belongs to now, (K,)."""
-        state = self.state
+    def classes_of_discovery(self, state: LabelState | None = None) -> NDArray[np.int64]:
+        """Id of the class that each class of the discovery belongs to now, (K,).
+
+        Args:
+            state: Of this book, at some moment; None takes the present one.
+        """
+        state = state or self.state
         return np.array([state.resolve(one) for one in state.discovered], np.int64)
 
     def edit(
@@ -373,6 +387,14 @@ class LabelBook:
         if unknown:
             raise InputError(f"image '{unknown[0]}' is not in the run; check its name")
         return list(images)
+
+
+def count_pending(actions: Sequence[Action]) -> int:
+    """Number of actions after the last one by which the run followed all that was said."""
+    pending = 0
+    for action in actions:
+        pending = 0 if action.name in PERMANENT else pending + 1
+    return pending
 
 
 def require_class(state: LabelState, class_id: int) -> LabelClass:

@@ -14,10 +14,10 @@ Severity: TypeAlias = Literal["", "minor", "major", "critical"]
 """As in sampling inspection (ISO 2859); "" where nobody said."""
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 PALETTE = (
-    *("#9aa0a6", "#e6550d", "#1f77b4", "#2ca02c", "#9467bd", "#d4a017", "#17becf", "#c2185b"),
-    *("#8c564b", "#5c6bc0", "#7cb342", "#f06292", "#00897b", "#a1887f", "#6d4c41", "#455a64"),
+    *("#7f8b96", "#d1495b", "#1b77b8", "#b57c00", "#2e8b57"),
+    *("#8452c4", "#c8622a", "#1793a5", "#b04a94"),
 )
-"""Colours of classes by their id, until a person chooses others."""
+"""Colours of classes as in the report: that of the normal class, then the others in turn."""
 
 PERMANENT = frozenset({"discovered", "corrected", "grown"})
 """Actions of the program, which are not undone."""
@@ -101,6 +101,11 @@ def class_names(n_classes: int) -> list[str]:
     return [NORMAL_NAME] + [f"class {index}" for index in range(1, n_classes)]
 
 
+def first_colour(class_id: int) -> str:
+    """Colour of a class until a person chooses another one."""
+    return PALETTE[0] if class_id == NORMAL else PALETTE[(class_id - 1) % (len(PALETTE) - 1) + 1]
+
+
 def replay(actions: Sequence[Action]) -> LabelState:
     """Returns the state after all actions; what was undone does not count."""
     permanent: list[Action] = []
@@ -134,7 +139,7 @@ def _made(action: Action) -> list[int]:
 def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
     for made in arguments.get("make", ()):
         class_id = int(made["id"])
-        colour = made.get("colour") or PALETTE[class_id % len(PALETTE)]
+        colour = made.get("colour") or first_colour(class_id)
         kind: Kind = "not a defect" if class_id == NORMAL else "defect"
         state.classes[class_id] = LabelClass(class_id, made["name"], colour=colour, kind=kind)
         _say(state, number, class_id, made)

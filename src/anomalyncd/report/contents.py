@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
 from anomalyncd.results.run_folder import Run
+from anomalyncd.runtime.wording import counted
 
 N_TYPICAL, N_UNCERTAIN, N_NORMAL, N_FOREGROUND, N_LISTED = 12, 6, 12, 16, 1000
 _GRID = 24
@@ -56,6 +57,9 @@ def summary(run: Run) -> str:
     seconds = sum(stage["seconds"] for stage in run.record["stages"].values())
     base = run.record["inputs"].get("base")
     labels = "with labelled defects of other products" if base else "without any label"
+    confirmed = run.record.get("corrected", {}).get("n_said", 0)
+    if confirmed:
+        labels = f"with the help of a person, who confirmed {counted(confirmed, 'region')}"
     text = (
         f"{_images(n_images, 'was', 'were')} sorted {labels}: {n_normal} as normal, and "
         f"{n_images - n_normal} into {n_kinds} kind{'' if n_kinds == 1 else 's'} of defects."

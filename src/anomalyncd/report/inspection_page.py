@@ -12,8 +12,9 @@ from anomalyncd.regions.inspection import MapInspection, facts
 from anomalyncd.regions.map_warnings import map_warnings
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.report.axes import Mark
+from anomalyncd.report.drawing import outlined
 from anomalyncd.report.page import write_page
-from anomalyncd.report.pictures import IMAGE_SIDE, coded, outlined
+from anomalyncd.report.pictures import IMAGE_SIDE, coded
 from anomalyncd.report.plots import log_histogram
 from anomalyncd.runtime.progress import track
 

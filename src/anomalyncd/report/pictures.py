@@ -3,19 +3,20 @@
 import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from anomalyncd.errors import InputError
-from anomalyncd.images.levels import Levels
-from anomalyncd.images.pixels import read_image
-from anomalyncd.regions.crops import crop
 from anomalyncd.regions.table import resize_mask
+from anomalyncd.report.drawing import (
+    ReadImage,
+    draw_attention,
+    draw_regions,
+    jpeg,
+    outlined,
+    read_images,
+)
 from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.progress import track
 
@@ -23,17 +24,8 @@ IMAGE_SIDE = 240
 """Longer side of the picture of an image, px."""
 REGION_SIDE = 144
 """Longer side of the picture of a region, px."""
-_GAP = 4
-_ATTENTION_SIZE = (112, 112)
-_BOX = ["left", "top", "right", "bottom"]
-_QUALITY = 78
 _DIMMED, _TINT = 3, np.array([50, 0, 60], np.uint8)
 """Background is darkened by this factor, and tinted."""
-_OUTLINE = ((0, 0, 0), 3), ((255, 214, 10), 1)
-_NARROW = 100
-"""Smaller pictures have an outline without a border, px."""
-_BRIGHTEST = 98.0
-"""Percentile of attention that is shown at full strength, since single patches have far more."""
 
 
 def region_pictures(
@@ -50,11 +42,8 @@ def region_pictures(
         Row and data URI, image by image; a region whose image cannot be read any more is left out.
     """
     chosen = run.regions.loc[list(dict.fromkeys(rows))]
-    for _, group, image, mask in _opened(run, chosen, "Drawing regions"):
-        for row, box in group[_BOX].astype(float).iterrows():
-            cut = crop(image, box.to_numpy(), "reflect")
-            covered = crop(mask, box.to_numpy(), "zero")
-            yield int(str(row)), coded(outlined(cut, covered, side / max(cut.shape[:2])))
+    for row, picture in draw_regions(run, _read(run, chosen, "Drawing regions"), side):
+        yield row, coded(picture)
 
 
 def image_pictures(
@@ -72,7 +61,8 @@ def image_pictures(
         out.
     """
     chosen = run.images.set_index("name", drop=False).loc[list(dict.fromkeys(names))]
-    for name, _, image, mask in _opened(run, chosen.rename_axis(None), "Drawing images"):
+    for name, _, image in _read(run, chosen.rename_axis(None), "Drawing images"):
+        mask = resize_mask(run.mask(name), image.shape[:2])
         longer = max(image.shape[:2])
         yield name, coded(outlined(image, mask, min(side, max(longer, IMAGE_SIDE)) / longer))
 
@@ -89,7 +79,7 @@ def foreground_pictures(run: Run, names: list[str]) -> dict[str, str]:
     """
     chosen = run.images[run.images["name"].isin(names)]
     pictures = {}
-    for name, _, image in _read_images(run, chosen, "Drawing foregrounds"):
+    for name, _, image in _read(run, chosen, "Drawing foregrounds"):
         mask = resize_mask(run.foreground_mask(name), image.shape[:2])
         shown = np.where(mask[..., None], image, image // _DIMMED + _TINT).astype(np.uint8)
         pictures[name] = coded(outlined(shown, mask, IMAGE_SIDE / max(image.shape[:2])))
@@ -122,101 +112,15 @@ def attention_pictures(run: Run, rows: list[int]) -> dict[int, AttentionPicture]
     if run.attention is None:
         return {}
     chosen = run.regions.loc[sorted(set(rows))]
-    config, pictures = run.record["config"], {}
-    fill: Literal["zero", "reflect"]
-    fill = "zero" if config["regions"]["rules"] == "paper" else "reflect"
-    for _, group, image, mask in _opened(run, chosen, "Drawing attention"):
-        for row, box in group[_BOX].astype(float).iterrows():
-            index = int(str(row))
-            view = _central_view(box.to_numpy(), config["crops"])
-            shown, covered = crop(image, view, fill), crop(mask, view, "zero")
-            pictures[index] = _attention_picture(
-                shown, covered, run.attention[index].astype(np.float32)
-            )
-    return pictures
-
-
-def outlined(image: NDArray[np.uint8], mask: NDArray[np.bool_], scale: float) -> NDArray[np.uint8]:
-    """Scales a picture and draws the outline of its mask.
-
-    Args:
-        image: RGB, (H, W, 3), uint8.
-        mask: (H, W), bool.
-        scale: Length of a side after scaling over its length before.
-
-    Returns:
-        RGB, (h, w, 3), uint8.
-    """
-    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    picture = np.ascontiguousarray(cv2.resize(image, (width, height), interpolation=method))
-    grey = cv2.resize(mask.astype(np.uint8) * 255, (width, height), interpolation=cv2.INTER_LINEAR)
-    outlines, _ = cv2.findContours(
-        (np.asarray(grey) > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    for colour, thickness in _OUTLINE[max(height, width) < _NARROW :]:
-        cv2.drawContours(picture, outlines, -1, colour, thickness, cv2.LINE_AA)
-    return picture
+    drawn = draw_attention(run, _read(run, chosen, "Drawing attention"))
+    return {row: AttentionPicture(coded(one.picture), one.before, one.after) for row, one in drawn}
 
 
 def coded(picture: NDArray[np.uint8]) -> str:
     """Encodes a picture, RGB, (H, W, 3), uint8, as the data URI of a JPEG file."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _QUALITY]
-    _, code = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), quality)
-    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture)).decode("ascii")
 
 
-def _opened(
-    run: Run, table: pd.DataFrame, what: str
-) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8], NDArray[np.bool_]]]:
-    """Yields the name, rows, pixels and mask of each image in a table that can be read."""
-    for name, group, image in _read_images(run, table, what):
-        yield name, group, image, resize_mask(run.mask(name), image.shape[:2])
-
-
-def _read_images(
-    run: Run, table: pd.DataFrame, what: str
-) -> Iterator[tuple[str, pd.DataFrame, NDArray[np.uint8]]]:
-    """Yields the name, rows and pixels of each image in a table that can be read."""
-    levels = run.record.get("levels")
-    groups = table.groupby("name", sort=False)
-    for _, group in track(groups, what, groups.ngroups):
-        name, path = str(group["name"].iloc[0]), Path(group["path"].iloc[0])
-        try:
-            image = read_image(path, Levels(**levels) if levels else None)
-        except InputError:
-            continue  # It may have been moved, or come from memory; the page mentions it.
-        yield name, group, image
-
-
-def _central_view(box: NDArray[np.float64], crops: dict[str, int]) -> NDArray[np.float64]:
-    """Returns the central part of a box that the backbone reads; of a wide box its first corner."""
-    left, top, right, bottom = box
-    side = min(right - left, bottom - top)
-    half = max(1.0, 0.5 * side * crops["size"] / crops["load_size"])
-    middle = np.array([left, top]) + 0.5 * side
-    return np.concatenate([middle - half, middle + half])
-
-
-def _attention_picture(
-    shown: NDArray[np.uint8], covered: NDArray[np.bool_], attention: NDArray[np.float32]
-) -> AttentionPicture:
-    rows, columns = attention.shape[1:]
-    patches = cv2.resize(covered.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
-    shares = (attention * patches).sum((1, 2)) / attention.sum((1, 2)).clip(1e-6)
-    small = np.asarray(cv2.resize(shown, _ATTENTION_SIZE, interpolation=cv2.INTER_AREA))
-    mask = cv2.resize(covered.astype(np.uint8), _ATTENTION_SIZE, interpolation=cv2.INTER_LINEAR)
-    panels = [outlined(small, mask > 0, 1), *(_heated(small, levels) for levels in attention)]
-    gap = np.full((_ATTENTION_SIZE[1], _GAP, 3), 255, np.uint8)
-    strip = np.concatenate([panels[0], gap, panels[1], gap, panels[2]], axis=1)
-    return AttentionPicture(coded(strip), float(shares[0]), float(shares[1]))
-
-
-def _heated(shown: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Shows attention as heat over a grey picture, scaled to its own range."""
-    bright = levels / max(float(np.percentile(levels, _BRIGHTEST)), 1e-6)
-    heat = cv2.resize(bright.clip(0, 1), _ATTENTION_SIZE, interpolation=cv2.INTER_NEAREST)
-    grey = cv2.cvtColor(cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    colour = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    weight = 0.75 * heat[..., None]
-    return np.asarray((1 - weight) * 0.7 * grey + weight * colour, np.uint8)
+def _read(run: Run, table: pd.DataFrame, what: str) -> Iterator[ReadImage]:
+    """Reads the images of a table while a bar shows the progress."""
+    return track(read_images(run, table), what, table["name"].nunique())

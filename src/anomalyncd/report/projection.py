@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
 
 from anomalyncd.report.axes import WIDTH, as_svg, shorten
 from anomalyncd.report.plots import colour
 from anomalyncd.results.run_folder import Run
 
 _MOST_POINTS = 2000
+_N_DIRECTIONS, _N_NEIGHBOURS = 30, 5
 _HEIGHT, _EDGE = 400, 14
 _LINE, _LETTER, _PAD = 20, 7.6, 4
 """Height of a line of names, width of a letter, and space around a name; units of the viewBox."""
@@ -31,12 +33,39 @@ def projection(run: Run) -> str | None:
         return None
     if len(rows) > _MOST_POINTS:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_POINTS, replace=False))
-    vectors = run.features[rows]
-    vectors = PCA(min(30, *vectors.shape), random_state=0).fit_transform(vectors)
-    perplexity = min(30.0, (len(rows) - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(vectors)
+    points = project(run.features[rows])
     classes, names = run.regions["class"].to_numpy()[rows], run.class_names
-    return scatter(points.astype(float), classes, names, "Regions by their descriptors")
+    return scatter(points, classes, names, "Regions by their descriptors")
+
+
+def project(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Places vectors in the plane, similar ones close to each other.
+
+    Up to 2,000 of them are placed by t-SNE on their principal components; each of the others is
+    placed between those of them that are nearest to it.
+
+    Args:
+        vectors: (R, D), at least ten.
+
+    Returns:
+        (R, 2), any scale; always the same for the same vectors.
+    """
+    chosen = np.arange(len(vectors))
+    if len(vectors) > _MOST_POINTS:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, _MOST_POINTS, replace=False))
+    axes = PCA(min(_N_DIRECTIONS, len(chosen), vectors.shape[1]), random_state=0)
+    shown = axes.fit_transform(vectors[chosen])
+    perplexity = min(30.0, (len(chosen) - 1) / 3)
+    placed = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(shown)
+    if len(chosen) == len(vectors):
+        return np.asarray(placed, np.float64)
+    nearest = NearestNeighbors(n_neighbors=_N_NEIGHBOURS).fit(shown)
+    distances, neighbours = nearest.kneighbors(axes.transform(vectors))
+    weights = 1 / np.maximum(distances, 1e-6)
+    weights /= weights.sum(1, keepdims=True)
+    points: NDArray[np.float64] = np.einsum("rk,rkc->rc", weights, placed[neighbours])
+    points[chosen] = placed
+    return points
 
 
 def scatter(

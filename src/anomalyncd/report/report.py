@@ -31,6 +31,7 @@ from anomalyncd.report.contents import (
     summary,
     title,
 )
+from anomalyncd.report.label_book import label_book_section
 from anomalyncd.report.page import class_number_plot, write_page
 from anomalyncd.report.projection import projection
 from anomalyncd.report.trends import pareto_charts, trend_chart
@@ -90,6 +91,7 @@ def contents(run: Run) -> dict[str, Any]:
         "detection_line": detection_line(evaluate_maps(run)),
         "record": json.dumps(run.record, indent=2, ensure_ascii=False, default=str),
         "cards": cards,
+        "label_book": label_book_section(run),
         "heat_maps": {
             card.index: plots.heat_map(card.positions, f"Where {card.name} occurs")
             for card in cards

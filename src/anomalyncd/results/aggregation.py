@@ -53,12 +53,23 @@ def merge_regions(
         ValueError: An image has no region.
     """
     _require_regions(image_of_region, n_images)
+    weights = area_weights(areas, image_of_region, n_images, temperature)
+    return _weighted_mean(probabilities, weights, image_of_region, n_images)
+
+
+def area_weights(
+    areas: NDArray[np.integer[Any]],
+    image_of_region: NDArray[np.integer[Any]],
+    n_images: int,
+    temperature: ArrayLike,
+) -> NDArray[np.float64]:
+    """Weight of each region within its image, (R,), 1 for the largest one; see `merge_regions`."""
     temperatures = np.broadcast_to(np.asarray(temperature, np.float64), n_images)
     exponent = np.sqrt(areas.astype(np.float64)) / temperatures[image_of_region]
     peak = np.full(n_images, -np.inf)
     np.maximum.at(peak, image_of_region, exponent)
-    weights = np.exp(exponent - peak[image_of_region])
-    return _weighted_mean(probabilities, weights, image_of_region, n_images)
+    weights: NDArray[np.float64] = np.exp(exponent - peak[image_of_region])
+    return weights
 
 
 def merge_regardless_of_area(

@@ -1,6 +1,8 @@
 """What a person said, as part of a model, and the tables of a run that follow from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -10,13 +12,12 @@ from anomalyncd.config import Config
 from anomalyncd.correction.correction import Correction, fit_correction
 from anomalyncd.discovery.novelty import fit_novelty_detector
 from anomalyncd.discovery.reliability import ReliabilityModel, tempered
+from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component
-from anomalyncd.labels.ahead import LabelsAhead
-from anomalyncd.labels.book import BOX, LabelBook
+from anomalyncd.labels.book import BOX, LabelBook, checked_name
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.class_list import ClassList
 from anomalyncd.results.predictions import RegionClasses, classify_tables
-from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.wording import counted
 
 
@@ -28,6 +29,68 @@ class Corrections(Component):
     """Names and kinds of the classes in use."""
     correction: Correction
     """Probabilities of these classes."""
+
+
+class Classified(Protocol):
+    """Regions in the classes of a discovery: a run, or predictions."""
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """The table of images."""
+
+    @property
+    def regions(self) -> pd.DataFrame:
+        """The table of regions."""
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """(R, D): unit descriptors."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """(R, K): class probabilities of the discovery."""
+
+    @property
+    def n_discovered(self) -> int:
+        """How many of the regions were there to the discovery."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What a person said, for the regions of one run."""
+
+    said: NDArray[np.int64]
+    """(R,): id of the class that a person gave each region, or -1."""
+    classes_of_discovery: NDArray[np.int64]
+    """(K,): id of the class that each class of the discovery belongs to."""
+    class_list: ClassList
+    """The classes in use."""
+
+    @classmethod
+    def of_book(cls, book: LabelBook) -> Self:
+        """What a label book says."""
+        return cls(book.said(), book.classes_of_discovery(), ClassList.of_labels(book.state))
+
+    @classmethod
+    def by_name(cls, names: Mapping[int, str], n_regions: int, n_discovered: int) -> Self:
+        """Names of classes by the row of the region; names that are new make classes.
+
+        Raises:
+            InputError: There is no such row, or a name cannot be used.
+        """
+        discovered = ClassList.discovered(n_discovered)
+        ids = {name.casefold(): index for index, name in discovered.by_id.items()}
+        listed, said = list(discovered.names), np.full(n_regions, -1, np.int64)
+        for row, name in names.items():
+            if not 0 <= row < n_regions:
+                raise InputError(f"there is no region {row}; the rows are 0 to {n_regions - 1}")
+            if name.casefold() not in ids:
+                listed.append(checked_name(name, listed))
+                ids[name.casefold()] = len(listed) - 1
+            said[row] = ids[name.casefold()]
+        kinds = (*discovered.kinds, *["defect"] * (len(listed) - n_discovered))
+        class_list = ClassList(tuple(range(len(listed))), tuple(listed), kinds, len(listed))
+        return cls(said, np.arange(n_discovered), class_list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +120,13 @@ class Changes:
 
     def __str__(self) -> str:
         return (
-            f"{counted(self.n_said, 'region')} said by a person; "
+            f"{counted(self.n_said, 'region')} confirmed by a person; "
             f"{counted(self.n_regions, 'other region')} and {counted(self.n_images, 'image')} "
             "changed their class"
         )
 
 
-def changes_between(run: Run, corrected: CorrectedRun, said: NDArray[np.int64]) -> Changes:
+def changes_between(run: Classified, corrected: CorrectedRun, said: NDArray[np.int64]) -> Changes:
     """Compares the classes of a run with those after a correction.
 
     Args:
@@ -80,30 +143,26 @@ def changes_between(run: Run, corrected: CorrectedRun, said: NDArray[np.int64]) 
 
 
 def correct_tables(
-    run: Run,
-    labels: LabelBook | LabelsAhead,
-    reliability: ReliabilityModel,
-    config: Config,
-    seed: int,
+    run: Classified, labels: Labels, reliability: ReliabilityModel, config: Config, seed: int
 ) -> CorrectedRun:
     """Refits the classes of all regions to what a person said.
 
     Args:
-        run: The run; its probabilities are those of the discovery, whatever was corrected since.
-        labels: Its label book.
-        reliability: That of its model.
+        run: A run or predictions; the probabilities are those of the discovery, whatever was
+            corrected since.
+        labels: What was said.
+        reliability: That of the model.
         config: That of the run.
         seed: Of everything random.
     """
-    regions, said = regions_of(run), labels.said()
-    class_list = ClassList.of_labels(labels.state)
+    regions, said, class_list = regions_of(run), labels.said, labels.class_list
     correction, probabilities = fit_correction(
         run.features,
         regions,
         run.probabilities,
         said,
         class_list.n_ids,
-        labels.classes_of_discovery(),
+        labels.classes_of_discovery,
         seed,
     )
     reliability, novelty = _known_again(run, regions, said, reliability, seed)
@@ -122,7 +181,7 @@ def correct_tables(
     return CorrectedRun(*tables, probabilities, corrections, reliability)
 
 
-def regions_of(run: Run) -> Regions:
+def regions_of(run: Classified) -> Regions:
     """The regions of a run, without masks and counts."""
     table = run.regions
     image = pd.Index(run.images["name"]).get_indexer(table["name"])
@@ -136,7 +195,7 @@ def regions_of(run: Run) -> Regions:
 
 
 def _known_again(
-    run: Run,
+    run: Classified,
     regions: Regions,
     said: NDArray[np.int64],
     reliability: ReliabilityModel,

@@ -156,7 +156,8 @@ def write_changed(
 
 def _write(folder: Path, model: StoredModel) -> None:
     tensors = {
-        f"{name}.{field}": tensor.detach().cpu().contiguous()
+        # Components share descriptors in memory; in the file each has its own.
+        f"{name}.{field}": tensor.detach().cpu().contiguous().clone()
         for name, state in model.states.items()
         if state is not None
         for field, tensor in state.tensors.items()

@@ -54,7 +54,7 @@ class Predictions:
     features: NDArray[np.float32]
     """(R, D): unit descriptor of each region."""
     probabilities: NDArray[np.float32]
-    """(R, K): class probabilities of each region."""
+    """(R, K): class probabilities of each region in the discovery, before any correction."""
     masks: CodedMasks
     """What was taken for anomalous on each image, at the size of its map."""
     counts: NDArray[np.int64]
@@ -65,6 +65,11 @@ class Predictions:
     """Names of the images that could not be read and were left out."""
     attention: NDArray[np.float16] | None = None
     """(R, 2, rows, columns): where the CLS token looks, see `Run.attention`; only of new images."""
+
+    @property
+    def n_discovered(self) -> int:
+        """How many of the regions were there to the discovery."""
+        return len(self.regions)
 
     def decisions(self) -> NDArray[np.int64]:
         """Class of each image, (N,), or UNSEEN (-1) or UNSURE (-2) in place of one."""

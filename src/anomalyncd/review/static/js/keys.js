@@ -1,0 +1,82 @@
+// Keys: each view says which ones it has, and the help lists those that work now.
+import { store } from "./store.js";
+import { useEffect, useRef } from "./ui.js";
+
+const groups = [];
+
+/** Which keys come first where several groups have the same one. */
+export const EVERYWHERE = 0;
+export const OF_SELECTION = 1;
+export const OF_GRID = 2;
+export const OF_VIEW = 3;
+
+/**
+ * Gives keys to a part of the page: a list of {keys, label, run}; `keys` such as ["g"] or
+ * ["ctrl+z"]. `run` gets the event, and returns false where it leaves the key to others.
+ */
+export function useKeys(group, level, list) {
+  const current = useRef(list);
+  current.current = list;
+  useEffect(() => {
+    const entry = { group, level, list: () => current.current };
+    groups.push(entry);
+    groups.sort((one, other) => other.level - one.level);
+    return () => groups.splice(groups.indexOf(entry), 1);
+  }, [group, level]);
+}
+
+/** Groups of keys for the help, those of the view first. */
+export const known = () =>
+  groups.map(({ group, list }) => ({ group, list: list().filter((one) => one.label) }));
+
+function nameOf(event) {
+  const key = event.key === " " ? "space" : event.key.toLowerCase();
+  const control = event.ctrlKey || event.metaKey ? "ctrl+" : "";
+  // Characters such as "/" need shift on some keyboards.
+  const shift = event.shiftKey && (key.length > 1 || /[a-z]/.test(key)) ? "shift+" : "";
+  return control + shift + key;
+}
+
+const typing = (target) =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
+  !/^(checkbox|radio|range)$/.test(target.type ?? "");
+
+/** A control that takes enter and space itself. */
+const pressed = (target, name) =>
+  (name === "enter" || name === "space") &&
+  target instanceof Element &&
+  target.closest("button, a[href], summary, input, [role=tab]") !== null;
+
+export function startKeys() {
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.altKey || store.dialog) return;
+    const name = nameOf(event);
+    if (typing(event.target) || pressed(event.target, name)) return;
+    if (event.target.type === "range" && name.startsWith("arrow")) return;
+    for (const { list } of groups) {
+      const found = list().find((one) => one.keys.includes(name));
+      if (found && found.run(event) !== false) {
+        event.preventDefault();
+        return;
+      }
+    }
+  });
+}
+
+const SHOWN = {
+  space: "space",
+  arrowleft: "←",
+  arrowright: "→",
+  arrowup: "↑",
+  arrowdown: "↓",
+  escape: "esc",
+  enter: "enter",
+};
+
+/** How a key is written on the page. */
+export const written = (key) =>
+  key
+    .split("+")
+    .map((part) => SHOWN[part] ?? part)
+    .join(" ");

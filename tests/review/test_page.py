@@ -1,0 +1,329 @@
+"""The page of a review in a real browser: a whole review, two tabs, a server that was killed."""
+
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from anomalyncd import AnomalyNCD
+from anomalyncd.results.run_folder import read_run
+from anomalyncd.workflows import discover_run
+from support.quick import picture, use_tiny
+
+pytest.importorskip("fastapi", reason="the review needs pip install 'anomalyncd[review]'")
+api = pytest.importorskip("playwright.sync_api", reason="drives the browser; pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed on this machine")
+
+AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
+START = "from anomalyncd.cli.main import main; main()"
+VIEWS = ("#/", "#/class/1", "#/class/1/split", "#/ask", "#/new", "#/images", "#/map", "#/history")
+SIZES = {"desktop": (1280, 800), "tablet": (820, 1180)}
+PATIENCE = 60
+"""Seconds that a server may take to start."""
+
+
+class Server:
+    """A review in a process of its own, which can be killed and started again."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = int(free.getsockname()[1])
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-c", START, "review", str(self.run), "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self.process.stdout is not None
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the server does not start"
+        said = self.process.stdout.readline()
+        found = re.search(r"http://\S+", said)
+        assert found, said + self.process.stdout.read()
+        self.link = found.group()
+        for _ in range(100):  # The link is printed shortly before the server listens.
+            with socket.socket() as tried:
+                if tried.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError("the server prints its link and does not listen")
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def discovered(tmp_path_factory: pytest.TempPathFactory, tiny_weights: Path) -> Iterator[Path]:
+    """A run on 36 images; nobody writes into it."""
+    folder = tmp_path_factory.mktemp("page")
+    for group, kind in enumerate(("good", "line", "spot")):
+        (folder / "plates" / kind).mkdir(parents=True)
+        for index in range(12):
+            pixels = picture(kind, 100 * group + index)
+            Image.fromarray(pixels).save(folder / "plates" / kind / f"{index:03}.png")
+    with pytest.MonkeyPatch.context() as patch:
+        use_tiny(patch, folder / "cache")
+        estimator = AnomalyNCD(4, backbone="tiny", weights=tiny_weights)
+        discover_run(estimator, folder / "plates", folder / "run")
+        yield folder / "run"
+
+
+@pytest.fixture
+def server(discovered: Path, tmp_path: Path) -> Iterator[Server]:
+    run = tmp_path / "run"
+    shutil.copytree(discovered, run)
+    server = Server(run)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def looked_at(discovered: Path) -> Iterator[Server]:
+    """A server of which nothing is asked that changes something."""
+    server = Server(discovered)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """The page at its first view; whatever the console calls an error fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: said.type == "error" and wrong.append(said.text))
+    page.goto(server.link)
+    page.wait_for_selector("article.card")
+    yield page
+    context.close()
+    # A server that was killed is all that a console may complain about.
+    assert [text for text in wrong if "ERR_" not in text] == []
+
+
+def _state(page: Any) -> dict[str, Any]:
+    """What the server says of the classes, once no refit is under way."""
+    page.wait_for_function(
+        "async () => !(await (await fetch('/api/state')).json()).refitting", timeout=60_000
+    )
+    state: dict[str, Any] = page.evaluate("async () => (await fetch('/api/state')).json()")
+    return state
+
+
+def _names(page: Any) -> dict[int, str]:
+    return {one["id"]: one["name"] for one in _state(page)["classes"]}
+
+
+def _go(page: Any, view: str) -> None:
+    page.evaluate("hash => { location.hash = hash; }", view)
+    page.wait_for_selector("h1")
+
+
+def _toast(page: Any, text: str) -> None:
+    api.expect(page.locator(".toast")).to_contain_text(text)
+
+
+def _open_class(page: Any, class_id: int) -> None:
+    _go(page, f"#/class/{class_id}")
+    page.wait_for_selector(f".rail a[href='#/class/{class_id}'][aria-current=page]")
+    page.wait_for_selector(".cell[data-id]")
+
+
+def _rename(page: Any, class_id: int, name: str) -> None:
+    _go(page, f"#/class/{class_id}")
+    page.wait_for_selector(f".rail a[href='#/class/{class_id}'][aria-current=page]")
+    page.keyboard.press("l")
+    page.wait_for_selector("dialog[open] input")
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    _toast(page, name)
+
+
+def _largest(page: Any) -> list[int]:
+    """Ids of the classes of defects, the one with most regions first."""
+    classes = [one for one in _state(page)["classes"] if one["id"]]
+    return [one["id"] for one in sorted(classes, key=lambda one: -one["n_regions"])]
+
+
+def test_whole_review(page: Any, server: Server) -> None:
+    for class_id in _names(page):
+        if class_id:
+            _rename(page, class_id, f"kind {chr(64 + class_id)}")
+    named = _names(page)
+    assert {named[1], named[2], named[3]} == {"kind A", "kind B", "kind C"}
+
+    largest, other, *_ = _largest(page)
+    _open_class(page, largest)
+    page.keyboard.press("s")
+    page.wait_for_selector("button:has-text('Least sure first')[aria-pressed=true]")
+    page.wait_for_selector(".cell[data-id]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    chosen = page.locator(".cell.chosen").evaluate_all("all => all.map(one => +one.dataset.id)")
+    assert len(chosen) == 2
+    page.keyboard.press(str(other))
+    _toast(page, f"Moved 2 regions to {named[other]}.")
+    labels = read_run(server.run).labels
+    assert [labels.said()[row] for row in labels.rows(chosen)] == [other, other]
+    page.wait_for_selector(".toast button:has-text('Undo')")
+
+    before = set(_names(page))
+    _open_class(page, _largest(page)[0])
+    page.wait_for_selector(".candidate h2")
+    first = page.locator(".candidate h2").inner_text()
+    page.keyboard.press("Space")
+    api.expect(page.locator(".candidate h2")).not_to_have_text(first)
+    page.keyboard.press("g")
+    _toast(page, "Merged")
+    merged = set(_names(page))
+    assert len(before - merged) == 1
+
+    page.keyboard.press("k")
+    page.wait_for_selector(".part .cell[data-id]")
+    assert page.locator(".part").count() == 2
+    page.keyboard.press("Enter")
+    _toast(page, "Split")
+    page.wait_for_selector(".rail")
+    split = set(_names(page))
+    assert len(split - merged) == 1
+
+    page.keyboard.press("Control+z")
+    _toast(page, "Undone: ")
+    assert set(_names(page)) == merged
+    page.keyboard.press("Control+Shift+z")
+    _toast(page, "Done again: ")
+    assert len(_names(page)) == len(split)
+
+    names = _names(page)
+    page.reload()
+    page.wait_for_selector("h1")
+    _go(page, "#/")
+    page.wait_for_selector("article.card")
+    shown = page.locator("article.card h3").all_inner_texts()
+    assert sorted(shown) == sorted(names[one] if one else "false alarms" for one in names)
+
+
+def test_moved_confirmed_and_made_by_mouse_and_keys(page: Any, server: Server) -> None:
+    class_id = _largest(page)[0]
+    _open_class(page, class_id)
+    cells = page.locator(".cell[data-id]")
+    first = int(cells.nth(0).get_attribute("data-id"))
+    cells.nth(0).click()
+    page.get_by_role("toolbar").get_by_role("button", name="New class").click()
+    page.keyboard.type("<b>odd</b>")
+    page.keyboard.press("Enter")
+    _toast(page, "Made “<b>odd</b>” of 1 region.")
+    labels = read_run(server.run).labels
+    made = next(one.id for one in labels.state.in_use if one.name == "<b>odd</b>")
+    assert labels.said()[labels.rows([first])[0]] == made
+
+    page.wait_for_selector(".cell[data-id]")
+    number = cells.count()
+    page.keyboard.press("a")
+    api.expect(page.locator(".selection-bar strong")).to_contain_text(f"{number} region")
+    page.keyboard.press("Escape")
+    api.expect(page.locator(".selection-bar")).to_have_count(0)
+    page.keyboard.press("Enter")
+    _toast(page, "Confirmed")
+    said = read_run(server.run).labels.said()
+    assert (said == class_id).sum() == number
+
+    page.keyboard.press("h")
+    dialog = page.get_by_role("dialog")
+    api.expect(dialog).to_contain_text("merge the similar class into this one")
+    page.keyboard.press("Escape")
+    api.expect(dialog).to_have_count(0)
+
+
+def test_to_look_at_goes_on_after_each_answer(page: Any) -> None:
+    if not (to_ask := _state(page)["n_to_ask"]):
+        pytest.skip("no region of this run is uncertain")
+    _go(page, "#/ask")
+    page.wait_for_selector(".big img")
+    before = page.locator(".big img").get_attribute("src")
+    page.keyboard.press("Enter")
+    _toast(page, "Confirmed 1 region.")
+    assert _state(page)["n_to_ask"] != to_ask or to_ask > 50
+    if _state(page)["n_to_ask"]:
+        api.expect(page.locator(".big img")).not_to_have_attribute("src", before)
+
+
+def test_two_tabs_agree(page: Any) -> None:
+    other = page.context.new_page()
+    other.goto(page.url.split("#")[0])
+    other.wait_for_selector("article.card")
+    _rename(page, 1, "seen in both")
+    card = other.locator("#card-1")
+    api.expect(card).to_have_text("seen in both", timeout=1000)
+
+
+def test_page_connects_again_by_itself(page: Any, server: Server) -> None:
+    _rename(page, 1, "before")
+    server.kill()
+    page.wait_for_selector(".offline")
+    server.start()
+    page.wait_for_selector(".offline", state="detached")
+    assert _names(page)[1] == "before"
+    _rename(page, 1, "after")
+    assert read_run(server.run).labels.state.classes[1].name == "after"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+def test_page_is_accessible(
+    browser: Any, looked_at: Server, scheme: str, size: tuple[int, int]
+) -> None:
+    width, height = size
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 1000
+    )
+    page = context.new_page()
+    page.goto(looked_at.link)
+    page.wait_for_selector("article.card")
+    name = page.evaluate("async () => (await (await fetch('/api/images')).json()).items.at(-1).name")
+    serious = []
+    for view in (*VIEWS, f"#/image/{name.replace('/', '%2F')}"):
+        _go(page, view)
+        page.wait_for_timeout(500)
+        if "class/1" in view and "split" not in view:
+            page.keyboard.press("a")
+            page.wait_for_selector(".selection-bar")
+        serious += [(view, *one) for one in _findings(page)]
+    page.keyboard.press("h")
+    page.wait_for_selector("dialog[open]")
+    serious += [("keys", *one) for one in _findings(page)]
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    context.close()
+    assert serious == []
+    assert wide <= width
+
+
+def _findings(page: Any) -> list[tuple[str, str]]:
+    """What axe-core calls serious or critical: the rule and the first element."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in serious]

@@ -1,0 +1,196 @@
+"""Runs that a person corrects: what was said holds, and nothing is lost on the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from anomalyncd import AnomalyNCD, InputError
+from anomalyncd.cli.main import app
+from anomalyncd.exchange.run_labels import labelled_run
+from anomalyncd.results import replacement
+from anomalyncd.results.run_folder import read_run
+from anomalyncd.workflows import correct_run, discover_run, predict_run, write_run
+
+TABLES = ("images.csv", "regions.csv", "classes.csv")
+
+
+@pytest.fixture
+def run(tiny: Path, images_folder: Path, tmp_path: Path) -> Path:
+    discover_run(AnomalyNCD(3, backbone="tiny", weights=tiny), images_folder, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def _tables(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in TABLES}
+
+
+def test_nothing_said_leaves_the_tables_as_they_are(run: Path) -> None:
+    before = _tables(run)
+    changes = correct_run(run)
+    assert (changes.n_said, changes.n_regions, changes.n_images) == (0, 0, 0)
+    assert _tables(run) == before
+
+
+def test_what_was_said_holds_in_all_tables_and_undoing_it_brings_the_discovery_back(
+    run: Path, images_folder: Path
+) -> None:
+    before, book = _tables(run), read_run(run).labels
+    book.edit(1, name="scratch")
+    pit = book.new_class("pit", book.ids[[0, 5]])
+    book.move_images(["spot/001"], 1)
+    book.merge(1, [2])
+    correct_run(run)
+    corrected = read_run(run)
+    assert corrected.class_names == {0: "normal", 1: "scratch", pit: "pit"}
+    assert set(corrected.regions["class"]) <= {0, 1, pit}
+    assert "p_2" not in corrected.regions
+    assert list(corrected.regions["class_name"][[0, 5]]) == ["pit", "pit"]
+    assert (corrected.regions["confidence"][[0, 5]] == 1).all()
+    assert not corrected.regions["unseen"][[0, 5]].any()
+    of_image = corrected.regions[corrected.regions["name"] == "spot/001"]
+    assert set(of_image["class_name"]) == {"scratch"}
+    assert corrected.images.set_index("name").loc["spot/001", "class_name"] == "scratch"
+    assert json.loads((run / "run.json").read_text())["corrected"]["n_said"] >= 3
+    while book.undo():
+        pass
+    correct_run(run)
+    assert _tables(run) == before
+
+
+def test_ignored_regions_do_not_count_and_kinds_that_are_fine_count_as_normal(run: Path) -> None:
+    book, table = read_run(run).labels, read_run(run).regions
+    n_regions = table.groupby("name")["name"].transform("size")
+    assert (n_regions == 1).any(), "an image whose only region is ignored"
+    alone = int(np.flatnonzero(n_regions == 1)[0])
+    dust = book.new_class("dust", book.ids[[alone]])
+    book.edit(dust, kind="not a defect")
+    correct_run(run)
+    corrected = read_run(run)
+    image = corrected.images.set_index("name").loc[table["name"][alone]]
+    assert (image["class_name"], bool(image["normal"])) == ("dust", True)
+    book.edit(dust, kind="ignored")
+    correct_run(run)
+    image = read_run(run).images.set_index("name").loc[table["name"][alone]]
+    assert (image["class_name"], bool(image["normal"])) == ("normal", True)
+
+
+def test_predict_uses_the_names_and_classes_of_a_corrected_run(
+    run: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    book = read_run(run).labels
+    book.edit(1, name="scratch")
+    book.merge(1, [2])
+    correct_run(run)
+    predictions = predict_run(run, images_folder, tmp_path / "new")
+    assert set(predictions.classes["class_name"]) == {"normal", "scratch", "unseen", "unsure"}
+    assert {"p_0", "p_1"} <= set(predictions.images)
+    assert "p_2" not in predictions.images
+    loaded = AnomalyNCD.load(run / "model").classify(images_folder)
+    assert list(loaded.images["class"]) == list(predictions.images["class"])
+
+
+def test_a_kill_between_two_files_is_completed_by_the_next_reader(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_run(run).labels.merge(1, [2])
+    moved: list[Path] = []
+    move = replacement.move
+
+    def killed_after_two(source: Path, target: Path) -> None:
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        moved.append(target)
+        move(source, target)
+
+    monkeypatch.setattr(replacement, "move", killed_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        correct_run(run)
+    monkeypatch.undo()
+    corrected = read_run(run)
+    assert 2 not in set(corrected.regions["class"]) | set(corrected.images["class"])
+    assert list(corrected.classes["class"]) == [0, 1]
+    assert not (run / replacement.PENDING).exists()
+
+
+def test_a_full_disk_leaves_the_run_as_it_was(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _tables(run)
+    read_run(run).labels.merge(1, [2])
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("anomalyncd.workflows.write_changed", full)
+    with pytest.raises(InputError, match="No space left"):
+        correct_run(run)
+    assert _tables(run) == before
+    assert read_run(run).class_names.keys() == {0, 1, 2}
+
+
+def test_labels_survive_a_discovery_that_is_made_again(
+    run: Path, tiny: Path, images_folder: Path
+) -> None:
+    book = read_run(run).labels
+    book.edit(1, name="scratch")
+    book.move(book.ids[[3]], 1)
+    estimator = AnomalyNCD(4, backbone="tiny", weights=tiny)
+    discover_run(estimator, images_folder, run, overwrite=True)
+    again = read_run(run).labels
+    assert again.state.classes[1].name == "scratch"
+    assert again.said()[3] == 1
+    assert len(again.classes_of_discovery()) == 4
+    assert again.classes_of_discovery().max() == 3
+    correct_run(run)
+    assert read_run(run).regions["class_name"][3] == "scratch"
+
+
+def test_an_estimator_in_memory_is_corrected_by_names(
+    tiny: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny).fit(images_folder)
+    before = estimator.predictions_.images
+    estimator.correct({0: "pit", 4: "class 1"})
+    assert list(estimator.predictions_.regions["class_name"][[0, 4]]) == ["pit", "class 1"]
+    assert estimator.labels_.tolist() == estimator.predictions_.images["class"].tolist()
+    write_run(estimator, tmp_path / "run")
+    written = read_run(tmp_path / "run")
+    assert written.class_names == {0: "normal", 1: "class 1", 2: "class 2", 3: "pit"}
+    assert written.labels.said()[[0, 4]].tolist() == [3, 1]
+    assert "pit" in estimator.classify(images_folder).classes["class_name"].tolist()
+    estimator.correct({})
+    assert estimator.predictions_.images.equals(before)
+    with pytest.raises(InputError, match="no region 999"):
+        estimator.correct({999: "pit"})
+
+
+def test_labels_on_the_command_line(run: Path, tmp_path: Path) -> None:
+    def call(*arguments: str) -> str:
+        result = CliRunner().invoke(app, [*arguments[:2], str(run), *arguments[2:]])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    call("labels", "edit", "1", "--name", "scratch", "--kind", "defect")
+    call("labels", "merge", "1", "2")
+    target = tmp_path / "labels"
+    call("labels", "export", "csv", str(target), "--normal")
+    exported = (target / "labels.csv").read_text(encoding="utf-8-sig")
+    assert "class 2" not in exported, "the merge counts before it is applied"
+    (target / "labels.csv").write_text(exported.replace(",scratch,", ",pit,"), encoding="utf-8")
+    call("labels", "import", str(target / "labels.csv"))
+    assert "pit" in call("labels", "show")
+    assert "merge class 2 into scratch" in call("labels", "history")
+    call("labels", "undo")
+    assert (read_run(run).labels.said() == -1).all()
+    call("labels", "redo")
+    result = CliRunner().invoke(app, ["correct", str(run)])
+    assert result.exit_code == 0, result.output
+    assert "pit" in set(read_run(run).images["class_name"])
+    labelled = labelled_run(read_run(run)).regions
+    assert labelled["confirmed"].all()
+    shutil.rmtree(target)
+    result = CliRunner().invoke(app, ["labels", "merge", str(run), "0", "7"])
+    assert result.exit_code == 2
+    assert "class 7 does not exist" in result.output
