@@ -138,7 +138,8 @@ def test_names_and_corrections_stay(run: Path, new: Path) -> None:
     before = read_run(run)
     grow_run(run, new)
     grown = read_run(run)
-    _same_rows(before.images, grown.images)
+    # What was said spreads to similar regions, and there are more of these now.
+    assert (before.images["class"] == grown.images["class"][:12]).all()
     assert grown.class_names == before.class_names
     assert list(grown.regions["class"][[4, 5]]) == [pit, pit]
     assert [one.name for one in grown.labels.history][-2:] == ["corrected", "grown"]

@@ -16,6 +16,11 @@ from anomalyncd.results.run_folder import Run
 
 LEAST_REGIONS, LEAST_IMAGES = 4, 3
 """A class is proposed for as many regions at least, on as many images."""
+PER_ROOT = 0.25
+"""It has at least this many regions for each unit of the root of the number of new regions, since
+more small groups arise by chance among more regions."""
+LEAST_SURPLUS = 0.01
+"""Mean `newness` of the regions of a proposal at least."""
 LIKENESS = 0.3
 """Quantile of the cosines within known classes that the regions of a proposal have on average."""
 N_TYPICAL = 3
@@ -118,21 +123,27 @@ def propose_classes(
         return []
     image = regions.image
     surplus = newness(features[new], image[new], features[known], image[known])
-    chosen = new[surplus > 0]
-    if len(chosen) > MOST_GROUPED:
-        chosen = new[np.sort(np.argsort(-surplus, kind="stable")[:MOST_GROUPED])]
+    positive = np.flatnonzero(surplus > 0)
+    if len(positive) > MOST_GROUPED:
+        positive = np.sort(np.argsort(-surplus, kind="stable")[:MOST_GROUPED])
+    chosen, surplus = new[positive], surplus[positive]
     if len(chosen) < LEAST_REGIONS:
         return []
     likeness = _likeness(features[known], probabilities[known].argmax(1), image[known], rng)
     distances = pdist(features[chosen], "sqeuclidean") / 2  # One minus the cosine.
     label = fcluster(linkage(distances, "average"), 1 - likeness, "distance")
-    groups = [chosen[label == one] for one in np.unique(label)]
-    large = [rows for rows in groups if _is_large(rows, image)]
+    groups = [
+        chosen[label == one]
+        for one in np.unique(label)
+        if surplus[label == one].mean() >= LEAST_SURPLUS
+    ]
+    least = max(LEAST_REGIONS, PER_ROOT * len(new) ** 0.5)
+    large = [one for one in groups if len(one) >= least and _n_images(one, image) >= LEAST_IMAGES]
     return [_by_typicality(rows, features) for rows in sorted(large, key=len, reverse=True)]
 
 
-def _is_large(rows: NDArray[np.int64], image: NDArray[np.int64]) -> bool:
-    return len(rows) >= LEAST_REGIONS and len(np.unique(image[rows])) >= LEAST_IMAGES
+def _n_images(rows: NDArray[np.int64], image: NDArray[np.int64]) -> int:
+    return len(np.unique(image[rows]))
 
 
 def _likeness(
@@ -169,6 +180,6 @@ def _named(groups: list[NDArray[np.int64]], regions: Regions, taken: set[str]) -
             number += 1
         image = regions.image[rows]
         first = np.sort(np.unique(image, return_index=True)[1])[:N_TYPICAL]
-        n_images = len(np.unique(image))
+        n_images = _n_images(rows, regions.image)
         named.append(Proposal(f"new kind {number}", rows, rows[first], n_images))
     return named
