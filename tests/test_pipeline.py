@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from anomalyncd.config import Config
+from anomalyncd.detection.frequent_kinds import FrequentKinds
+from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.pipeline import STAGES, Pipeline
@@ -43,6 +45,14 @@ def test_discoveries_that_share_tokens_do_not_learn_from_each_other(
     alone = pipeline.discovery.probabilities
     np.testing.assert_array_equal(shared[0], alone)
     np.testing.assert_array_equal(shared[1], alone)
+
+
+def test_a_frequent_kind_is_told_with_the_predictions(pipeline: Pipeline) -> None:
+    assert isinstance(pipeline.detector, MutualScoring)
+    kinds = FrequentKinds(0.1, 9, 40)
+    pipeline.results["detector"] = replace(pipeline.detector, frequent_kinds=kinds)
+    assert str(kinds) in pipeline.predictions.warnings
+    assert pipeline.model().detector is pipeline.detector
 
 
 @pytest.mark.parametrize("what", ["ignored", "ignored_on_normals"])

@@ -13,13 +13,21 @@ if TYPE_CHECKING:
     from anomalyncd.errors import InputError as InputError
     from anomalyncd.estimator import AnomalyNCD as AnomalyNCD
     from anomalyncd.estimator import ProtoAnomalyNCD as ProtoAnomalyNCD
+    from anomalyncd.exchange.detections import to_detections as to_detections
+    from anomalyncd.exchange.run_labels import export_labels as export_labels
+    from anomalyncd.exchange.run_labels import import_labels as import_labels
     from anomalyncd.images.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
     from anomalyncd.inputs.base_set import BaseSet as BaseSet
     from anomalyncd.inputs.masks import Masks as Masks
+    from anomalyncd.labels.book import LabelBook as LabelBook
+    from anomalyncd.labels.state import LabelClass as LabelClass
     from anomalyncd.results.predictions import Predictions as Predictions
+    from anomalyncd.results.run_folder import Run as Run
+    from anomalyncd.results.run_folder import read_run as read_run
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
     from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
+    from anomalyncd.workflows import correct_run as correct_run
 
 _STAGES = (
     *("Detector", "Mebin", "Region", "Foreground", "Encoder", "Crop"),
@@ -36,11 +44,19 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "ClassNumber": "discovery.class_number",
     "ImageSet": "images.image_set",
     "InputError": "errors",
+    "LabelBook": "labels.book",
+    "LabelClass": "labels.state",
     "Masks": "inputs.masks",
     "Predictions": "results.predictions",
     "ProtoAnomalyNCD": "estimator",
+    "Run": "results.run_folder",
+    "correct_run": "workflows",
+    "export_labels": "exchange.run_labels",
+    "import_labels": "exchange.run_labels",
     "make_synthetic_images": "synthetic.generate",
+    "read_run": "results.run_folder",
     "synthetic_image": "synthetic.generate",
+    "to_detections": "exchange.detections",
 }
 __all__ = [*_MODULES, "__version__"]
 

@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.config import Config
-from anomalyncd.detection.detector import Detector, fit_detector, tile_side_of
+from anomalyncd.detection.detector import (
+    Detector,
+    detector_warnings,
+    fit_detector,
+    tile_side_of,
+)
 from anomalyncd.detection.maps import write_anomaly_maps
 from anomalyncd.detection.tiles import chosen_tile_side, tiled
 from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
@@ -133,7 +138,9 @@ class Pipeline:
         if side is not None:
             LOG.info("the images are looked at in tiles of %d pixels", side)
         normals = None if inputs.normals is None else tiled(inputs.normals, side)
-        return fit_detector(vit, tiled(inputs.images, side), normals, config, seed)
+        detector = fit_detector(vit, tiled(inputs.images, side), normals, config, seed)
+        _logged(detector_warnings(detector))
+        return detector
 
     @Stage
     def maps(self) -> AnomalyMaps | None:
@@ -241,7 +248,8 @@ class Pipeline:
         rule = self.context.config.aggregation.rule
         predictions = aggregate(self.inputs, self.regions, classes, rule)
         of_classes = _logged(class_warnings(predictions, self.inputs, self.score_range))
-        warnings = (*predictions.warnings, *self.inspection, *of_classes)
+        of_detector = detector_warnings(self.detector)
+        warnings = (*predictions.warnings, *self.inspection, *of_detector, *of_classes)
         return replace(predictions, warnings=warnings)
 
     def model(self) -> FittedModel:

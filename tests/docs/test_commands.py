@@ -25,6 +25,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROGRAMS = {"anomalyncd": cli.app, "anomalyncd-bench": bench_cli.app}
 NOT_RUN = {
+    "anomalyncd review run/": "serves a page until a person ends it",
     ". .venv/bin/activate": "changes the shell of the person who types it",
 }
 """Lines that cannot be run here, with the reason."""

@@ -129,7 +129,7 @@ def test_class_folders_differ_on_any_system(labelled: LabelledRegions, tmp_path:
         *("Scratch", "scratch (class 2)"),
         "\u00f6lig %3C& %22rot%22",
     ]
-    crop = Image.open(tmp_path / "out/scratch (class 2)/a%2Fb--region-11.png")
+    crop = Image.open(tmp_path / "out/scratch (class 2)/a%2Fb__region-11.png")
     assert crop.size == (20, 20)
     assert np.array_equal(crop, np.array(Image.open(tmp_path / "photos/a/b.png"))[40:60, 60:80])
 
@@ -138,7 +138,7 @@ def test_a_crop_that_a_person_moved_has_the_class_of_its_new_folder(
     labelled: LabelledRegions, tmp_path: Path
 ) -> None:
     write_labels(labelled, "folders", tmp_path / "out")
-    crop = tmp_path / "out/Scratch/a%2Fb--region-10.png"
+    crop = tmp_path / "out/Scratch/a%2Fb__region-10.png"
     (tmp_path / "out/new kind").mkdir()
     crop.rename(tmp_path / "out/new kind" / crop.name)
     assert read_back(labelled, tmp_path / "out")[10] == "new kind"

@@ -21,8 +21,12 @@ from anomalyncd.workflows import discover_run
 from support.quick import picture, use_tiny
 
 pytest.importorskip("fastapi", reason="the review needs pip install 'anomalyncd[review]'")
-api = pytest.importorskip("playwright.sync_api", reason="drives the browser; pip install playwright")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+api = pytest.importorskip(
+    "playwright.sync_api", reason="drives the browser; pip install playwright"
+)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed on this machine")
 
 AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
@@ -49,7 +53,9 @@ class Server:
             [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self.process.stdout is not None
-        assert select.select([self.process.stdout], [], [], PATIENCE)[0], "the server does not start"
+        assert select.select([self.process.stdout], [], [], PATIENCE)[0], (
+            "the server does not start"
+        )
         said = self.process.stdout.readline()
         found = re.search(r"http://\S+", said)
         assert found, said + self.process.stdout.read()
@@ -182,8 +188,8 @@ def test_whole_review(page: Any, server: Server) -> None:
     page.wait_for_selector(".cell[data-id]")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
+    api.expect(page.locator(".cell.chosen")).to_have_count(2)
     chosen = page.locator(".cell.chosen").evaluate_all("all => all.map(one => +one.dataset.id)")
-    assert len(chosen) == 2
     page.keyboard.press(str(other))
     _toast(page, f"Moved 2 regions to {named[other]}.")
     labels = read_run(server.run).labels
@@ -233,6 +239,7 @@ def test_moved_confirmed_and_made_by_mouse_and_keys(page: Any, server: Server) -
     first = int(cells.nth(0).get_attribute("data-id"))
     cells.nth(0).click()
     page.get_by_role("toolbar").get_by_role("button", name="New class").click()
+    page.wait_for_selector("dialog[open] input")
     page.keyboard.type("<b>odd</b>")
     page.keyboard.press("Enter")
     _toast(page, "Made “<b>odd</b>” of 1 region.")
@@ -291,6 +298,29 @@ def test_page_connects_again_by_itself(page: Any, server: Server) -> None:
     assert read_run(server.run).labels.state.classes[1].name == "after"
 
 
+def test_tap_selects_and_long_press_selects_a_range(browser: Any, looked_at: Server) -> None:
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True)
+    page = context.new_page()
+    page.goto(looked_at.link)
+    page.wait_for_selector("article.card")
+    _open_class(page, _largest(page)[0])
+    cells, chosen = page.locator(".cell[data-id]"), page.locator(".cell.chosen")
+    cells.nth(0).tap()
+    api.expect(chosen).to_have_count(1)
+    cells.nth(0).tap()
+    api.expect(chosen).to_have_count(0)
+    assert "/class/" in page.url
+    cells.nth(0).tap()
+    box = cells.nth(3).bounding_box()
+    middle = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    fingers = context.new_cdp_session(page)
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [middle]})
+    api.expect(chosen).to_have_count(4)
+    fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    api.expect(chosen).to_have_count(4)
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
 def test_page_is_accessible(
@@ -303,7 +333,9 @@ def test_page_is_accessible(
     page = context.new_page()
     page.goto(looked_at.link)
     page.wait_for_selector("article.card")
-    name = page.evaluate("async () => (await (await fetch('/api/images')).json()).items.at(-1).name")
+    name = page.evaluate(
+        "async () => (await (await fetch('/api/images')).json()).items.at(-1).name"
+    )
     serious = []
     for view in (*VIEWS, f"#/image/{name.replace('/', '%2F')}"):
         _go(page, view)

@@ -115,8 +115,8 @@ def export(
         str,
         typer.Argument(
             metavar="FORMAT",
-            help="csv, coco, yolo, voc, cvat, label-studio, fiftyone, or folders (a folder of "
-            "crops a class).",
+            help="One of csv, coco, yolo, voc, cvat, label-studio, fiftyone and folders (crops of "
+            "each class in a folder).",
         ),
     ],
     target: Annotated[Path, typer.Argument(metavar="TARGET", help="A new or empty folder.")],

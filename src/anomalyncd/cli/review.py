@@ -37,7 +37,8 @@ def review(
 ) -> None:
     """Open a RUN in the browser: name, correct, merge and split its classes; ctrl-c ends it.
 
-    What you say is saved at once in the RUN, and only this machine can open the page.
+    What you say is saved at once in the RUN, and only this machine can open the page. When
+    the review ends, the results, the report and the model follow it.
     """
     try:
         from anomalyncd.review.serving import open_browser, review_run

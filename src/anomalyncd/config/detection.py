@@ -64,6 +64,9 @@ class DetectorConfig:
     """The score of a patch is the mean distance to its closest reference images, from the first to
     the second of these shares of them. The very closest are left out, since they may show the same
     object again (mutual scoring)."""
+    frequent_kinds: bool = True
+    """Whether places that up to half of the images show differently from the others count as
+    defects, where the evidence is strong (mutual scoring). See docs/decisions/frequent-kinds.md."""
     bank_size: Count = 10_000
     """Number of patches of normal images in the memory bank."""
     n_candidates: int = 100_000

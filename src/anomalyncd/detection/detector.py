@@ -95,3 +95,10 @@ def fit_detector(
     if normals is not None:
         return fit_memory_bank(vit, normals, config, seed)
     return fit_mutual_scoring(vit, images, config, seed)
+
+
+def detector_warnings(detector: Detector | None) -> list[str]:
+    """Lists what a person should know about the maps of a detector; nothing without a detector."""
+    if isinstance(detector, MutualScoring) and detector.frequent_kinds is not None:
+        return [str(detector.frequent_kinds)]
+    return []

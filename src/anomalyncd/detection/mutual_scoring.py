@@ -9,7 +9,13 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import distances, similarities
+from anomalyncd.detection.feature_space import similarities
+from anomalyncd.detection.frequent_kinds import (
+    FrequentKinds,
+    find_frequent_kinds,
+    with_frequent_kinds,
+)
+from anomalyncd.detection.matches import Matches
 from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.errors import InputError
@@ -35,6 +41,8 @@ class MutualScoring(Component):
     discounts: tuple[Tensor, ...] = ()
     """Reference discount, which is subtracted from the distance to each reference patch, for each
     layer and neighbourhood, (N,), float32; empty without it."""
+    frequent_kinds: FrequentKinds | None = None
+    """Frequent kinds of defects; None where none were found."""
 
     kind: ClassVar[str] = "mutual scoring"
 
@@ -44,25 +52,31 @@ class MutualScoring(Component):
         The mean is taken over the closest references, without the very closest: they may show the
         same object again, with the same defect. See `Detector.patch_scores`; MuSc, section 3.2.
         """
-        return torch.stack(self.scores_by_layer(features, name)).mean(0)
+        matches = self.matches(features, name)
+        scores = self.scores(matches, features[0].shape[1:])
+        if self.frequent_kinds is None:
+            return scores
+        return with_frequent_kinds(scores, matches, self.frequent_kinds)
 
-    def scores_by_layer(self, features: list[Tensor], name: str) -> list[Tensor]:
-        """Computes the scores of the patches for each layer and neighbourhood, (rows, columns)."""
+    def scores(self, matches: list[Matches], grid: torch.Size) -> Tensor:
+        """Computes the scores of patches, without frequent kinds, (rows, columns), on the CPU."""
+        by_layer = [of_layer.scores(self.closest).cpu() for of_layer in matches]
+        return torch.stack(by_layer).mean(0).view(grid)
+
+    def matches(self, features: list[Tensor], name: str) -> list[Matches]:
+        """Finds the nearest patches in all other references, for each layer and neighbourhood.
+
+        Args:
+            features: Unit vectors of the patches, see `PatchFeatures.features`.
+            name: Name of the image, which is never compared with itself.
+        """
         others = [i for i, is_own in enumerate(are_own(self.names, name)) if not is_own]
-        first, last = (round(share * len(others)) for share in self.closest)
-        first = min(first, len(others) - 1)
-        last = max(last, first + 1)
-        rows, columns = features[0].shape[1:]
-        scores = []
+        matches = []
         for layer, patches in enumerate(features):
             nearest, index = self._nearest(layer, patches)
-            closest = nearest[others].float().topk(last, dim=0)
-            distance = distances(closest.values[first:])
-            if self.discounts:
-                matched = index[others].gather(0, closest.indices[first:])
-                distance = distance - self.discounts[layer].to(distance.device)[matched]
-            scores.append(distance.mean(0).clamp(min=0).cpu().view(rows, columns))
-        return scores
+            discounts = self.discounts[layer] if self.discounts else None
+            matches.append(Matches(nearest[others].float(), index[others], discounts))
+        return matches
 
     def _nearest(self, layer: int, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Largest similarity of each patch to each reference, and its index, (references, P).
@@ -112,17 +126,43 @@ def fit_mutual_scoring(
         references.names,
         config.closest,
     )
-    return replace(scoring, discounts=_discounts(scoring, features, config.reference_discount))
+    matches = [
+        scoring.matches(of_image.features, name)
+        for of_image, name in zip(features, scoring.names, strict=True)
+    ]
+    scoring = replace(scoring, discounts=_discounts(scoring, matches, config.reference_discount))
+    if not config.frequent_kinds:
+        return scoring
+    return replace(scoring, frequent_kinds=_frequent_kinds(scoring, features, matches))
 
 
 def _discounts(
-    scoring: MutualScoring, features: list[PatchFeatures], share: float
+    scoring: MutualScoring, matches: list[list[Matches]], share: float
 ) -> tuple[Tensor, ...]:
     """A share of the score of each reference patch, compared with the other references."""
     if not share:
         return ()
-    scored = [
-        [scores.flatten() for scores in scoring.scores_by_layer(of_image.features, name)]
-        for of_image, name in zip(features, scoring.names, strict=True)
+    by_layer = zip(*matches, strict=True)
+    return tuple(
+        share * torch.cat([of_image.scores(scoring.closest).cpu() for of_image in layer])
+        for layer in by_layer
+    )
+
+
+def _frequent_kinds(
+    scoring: MutualScoring, features: list[PatchFeatures], matches: list[list[Matches]]
+) -> FrequentKinds | None:
+    """Looks for frequent kinds in the references, with the reference discounts."""
+    discounts = scoring.discounts or (None,) * len(matches[0])
+    discounted = [
+        [
+            replace(of_layer, discounts=of_patches)
+            for of_layer, of_patches in zip(of_image, discounts, strict=True)
+        ]
+        for of_image in matches
     ]
-    return tuple(share * torch.cat(layer) for layer in zip(*scored, strict=True))
+    scores = [
+        scoring.scores(of_image, one.features[0].shape[1:])
+        for of_image, one in zip(discounted, features, strict=True)
+    ]
+    return find_frequent_kinds(scores, discounted)

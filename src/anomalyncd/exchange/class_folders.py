@@ -17,11 +17,11 @@ from anomalyncd.io.tables import read_table, write_table
 
 LIST = "classes.csv"
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f]|^\.|[. ]$')
-_CROP = re.compile(r"(?P<name>.+)--region-(?P<id>[^/]+)")
+_CROP = re.compile(r"(?P<name>.+)__region-(?P<id>[^/]+)")
 
 
 def write_class_folders(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
-    """Writes `CLASS/NAME--region-ID.png`, the box of each region cut out of its image.
+    """Writes `CLASS/NAME__region-ID.png`, the box of each region cut out of its image.
 
     A class without a region has no folder, because torchvision refuses empty ones. Slashes in names
     of images become `%2F`. The list `classes.csv` says which class each folder is.
@@ -44,7 +44,7 @@ def write_class_folders(labelled: LabelledRegions, folder: Path, normal: bool) -
         pixels = read_image(image.file()) if image.instances else None
         for instance in image.instances:
             left, top, right, bottom = instance.crop
-            name = f"{_safe(image.name)}--region-{_safe(instance.region)}.png"
+            name = f"{_safe(image.name)}__region-{_safe(instance.region)}.png"
             assert pixels is not None
             crop = pixels[top:bottom, left:right]
             _write_png(crop, folder / folders[instance.class_id] / name)

@@ -58,10 +58,10 @@ class Column:
 COLUMNS = (
     Column("name", "text", "Name of the image: its relative path without the suffix.", _BOTH),
     Column("path", "text", "Absolute path of the image file.", _BOTH),
-    Column("class", "whole", "Index of the most likely class; 0 is the normal class.", _BOTH),
-    Column("class", "whole", "Index of the class; 0 is the normal class.", _CLASSES),
+    Column("class", "whole", "Id of the most likely class; 0 is the normal class.", _BOTH),
+    Column("class", "whole", "Id of the class; 0 is the normal class.", _CLASSES),
     Column("class_name", "text", "Name of the class.", _ALL),
-    Column("normal", "flag", "Whether the class is the normal class.", _ALL),
+    Column("normal", "flag", "Whether the class counts as normal.", _ALL),
     Column(
         "decision",
         "text",

@@ -10,9 +10,11 @@ from anomalyncd.errors import InputError
 from anomalyncd.io.cache import PICTURES, cache_folder, cache_limit, delete_oldest
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import key
-from anomalyncd.results.run_folder import RECORD, Run
+from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.logs import LOG
 
+_DISCOVERY = "features.npy"
+"""A correction leaves this file of a run as it is, another discovery does not."""
 _SHARE = 0.25
 """Share of the limit of the cache that the files of all reviews may take."""
 _LOOK_EVERY = 500
@@ -32,7 +34,7 @@ class FileStore:
     def __init__(self, run: Run) -> None:
         place = str(run.folder.resolve())
         self.root = cache_folder() / PICTURES
-        self.folder = self.root / key(place, run.folder / RECORD)
+        self.folder = self.root / key(place, run.folder / _DISCOVERY)
         self.limit = _SHARE * cache_limit()
         self._lock = Lock()
         self._n_written = 0

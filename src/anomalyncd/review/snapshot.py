@@ -42,17 +42,19 @@ class Snapshot:
 
     @cached_property
     def image_probabilities(self) -> NDArray[np.float64]:
-        """(N, C): merged as the run merges them; regions of ignored classes do not count, and an
-        image that has no others is normal."""
+        """(N, C): merged as a corrected run merges them. Regions of ignored classes only count
+        where an image has no others, and then as normal."""
         arrays, n_images = self.arrays, len(self.arrays.names)
         ignored = [one.id for one in self.state.in_use if one.kind == "ignored"]
-        weights = np.where(np.isin(self.classes, ignored), 0.0, arrays.weight)
-        totals = np.bincount(arrays.image, weights, n_images)
-        shares = weights / np.maximum(totals, 1e-300)[arrays.image]
+        left_out = np.isin(self.classes, ignored)
+        others = np.bincount(arrays.image, ~left_out, n_images) > 0
+        weights = np.where(left_out & others[arrays.image], 0.0, arrays.weight)
+        shares = weights / np.bincount(arrays.image, weights, n_images)[arrays.image]
         rows = np.arange(len(weights))
         merge = csr_array((shares, (arrays.image, rows)), shape=(n_images, len(weights)))
         merged: NDArray[np.float64] = merge @ self.probabilities.astype(np.float64)
-        merged[totals == 0, NORMAL] = 1
+        merged[:, NORMAL] += merged[:, ignored].sum(1)
+        merged[:, ignored] = 0
         return merged
 
     @cached_property

@@ -1,7 +1,7 @@
 // Questions that the page asks: a name, a class, yes or no; and the help with all keys.
 import { known, written } from "./keys.js";
 import { change, store, title, useStore } from "./store.js";
-import { html, useEffect, useRef, useState } from "./ui.js";
+import { html, useLayoutEffect, useRef, useState } from "./ui.js";
 
 const open = (kind, facts) =>
   new Promise((resolve) => change({ dialog: { kind, ...facts, resolve } }));
@@ -26,7 +26,8 @@ function finish(result) {
 
 function Frame({ heading, children, wide }) {
   const node = useRef(null);
-  useEffect(() => {
+  // Before the next key is pressed, so that none is lost.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     node.current.showModal();
     node.current.querySelector("[data-first]")?.focus();
@@ -50,7 +51,7 @@ function Frame({ heading, children, wide }) {
 function Text({ dialog }) {
   const [value, set] = useState(dialog.value);
   const field = useRef(null);
-  useEffect(() => field.current.select(), []);
+  useLayoutEffect(() => field.current.select(), []);
   const send = (event) => {
     event.preventDefault();
     if (value.trim()) finish(value.trim());
@@ -126,7 +127,7 @@ function Keys() {
           <section key=${group}>
             <h3>${group}</h3>
             <dl>${list.map((one) => html`
-              <div><dt>${one.keys.slice(0, 2).map((key) => html`<kbd>${written(key)}</kbd>`)}</dt>
+              <div><dt>${(one.shown ? [one.shown] : one.keys.slice(0, 2).map(written)).map((key) => html`<kbd>${key}</kbd>`)}</dt>
               <dd>${one.label}</dd></div>`)}</dl>
           </section>`)}
       </div>

@@ -5,6 +5,7 @@ import { html, names, useEffect, useLayoutEffect, useRef, useState } from "./ui.
 const GAP = 6;
 const MARGIN = 2; // Rows drawn above and below those in sight.
 const LONG_PRESS = 450; // ms
+const OWN_ARROWS = "[role=tab], [role=tabpanel], select, aside, .proposals"; // They use arrows themselves.
 
 /** Width inside the padding of an element, px. */
 function inner(node) {
@@ -75,7 +76,10 @@ export function Grid(props) {
   const idOf = (place) => list.at(place)?.id;
   async function selectRange(to) {
     const [from, until] = [Math.min(anchor.current, to), Math.max(anchor.current, to)];
-    const items = await list.slice(from, until);
+    const places = Array.from({ length: until - from + 1 }, (_, i) => from + i);
+    // At once where all of them are loaded, since the next key may act on the selection.
+    const loaded = places.every((place) => list.at(place));
+    const items = loaded ? places.map((place) => list.at(place)) : await list.slice(from, until);
     props.onSelect(items.map((item) => item.id));
   }
   function toggle(place) {
@@ -90,8 +94,7 @@ export function Grid(props) {
   }
   function step(by, mode) {
     const active = document.activeElement;
-    if (active !== document.body && !frame.current.contains(active)) return false;
-    if (!total) return false;
+    if (!total || active.closest(OWN_ARROWS)) return false;
     const started = frame.current.contains(active);
     const place = started ? Math.min(total - 1, Math.max(0, current + by)) : current;
     show(place);
@@ -105,9 +108,9 @@ export function Grid(props) {
     [["home"], -total], [["end"], total], [["pageup"], -page], [["pagedown"], page],
   ];
   useKeys("Grid", OF_GRID, [
-    { keys: ["arrowleft"], label: "with the other arrows: select one region" , run: () => step(-1, "only") },
+    { keys: ["arrowleft"], shown: "arrows", label: "select one", run: () => step(-1, "only") },
     ...moves.slice(1).map(([keys, by]) => ({ keys, run: () => step(by, "only") })),
-    { keys: ["shift+arrowright"], label: "with the other arrows: select a range", run: () => step(1, "range") },
+    { keys: ["shift+arrowright"], shown: "shift arrows", label: "select a range", run: () => step(1, "range") },
     ...moves.map(([keys, by]) => ({ keys: [`shift+${keys[0]}`], run: () => step(by, "range") })),
     ...moves.map(([keys, by]) => ({ keys: [`ctrl+${keys[0]}`], run: () => step(by, "none") })),
     { keys: ["t", "ctrl+space"], label: "select or leave out the one in focus", run: () => toggle(current) },
@@ -159,7 +162,7 @@ export function Grid(props) {
           onPointerDown=${(event) => down(event, place)} onPointerUp=${stop} onPointerLeave=${stop}
           onPointerCancel=${stop} onContextMenu=${(event) => press.current.long && event.preventDefault()}
           onClick=${(event) => click(event, place)}
-          onDblClick=${() => item && props.onOpen?.(item)}
+          onDblClick=${() => item && press.current.type === "mouse" && props.onOpen?.(item)}
           onFocus=${() => setCurrent(place)}>
           ${item ? props.draw(item, width) : html`<span class="blank" style=${{ height: `${width}px` }}></span>`}
         </div>`);

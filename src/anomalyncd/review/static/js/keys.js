@@ -1,6 +1,6 @@
 // Keys: each view says which ones it has, and the help lists those that work now.
 import { store } from "./store.js";
-import { useEffect, useRef } from "./ui.js";
+import { useLayoutEffect, useRef } from "./ui.js";
 
 const groups = [];
 
@@ -12,12 +12,14 @@ export const OF_VIEW = 3;
 
 /**
  * Gives keys to a part of the page: a list of {keys, label, run}; `keys` such as ["g"] or
- * ["ctrl+z"]. `run` gets the event, and returns false where it leaves the key to others.
+ * ["ctrl+z"]; `shown` is how the help writes them where they are more. `run` gets the event, and
+ * returns false where it leaves the key to others.
  */
 export function useKeys(group, level, list) {
   const current = useRef(list);
   current.current = list;
-  useEffect(() => {
+  // Not after the next frame: a key may be pressed before it.
+  useLayoutEffect(() => {
     const entry = { group, level, list: () => current.current };
     groups.push(entry);
     groups.sort((one, other) => other.level - one.level);

@@ -1,7 +1,6 @@
 // The frame of the page: head, views by address, messages.
 import { Dialogs, showKeys } from "./dialogs.js";
 import { EVERYWHERE, startKeys, useKeys } from "./keys.js";
-import { go } from "./parts.js";
 import { change, dismiss, redo, select, start, undo, useStore } from "./store.js";
 import { html, names, render, useEffect, useState } from "./ui.js";
 import { Ask } from "./views/ask.js";
@@ -141,6 +140,7 @@ function Page() {
     const follow = () => {
       select([]);
       setRoute(routeOf(location.hash));
+      document.getElementById("main")?.focus({ preventScroll: true });
     };
     addEventListener("hashchange", follow);
     return () => removeEventListener("hashchange", follow);
@@ -152,7 +152,6 @@ function Page() {
     { keys: ["ctrl+z"], label: "undo", run: () => void undo() },
     { keys: ["ctrl+shift+z", "ctrl+y"], label: "redo", run: () => void redo() },
     { keys: ["h", "?"], label: "show all keys", run: () => void showKeys() },
-    { keys: ["escape"], label: "", run: () => (route.view === "image" ? history.back() : go("#/")) },
   ]);
   if (lost) {
     return html`<main class="alone"><h1>This page is closed</h1><p role="alert">${lost} Open the link that “anomalyncd review” printed last.</p></main>`;

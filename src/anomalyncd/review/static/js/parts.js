@@ -21,7 +21,7 @@ export const ClassName = ({ id }) =>
 /** What a cell of a grid shows of a region. */
 export function RegionCell({ region, side }) {
   const marks = [
-    region.said !== null && html`<span class="mark said" title="a person said so">✓</span>`,
+    region.said !== null && html`<span class="mark said" title="confirmed by a person">✓</span>`,
     region.unseen && html`<span class="mark unseen" title="unlike all classes"></span>`,
   ];
   return html`
@@ -37,7 +37,7 @@ export function RegionCell({ region, side }) {
 export const nameOfRegion = (region) =>
   [
     `${title(classOf(region.class))}, ${percent(region.confidence)}`,
-    region.said !== null && "said by a person",
+    region.said !== null && "confirmed by a person",
     region.unseen && "unlike all classes",
     `on image ${region.image}`,
   ]

@@ -1,7 +1,8 @@
 // What can be done with the selected regions, by keys and by a bar of buttons.
 import { askClass, askText, askWhether } from "./dialogs.js";
 import { OF_SELECTION, useKeys } from "./keys.js";
-import { go } from "./parts.js";
+import { go, toImage } from "./parts.js";
+import { get } from "./api.js";
 import { act, classOf, confirm, move, select, store, title, toast, useStore } from "./store.js";
 import { count, html } from "./ui.js";
 
@@ -50,7 +51,8 @@ export function useSelectionKeys({ all, where }) {
     },
     ...[...Array(9)].map((_, i) => ({
       keys: [String(i + 1)],
-      label: i === 0 ? "and 2 to 9: move them to the class with this number" : "",
+      shown: "1 … 9",
+      label: i === 0 ? "move them to the class with this number" : "",
       run: () => {
         const known = store.state.classes.some((one) => one.id === i + 1);
         if (known) withSelection((ids) => move(ids, i + 1));
@@ -87,21 +89,26 @@ export function useSelectionKeys({ all, where }) {
   ]);
 }
 
-/** The bar that shows while regions are selected; `extra` are more buttons of the view. */
-export function SelectionBar({ extra = null }) {
+async function openImage(id) {
+  const region = await get(`/api/regions/${id}`);
+  go(toImage(region.image, id));
+}
+
+/** The bar that shows while regions are selected; `opens` where the image is not in view. */
+export function SelectionBar({ opens = true }) {
   const { selection } = useStore();
   if (!selection.size) return null;
   const ids = chosen();
   return html`
     <div class="selection-bar" role="toolbar" aria-label="Selected regions">
-      <strong>${count(ids.length, "region")} selected</strong>
-      <button class="main" onClick=${() => confirm(ids)}>Confirm <kbd>enter</kbd></button>
+      <strong>${count(ids.length, "region")}</strong>
+      <button class="main" onClick=${() => confirm(ids)}>Confirm <kbd>↵</kbd></button>
       <button onClick=${() => moveByName(ids)}>Move to… <kbd>/</kbd></button>
       <button onClick=${() => newClass(ids)}>New class <kbd>n</kbd></button>
       <button onClick=${() => move(ids, 0)}>False alarm <kbd>x</kbd></button>
       <button onClick=${() => move(ids, null)} title="Withdraw what was said of them">Withdraw <kbd>w</kbd></button>
-      ${extra}
-      <button class="quiet-button" onClick=${() => select([])}>Clear <kbd>esc</kbd></button>
+      ${opens && ids.length === 1 ? html`<button onClick=${() => openImage(ids[0])}>Image <kbd>o</kbd></button>` : null}
+      <button class="icon" aria-label="Select nothing" title="Select nothing (esc)" onClick=${() => select([])}>×</button>
     </div>`;
 }
 

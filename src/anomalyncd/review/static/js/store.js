@@ -3,7 +3,8 @@ import { get, listen, post, Refused, Unreachable } from "./api.js";
 import { count } from "./ui.js";
 import { useEffect, useState } from "./ui.js";
 
-const LONGEST_TOAST = 9000; // ms
+const LONG_TOAST = 10000; // ms, for one that offers to undo.
+const SHORT_TOAST = 5000;
 
 export const store = {
   state: null, // what /api/state says
@@ -70,7 +71,7 @@ function meet(state) {
   const text = state.change?.text;
   change({ state, stamp: store.stamp + 1, online: true, lost: "" });
   const ended = before?.refitting && !state.refitting;
-  if (text && before && (ended || text !== before.change?.text)) announce(text);
+  if (text && before && (ended || text !== before.change?.text)) announce(text[0].toUpperCase() + text.slice(1));
 }
 
 function fail(error) {
@@ -132,7 +133,7 @@ let lastToast = 0;
 export function toast(text, options = {}) {
   const id = ++lastToast;
   change({ toasts: [{ id, text, ...options }] });
-  setTimeout(() => dismiss(id), LONGEST_TOAST);
+  setTimeout(() => dismiss(id), options.undo || options.wrong ? LONG_TOAST : SHORT_TOAST);
 }
 
 export const dismiss = (id) => change({ toasts: store.toasts.filter((one) => one.id !== id) });

@@ -44,8 +44,8 @@ function Context({ region }) {
   }, [region.image]);
   return html`
     <figure class="context">
-      ${image ? html`<${Picture} image=${image} outlines=${outlines} chosen=${new Set([region.id])} />` : null}
-      <figcaption><a href=${toImage(region.image, region.id)}>${region.image}</a></figcaption>
+      ${image ? html`<${Picture} image=${image} outlines=${outlines} chosen=${new Set([region.id])}>
+        <figcaption><a href=${toImage(region.image, region.id)}>${region.image}</a></figcaption><//>` : null}
     </figure>`;
 }
 
@@ -77,7 +77,8 @@ function OneByOne({ mode }) {
     { keys: ["enter", "y"], label: "it is what is proposed", run: () => region && answer(region.class) },
     ...[...Array(9)].map((_, i) => ({
       keys: [String(i + 1)],
-      label: i === 0 ? "to 9: it is the class with this number" : "",
+      shown: "1 … 9",
+      label: i === 0 ? "it is the class with this number" : "",
       run: () => state.classes.some((one) => one.id === i + 1) && answer(i + 1),
     })),
     { keys: ["x", "0"], label: "it is a false alarm", run: () => answer(0) },

@@ -23,7 +23,7 @@ async function rename(one) {
 /** Adds the selected regions to the examples of a class, or takes them away if all are in. */
 function example(one, which) {
   const ids = [...store.selection];
-  if (!ids.length) return toast("Select regions first: they become examples of this class.");
+  if (!ids.length) return toast("Select regions first, by a click or the arrow keys.");
   const before = one[which];
   const all = ids.every((id) => before.includes(id));
   const after = all ? before.filter((id) => !ids.includes(id)) : [...new Set([...before, ...ids])];
@@ -113,7 +113,7 @@ export function ClassView({ id }) {
     <section class="middle" aria-label=${title(one)}>
       <div class="view-head">
         <h1><i class="dot" style=${{ "--c": one.colour }}></i>${title(one)}</h1>
-        <p class="quiet">${count(one.n_regions, "region")} on ${count(one.n_images, "image")}${one.n_said ? `, ${number(one.n_said)} said by a person` : ""}${one.kind === "defect" ? "" : ` · ${one.kind}`}</p>
+        <p class="quiet">${count(one.n_regions, "region")} on ${count(one.n_images, "image")}${one.n_said ? `, ${number(one.n_said)} confirmed` : ""}${one.kind === "defect" ? "" : ` · ${one.kind}`}</p>
         <div class="tools">
           ${id === 0 ? null : html`
             <button onClick=${() => rename(one)}>Rename <kbd>l</kbd></button>
@@ -128,9 +128,7 @@ export function ClassView({ id }) {
         name=${nameOfRegion} tint=${tintOfRegion} onSelect=${select}
         onOpen=${(region) => go(toImage(region.image, region.id))}
         empty="No region is in this class." />
-      <${SelectionBar} extra=${id === 0 ? null : html`
-        <button onClick=${() => aside("examples")}>Example <kbd>e</kbd></button>
-        <button onClick=${() => aside("counter_examples")}>Counter-example <kbd>c</kbd></button>`} />
+      <${SelectionBar} />
     </section>
     <aside class="side" aria-label="About this class">
       <div class="tabs" role="tablist" aria-label="About this class">
@@ -149,7 +147,7 @@ export function ClassView({ id }) {
         ${panel === "similar"
           ? html`<${Similar} one=${one} candidates=${candidates} candidate=${candidate}
               onPick=${(place) => setAt(place)} onMerge=${merge} onNext=${() => next(1)} />`
-          : html`<${Definition} key=${id} one=${one} />`}
+          : html`<${Definition} key=${id} one=${one} onExample=${(which) => example(one, which)} />`}
       </div>
     </aside>`;
 }

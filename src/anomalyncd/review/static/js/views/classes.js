@@ -22,7 +22,7 @@ function Card({ one }) {
       </header>
       <p class="facts">
         <b>${number(one.n_regions)}</b> ${one.n_regions === 1 ? "region" : "regions"} on ${count(one.n_images, "image")}
-        ${one.n_said ? html` · <span class="said-count">✓ ${number(one.n_said)} said</span>` : null}
+        ${one.n_said ? html` · <span class="said-count">✓ ${number(one.n_said)} confirmed</span>` : null}
         ${one.severity ? html` · <span class="severity" data-severity=${one.severity}>${one.severity}</span>` : null}
       </p>
       ${one.n_regions === 0
@@ -56,7 +56,8 @@ export function Classes() {
     { keys: ["enter"], label: "", run: () => false },
     ...[...Array(10)].map((_, i) => ({
       keys: [String(i)],
-      label: i === 0 ? "to 9: open the class with this number" : "",
+      shown: "0 … 9",
+      label: i === 0 ? "open the class with this number" : "",
       run: () => state.classes.some((one) => one.id === i) && go(`#/class/${i}`),
     })),
   ]);
@@ -68,7 +69,7 @@ export function Classes() {
       <div class="view-head">
         <h1>Classes</h1>
         <p class="quiet">${count(state.n_images, "image")}, ${count(state.n_regions, "region")}, ${count(defects.length, "class", "classes")} of defects.
-          ${said ? ` A person said something of ${count(said, "region")}.` : ""}
+          ${said ? ` ${count(said, "region")} confirmed by a person.` : ""}
           ${nameless ? ` ${nameless === 1 ? "1 class has" : `${nameless} classes have`} no name yet.` : ""}</p>
       </div>
       ${GROUPS.map(([kind, text, says]) => {

@@ -7,7 +7,7 @@ import { html } from "../ui.js";
 const KINDS = [["defect", "a defect"], ["not a defect", "not a defect"], ["ignored", "ignored"]];
 const SEVERITIES = [["", "not said"], ["minor", "minor"], ["major", "major"], ["critical", "critical"]];
 
-function Examples({ one, which, text, hint }) {
+function Examples({ one, which, text, hint, letter, onAdd }) {
   const ids = one[which];
   const without = (id) => {
     const left = ids.filter((other) => other !== id);
@@ -18,12 +18,13 @@ function Examples({ one, which, text, hint }) {
       <legend>${text}</legend>
       ${ids.length ? html`<div class="strip">${ids.map((id, i) => html`
         <button key=${id} class="bare" aria-label=${`Take ${text.toLowerCase()} ${i + 1} away`} title="Take away" onClick=${() => without(id)}>
-          <${Thumb} address=${picture.region(id)} side=${64} /><span class="remove" aria-hidden="true">×</span></button>`)}</div>`
+          <${Thumb} address=${picture.region(id)} side=${60} /><span class="remove" aria-hidden="true">×</span></button>`)}</div>`
         : html`<p class="quiet">${hint}</p>`}
+      <div class="answers"><button onClick=${() => onAdd(which)}>Add the selected <kbd>${letter}</kbd></button></div>
     </fieldset>`;
 }
 
-export function Definition({ one }) {
+export function Definition({ one, onExample }) {
   const fixed = one.id === 0;
   const save = (facts, done) => act("edit", { class: one.id, ...facts }, done);
   const text = (field, said) => ({
@@ -62,7 +63,7 @@ export function Definition({ one }) {
         <label>Cost of an escape
           <input type="number" min="0" step="any" class="field" value=${one.escape_cost ?? ""} onChange=${cost} /></label>
       </div>
-      <${Examples} one=${one} which="examples" text="Examples" hint="Select regions and press e." />
-      <${Examples} one=${one} which="counter_examples" text="Counter-examples" hint="Regions that resemble it and are none: select them and press c." />
+      <${Examples} one=${one} which="examples" text="Examples" letter="e" onAdd=${onExample} hint="Regions that show the class well." />
+      <${Examples} one=${one} which="counter_examples" text="Counter-examples" letter="c" onAdd=${onExample} hint="Regions that resemble it and do not belong to it." />
     </div>`;
 }

@@ -21,7 +21,7 @@ function path(region, outlines) {
 }
 
 /** The picture of an image with its regions; a click on one selects it. */
-export function Picture({ image, outlines, opacity = 0, chosen, onPick, zoom = 1 }) {
+export function Picture({ image, outlines, opacity = 0, chosen, onPick, zoom = 1, children }) {
   return html`
     <div class="picture" style=${{ "--ratio": image.width / image.height, "--zoom": zoom }}>
       <img src=${picture.image(image.name)} alt=${`Image ${image.name}`} draggable=${false} />
@@ -33,6 +33,7 @@ export function Picture({ image, outlines, opacity = 0, chosen, onPick, zoom = 1
             <path class="over" d=${path(region, outlines)} vector-effect="non-scaling-stroke" stroke=${classOf(region.class).colour} />
           </g>`)}
       </svg>
+      ${children}
     </div>`;
 }
 
@@ -44,7 +45,7 @@ function About({ id }) {
       <h2>Region</h2>
       <div class="about-head"><${Thumb} address=${picture.region(id, 240)} side=${112} />
         <p>${percent(value.confidence)} <${ClassName} id=${value.class} />
-          <br />${value.said === null ? "nobody said" : "said by a person"}
+          <br />${value.said === null ? "proposed, not confirmed" : "confirmed by a person"}
           <br />area ${value.area} px, score ${value.score.toFixed(2)}${value.unseen ? html`<br />unlike all classes` : null}</p></div>
       <${Probabilities} list=${value.probabilities.slice(0, 6)} keys=${true} />
       ${value.attention ? html`<figure class="attention"><img src=${picture.attention(id)} alt="Where the model looks in this region" />
@@ -92,7 +93,12 @@ export function ImageView({ name, region }) {
     { keys: ["arrowleft"], label: "previous image", run: () => void to(image?.previous) },
     { keys: ["arrowdown", "space"], label: "next region", run: () => step(1) },
     { keys: ["arrowup"], label: "previous region", run: () => step(-1) },
-    { keys: ["m"], label: "anomaly map on and off", run: () => setOpacity(opacity ? 0 : 0.6) },
+    {
+      keys: ["escape"],
+      label: "back, where nothing is selected",
+      run: () => (selection.size ? false : history.back()),
+    },
+    { keys: ["m"], label: "anomaly map on and off", run: () => setOpacity(opacity ? 0 : 1) },
     { keys: ["z"], label: "larger, and back to the whole image", run: () => setZoom(ZOOMS[(ZOOMS.indexOf(zoom) + 1) % ZOOMS.length]) },
   ]);
   if (!image) return html`<div class="column"><${Problem} text=${error} /></div>`;
@@ -113,7 +119,7 @@ export function ImageView({ name, region }) {
       <div class="picture-frame" tabindex="0" role="group" aria-label="Picture">
         <${Picture} image=${image} outlines=${outlines} opacity=${opacity} chosen=${selection} onPick=${pick} zoom=${zoom} />
       </div>
-      <${SelectionBar} />
+      <${SelectionBar} opens=${false} />
     </section>
     <aside class="side" aria-label="About this image">
       <section>
@@ -129,7 +135,7 @@ export function ImageView({ name, region }) {
             onClick=${(event) => pick(one.id, event)}>
             <${Thumb} address=${picture.region(one.id)} side=${44} />
             <span><i class="dot" style=${{ "--c": classOf(one.class).colour }}></i>${title(classOf(one.class))}</span>${" "}
-            <span class="value">${one.said === null ? percent(one.confidence) : "✓ said"}</span></button></li>`)}</ul>
+            <span class="value">${one.said === null ? percent(one.confidence) : "✓"}</span></button></li>`)}</ul>
       </section>
       ${about !== null ? html`<${About} key=${about} id=${about} />` : null}
     </aside>`;

@@ -237,7 +237,7 @@ export function MapView() {
         <h2>Selected</h2>
         ${chosen.length ? html`
           <p class="quiet">${count(chosen.length, "region")}${chosen.length > SHOWN ? `, the first ${SHOWN}` : ""}</p>
-          <div class="strip">${chosen.slice(0, SHOWN).map((id) => html`<span key=${id}><${Thumb} address=${picture.region(id)} side=${64} /></span>`)}</div>`
+          <div class="strip">${chosen.slice(0, SHOWN).map((id) => html`<span key=${id}><${Thumb} address=${picture.region(id)} side=${60} /></span>`)}</div>`
           : html`<p class="quiet">Nothing yet.</p>`}
       </section>
     </aside>`;

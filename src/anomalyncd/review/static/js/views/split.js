@@ -92,7 +92,7 @@ export function SplitView({ id }) {
   useKeys("Split", OF_VIEW, [
     { keys: ["enter"], label: "accept the proposal", run: () => void accept() },
     { keys: ["escape"], label: "cancel", run: back },
-    ...[2, 3, 4].map((k) => ({ keys: [String(k)], label: k === 2 ? "to 4: number of parts" : "", run: () => setN(k) })),
+    ...[2, 3, 4].map((k) => ({ keys: [String(k)], shown: "2 … 4", label: k === 2 ? "number of parts" : "", run: () => setN(k) })),
   ]);
   return html`
     <div class="split">
