@@ -332,7 +332,8 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     reliability = model.reliability.apply(features, regions, corrected, config.reliability)
     classes = RegionClasses(features, corrected, reliability, class_list)
     predictions = aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
-    return replace(predictions, probabilities=probabilities)
+    attention = attend_all(context.encoder, tokens)
+    return replace(predictions, probabilities=probabilities, attention=attention)
 
 
 def _logged(warnings: list[str]) -> tuple[str, ...]:

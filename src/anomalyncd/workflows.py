@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
@@ -17,6 +18,16 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
+from anomalyncd.growth.adding import (
+    GROWING,
+    Growth,
+    describe_growth,
+    growth_between,
+    inputs_to_add,
+    with_images_added,
+    write_arrays,
+    write_pictures,
+)
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
@@ -27,11 +38,17 @@ from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import Named, count_pending
 from anomalyncd.labels.log import LabelLog
 from anomalyncd.pipeline import Pipeline
-from anomalyncd.results.corrections import Changes, Labels, changes_between, correct_tables
-from anomalyncd.results.model_file import read_model, write_changed
+from anomalyncd.results.corrections import (
+    Changes,
+    CorrectedRun,
+    Labels,
+    changes_between,
+    correct_tables,
+)
+from anomalyncd.results.model_file import StoredModel, read_model, write_changed
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.replacement import remove, replace_together
-from anomalyncd.results.run_folder import FORMAT, RECORD, read_run
+from anomalyncd.results.run_folder import FORMAT, RECORD, Run, read_run
 from anomalyncd.results.run_record import (
     describe_circumstances,
     describe_inputs,
@@ -42,6 +59,7 @@ from anomalyncd.results.run_writing import (
     LOG_FILE,
     prepare_prediction,
     prepare_run,
+    refuse_folder_within,
     replace_results,
     write_prediction,
     write_tables,
@@ -271,19 +289,91 @@ def correct_run(run: str | Path) -> Changes:
     labels = Labels.of_book(book)
     refuse_unwritable(folder)
     stored = read_model(folder / "model")
-    seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
-    corrected = correct_tables(before, labels, reliability, stored.config, seed)
+    corrected = _refitted(before, labels, stored)
     changes = changes_between(before, corrected, labels.said)
     with replace_together(folder) as new:
-        write_table(corrected.images, new / "images.csv")
-        write_table(corrected.regions, new / "regions.csv")
-        write_table(corrected.classes, new / "classes.csv")
-        learned = {"corrections": corrected.corrections, "reliability": corrected.reliability}
-        (new / "model").mkdir()
-        write_changed(stored, learned, new / "model")
+        _write_refitted(corrected, stored, new)
         write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
     book.note("corrected", asdict(changes))
     return changes
+
+
+def grow_run(
+    run: str | Path,
+    images: ImagesLike,
+    *,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    **inputs: Any,
+) -> Growth:
+    """Adds new images to a run: to its tables, arrays and masks, in the classes of its label book.
+
+    The classes of the discovery stay what they are, and take in the new regions; what was named and
+    said holds. All files are replaced together. After an interruption the run is as before, and the
+    same call goes on from the anomaly maps that were made.
+
+    Args:
+        run: Folder of a finished run.
+        images: As for `AnomalyNCD.fit`. Those that are in the run already are left out.
+        weights: See `AnomalyNCD.load`.
+        device: See `AnomalyNCD.load`.
+        inputs: Further arguments of `AnomalyNCD.classify`.
+
+    Returns:
+        What was added, and how the earlier verdicts changed.
+
+    Raises:
+        InputError: The folder or an input cannot be used, no image is new, or another image has the
+            name of a new one; nothing that takes long has started then.
+    """
+    before = read_run(run)
+    folder = before.folder
+    refuse_unwritable(folder)
+    refuse_folder_within(folder, images)
+    new_images, further = inputs_to_add(before, images, inputs)
+    estimator = AnomalyNCD.load(folder / "model", weights=weights, device=device)
+    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
+        predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
+        growth = _add(folder, predictions, {"images": images, **inputs})
+        LOG.info("%s", growth)
+    remove(folder / GROWING)
+    return growth
+
+
+def _add(folder: Path, predictions: Predictions, inputs: Mapping[str, Any]) -> Growth:
+    """Appends new images to the files of a run and refits its classes."""
+    before = read_run(folder)  # A person may have corrected it in the meantime.
+    grown = with_images_added(before, predictions)
+    stored = read_model(folder / "model")
+    labels = Labels.of_book(before.labels)
+    # The label book learns of the new regions once they are in the run.
+    said = np.concatenate([labels.said, np.full(len(predictions.regions), -1, np.int64)])
+    refitted = _refitted(grown, replace(labels, said=said), stored)
+    growth = growth_between(before, refitted)
+    entry = describe_growth(growth, describe_inputs(inputs))
+    write_pictures(predictions, folder)
+    with replace_together(folder) as new:
+        _write_refitted(refitted, stored, new)
+        write_arrays(grown, new)
+        record = grown.record | {"grown": [*before.record.get("grown", []), entry]}
+        write_json(new / RECORD, record)
+    read_run(folder).labels.note("grown", entry)
+    return growth
+
+
+def _refitted(run: Run, labels: Labels, stored: StoredModel) -> CorrectedRun:
+    seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
+    return correct_tables(run, labels, reliability, stored.config, seed)
+
+
+def _write_refitted(refitted: CorrectedRun, stored: StoredModel, folder: Path) -> None:
+    """Writes the tables and the model of a run whose classes were refitted into an empty folder."""
+    write_table(refitted.images, folder / "images.csv")
+    write_table(refitted.regions, folder / "regions.csv")
+    write_table(refitted.classes, folder / "classes.csv")
+    learned = {"corrections": refitted.corrections, "reliability": refitted.reliability}
+    (folder / "model").mkdir()
+    write_changed(stored, learned, folder / "model")
 
 
 def _warn_of_pending_labels(run: Path) -> None:

@@ -12,6 +12,7 @@ import typer
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
+from anomalyncd.cli.grow import grow
 from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.review import review
@@ -28,9 +29,9 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(labels, name="labels")
-for command in (discover, estimate, predict, review, correct, add_normals, evaluate, report):
+for command in (discover, estimate, predict, grow, review, correct, add_normals, evaluate):
     app.command()(command)
-for command in (operate, compare, maps, weights, cache, demo):
+for command in (report, operate, compare, maps, weights, cache, demo):
     app.command()(command)
 
 

@@ -63,6 +63,8 @@ class Predictions:
     """What may be wrong with the inputs or the classes, with the remedy."""
     skipped: tuple[str, ...] = ()
     """Names of the images that could not be read and were left out."""
+    attention: NDArray[np.float16] | None = None
+    """(R, 2, rows, columns): where the CLS token looks, see `Run.attention`; only of new images."""
 
     @property
     def n_discovered(self) -> int:
