@@ -239,7 +239,7 @@ def test_a_new_kind_is_proposed_accepted_and_predicted(
     for index in range(8):
         Image.fromarray(_stained(index)).save(folder / f"stain {index}.png")
     said = succeed("grow", run, folder)
-    assert "--from-proposal 1" in said
+    assert "labels accept" in said
     grown = read_run(run)
     (proposed,) = _proposals(grown)
     names = grown.regions["name"].iloc[proposed]

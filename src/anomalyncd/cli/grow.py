@@ -49,6 +49,6 @@ def grow(
     print_proposals(proposed, grown.regions["name"])
     if proposed:
         say(
-            f"accept one with 'anomalyncd labels {run} --new-class NAME --from-proposal 1', or see "
-            f"them with 'anomalyncd review {run}'"
+            f"accept one with 'anomalyncd labels accept {run} 1 --name NAME', or look at them with "
+            f"'anomalyncd review {run}'"
         )

@@ -86,6 +86,25 @@ def merge(
     say(f"{merged} merged into {book.state.classes[into].name}; {_how_to_apply(run)}")
 
 
+@labels.command()
+def accept(
+    run: RunFolder,
+    number: Annotated[
+        int, typer.Argument(metavar="PROPOSAL", help="Number of the proposal, as grow prints it.")
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the class.", show_default="as proposed")
+    ] = None,
+) -> None:
+    """Make a class of a PROPOSAL for regions of a RUN that belong to no known class."""
+    from anomalyncd.growth.proposals import accept_proposal
+    from anomalyncd.results.run_folder import read_run
+
+    opened = read_run(run)
+    class_id, n_regions = accept_proposal(opened, opened.labels, number, name)
+    say(f"class {class_id} has {counted(n_regions, 'region')}; {_how_to_apply(run)}")
+
+
 @labels.command("import")
 def bring_in(
     run: RunFolder,

@@ -156,15 +156,8 @@ def correct_tables(
         seed: Of everything random.
     """
     regions, said, class_list = regions_of(run), labels.said, labels.class_list
-    correction, probabilities = fit_correction(
-        run.features,
-        regions,
-        run.probabilities,
-        said,
-        class_list.n_ids,
-        labels.classes_of_discovery,
-        seed,
-    )
+    classes_of = labels.classes_of_discovery
+    correction, probabilities = fit_run(run, said, classes_of, class_list.n_ids, seed)
     reliability, novelty = _known_again(run, regions, said, reliability, seed)
     assessed = reliability.assess(novelty, probabilities, config.reliability)
     calibrated = tempered(probabilities, reliability.temperature)
@@ -179,6 +172,46 @@ def correct_tables(
     tables = classify_tables(run.images, run.regions, judged, config.aggregation.rule)
     corrections = Corrections(class_list, correction)
     return CorrectedRun(*tables, probabilities, corrections, reliability)
+
+
+def fit_run(
+    run: Classified,
+    said: NDArray[np.int64],
+    classes_of: NDArray[np.int64],
+    n_classes: int,
+    seed: int,
+) -> tuple[Correction, NDArray[np.float32]]:
+    """Fits the classes of a run to what was said, see `fit_correction`.
+
+    What was said of regions that were added since the discovery follows for added and new regions
+    alone, so that growing leaves the verdicts on all others as they are.
+
+    Args:
+        run: A run or predictions.
+        said: Class that a person gave each region, (R,), or -1.
+        classes_of: Class of each class of the discovery, (K,).
+        n_classes: Number of ids of classes.
+        seed: Of everything random.
+    """
+    regions = regions_of(run)
+
+    def fit(rows: slice) -> tuple[Correction, NDArray[np.float32]]:
+        return fit_correction(
+            run.features[rows],
+            regions.select(rows),
+            run.probabilities[rows],
+            said[rows],
+            n_classes,
+            classes_of,
+            seed,
+        )
+
+    correction, probabilities = fit(slice(None))
+    before = slice(run.n_discovered)
+    if run.n_discovered < len(said):
+        probabilities = probabilities.copy()
+        probabilities[before] = fit(before)[1]
+    return correction, probabilities
 
 
 def regions_of(run: Classified) -> Regions:

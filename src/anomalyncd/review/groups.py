@@ -1,19 +1,16 @@
-"""Groups among regions: similar classes, parts of a class, and kinds that no class covers."""
+"""Groups among regions: similar classes, and parts of a class."""
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import AgglomerativeClustering, KMeans
+from sklearn.cluster import KMeans
 
 from anomalyncd.errors import InputError
 from anomalyncd.labels.book import require_class
 from anomalyncd.labels.state import NORMAL
 from anomalyncd.review.snapshot import Snapshot
 
-_MOST_FITTED, _MOST_JOINED = 3000, 1000
-"""Of larger sets a random selection is taken: for k-means and means, and for joining groups."""
-_MOST_PROPOSALS = 12
-_LEAST_REGIONS = 3
-"""Fewer regions are no kind."""
+_MOST_FITTED = 3000
+"""Of more regions a random selection is taken."""
 
 
 def similar_classes(
@@ -73,38 +70,6 @@ def split_class(
     return sorted(found, key=len, reverse=True)
 
 
-def new_kinds(snapshot: Snapshot, features: NDArray[np.float32]) -> list[NDArray[np.int64]]:
-    """Groups the regions that resemble no class.
-
-    Two groups are joined while their mean distance is below that of two regions of one class, in
-    the median over the classes of defects.
-
-    Args:
-        snapshot: What holds now.
-        features: (R, D): unit descriptors.
-
-    Returns:
-        Rows of each group of at least three regions, the largest group first.
-    """
-    rows = snapshot.new
-    if len(rows) < _LEAST_REGIONS:
-        return []
-    rows = rows[_selected(len(rows), _MOST_JOINED)]
-    spreads = [
-        1 - float(np.square(features[members[_selected(len(members))]].mean(0)).sum())
-        for one in snapshot.state.in_use
-        if one.id != NORMAL and len(members := snapshot.members(one.id)) >= _LEAST_REGIONS
-    ]
-    threshold = float(np.median(spreads)) if spreads else 0.5
-    model = AgglomerativeClustering(
-        None, metric="cosine", linkage="average", distance_threshold=max(threshold, 1e-6)
-    )
-    groups = model.fit_predict(features[rows])
-    found = [rows[groups == group] for group in range(groups.max() + 1)]
-    large = [group for group in found if len(group) >= _LEAST_REGIONS]
-    return sorted(large, key=len, reverse=True)[:_MOST_PROPOSALS]
-
-
 def _direction(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
     if not len(rows):
         return np.zeros(features.shape[1], np.float32)
@@ -112,7 +77,7 @@ def _direction(features: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArra
     return mean / max(float(np.linalg.norm(mean)), 1e-9)
 
 
-def _selected(count: int, most: int = _MOST_FITTED) -> NDArray[np.int64]:
-    if count <= most:
+def _selected(count: int) -> NDArray[np.int64]:
+    if count <= _MOST_FITTED:
         return np.arange(count)
-    return np.sort(np.random.default_rng(0).choice(count, most, replace=False))
+    return np.sort(np.random.default_rng(0).choice(count, _MOST_FITTED, replace=False))

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.correction.asking import order_to_ask
-from anomalyncd.correction.correction import fit_correction
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import LabelState
-from anomalyncd.results.corrections import regions_of
+from anomalyncd.results.corrections import fit_run, regions_of
 from anomalyncd.results.run_folder import Run
 
 
@@ -57,15 +56,7 @@ def refit(run: Run, given: Given) -> Refit:
         given: What was said.
     """
     regions, seed = regions_of(run), int(run.record["parameters"]["random_state"])
-    _, probabilities = fit_correction(
-        run.features,
-        regions,
-        run.probabilities,
-        given.said,
-        given.n_classes,
-        given.classes_of,
-        seed,
-    )
+    _, probabilities = fit_run(run, given.said, given.classes_of, given.n_classes, seed)
     order = order_to_ask(run.features, regions, probabilities, given.said, seed)
     return Refit(probabilities, order, typicality(run.features, probabilities.argmax(1)))
 

@@ -16,9 +16,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from anomalyncd.errors import InputError
+from anomalyncd.growth.proposals import proposals
 from anomalyncd.review import answers
 from anomalyncd.review.actions import do, read_action
-from anomalyncd.review.groups import new_kinds, similar_classes, split_class
+from anomalyncd.review.groups import similar_classes, split_class
 from anomalyncd.review.guard import App, Guard
 from anomalyncd.review.label_book_page import label_book_page
 from anomalyncd.review.pictures import Pictures
@@ -118,11 +119,11 @@ def _add_classes(app: FastAPI, session: ReviewSession) -> None:
         return _json({"version": snapshot.version, "parts": [ids[rows].tolist() for rows in found]})
 
     @app.get("/api/proposals")
-    def proposals() -> Response:
+    def proposed() -> Response:
         snapshot = session.now()
         items = [
-            {"regions": ids[rows].tolist(), "suggestion": f"new kind {number}"}
-            for number, rows in enumerate(new_kinds(snapshot, features), 1)
+            {"regions": ids[one.rows].tolist(), "suggestion": one.name}
+            for one in proposals(session.run, session.labels)
         ]
         return _json({"version": snapshot.version, "items": items})
 
