@@ -25,6 +25,7 @@ from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.results.corrections import Corrections
+from anomalyncd.results.operation import Operation
 
 FORMAT = 1
 """Increases when what is written changes its meaning."""
@@ -53,6 +54,8 @@ class FittedModel:
     """Recognises unseen and unsure regions."""
     corrections: Corrections | None = None
     """What a person said; None for the classes as they were discovered."""
+    operation: Operation | None = None
+    """The operating point and the severities of classes; None where none was ever stated."""
 
 
 _COMPONENTS: Mapping[str, type[Component]] = {
@@ -62,6 +65,7 @@ _COMPONENTS: Mapping[str, type[Component]] = {
     "normality": Normality,
     "reliability": ReliabilityModel,
     "corrections": Corrections,
+    "operation": Operation,
 }
 
 
