@@ -126,7 +126,7 @@ class Watch:
         self.predictor, self.settings = predictor, settings or WatchSettings()
         self.on_result = on_result
         for place in (self.out, self.settings.folder):
-            if place is not None and place.resolve().is_relative_to(self.folder):
+            if place is not None and place.expanduser().resolve().is_relative_to(self.folder):
                 raise InputError(
                     f"'{place}' lies in the watched folder, so results would be read as images; "
                     "give another `out`"
