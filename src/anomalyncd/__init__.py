@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from anomalyncd.inputs.masks import Masks as Masks
     from anomalyncd.labels.book import LabelBook as LabelBook
     from anomalyncd.labels.state import LabelClass as LabelClass
+    from anomalyncd.line.predictor import Predictor as Predictor
+    from anomalyncd.line.verdict import Verdict as Verdict
     from anomalyncd.results.predictions import Predictions as Predictions
     from anomalyncd.results.run_folder import Run as Run
     from anomalyncd.results.run_folder import read_run as read_run
@@ -48,8 +50,10 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "LabelClass": "labels.state",
     "Masks": "inputs.masks",
     "Predictions": "results.predictions",
+    "Predictor": "line.predictor",
     "ProtoAnomalyNCD": "estimator",
     "Run": "results.run_folder",
+    "Verdict": "line.verdict",
     "correct_run": "workflows",
     "export_labels": "exchange.run_labels",
     "import_labels": "exchange.run_labels",
