@@ -183,8 +183,16 @@ def test_threads_agree(predictor: Predictor, new: list[Path]) -> None:
         assert list(pool.map(predictor.predict, new * 3)) == expected * 3
 
 
-def test_pickled_it_says_the_same(predictor: Predictor, new: list[Path]) -> None:
-    again = pickle.loads(pickle.dumps(predictor))
+def test_pickled_it_says_the_same(
+    run: Path, new: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_point(OperatingPoint(-1.0, 0.1, None), run)  # As an older version left it.
+    monkeypatch.chdir(run.parent)
+    predictor = Predictor(run.name)
+    pickled = pickle.dumps(predictor)
+    monkeypatch.chdir(new[0].parent)
+    again = pickle.loads(pickled)
+    assert again.threshold == -1
     assert again.predict(new[0]) == predictor.predict(new[0])
     assert again.classes == predictor.classes
 
