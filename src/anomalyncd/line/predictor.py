@@ -57,14 +57,16 @@ class Predictor:
         device: str | None = None,
         threads: int | None = None,
     ) -> None:
-        self._arguments = {"weights": weights, "device": device, "threads": threads}
+        # Absolute, because a process that unpickles the predictor may run in another folder.
+        folder = Path(model).expanduser().absolute()
+        carried = None if weights is None else Path(weights).expanduser().absolute()
+        self._arguments = (folder, {"weights": carried, "device": device, "threads": threads})
         if threads is not None:
             if threads < 1:
                 raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
             torch.set_num_threads(threads)
-        self.model = locate_model(model)
-        folder = Path(model).expanduser()
-        estimator = AnomalyNCD.load(self.model, weights=weights, device=device)
+        self.model = locate_model(folder)
+        estimator = AnomalyNCD.load(self.model, weights=carried, device=device)
         self._fitted = estimator.model_
         _refuse_further_inputs(self._fitted, self.model)
         self._config = estimator.config().central_views_only()
@@ -117,7 +119,7 @@ class Predictor:
         return [self.predict(image, name) for image, name in zip(images, chosen, strict=True)]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load, (self.model, self._arguments)
+        return _load, self._arguments
 
 
 def _load(model: Path, arguments: dict[str, Any]) -> Predictor:
