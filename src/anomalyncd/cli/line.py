@@ -157,11 +157,15 @@ def watch(
         folder=to_folder,
     )
     watched = Watch(folder, out, predictor, settings, lambda finished: say(str(finished)))
-    for name in ("SIGTERM", "SIGINT"):
-        signal.signal(getattr(signal, name), lambda *_: watched.stop())
-    if not once:
-        say(f"watching {folder}; results in {out}")
-    summary = watched.run(once)
+    ends = (signal.SIGTERM, signal.SIGINT)
+    previous = [signal.signal(number, lambda *_: watched.stop()) for number in ends]
+    try:
+        if not once:
+            say(f"watching {folder}; results in {out}")
+        summary = watched.run(once)
+    finally:
+        for number, handler in zip(ends, previous, strict=True):
+            signal.signal(number, handler)
     say(str(summary))
     if gate:
         raise typer.Exit(summary.exit_code)
