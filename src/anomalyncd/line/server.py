@@ -25,7 +25,7 @@ from anomalyncd.line.jobs import Answer, FullError, Jobs, Predicts
 from anomalyncd.line.limits import Limits, TooLargeError, check_size
 from anomalyncd.line.metrics import CLASSIFY, Metrics
 
-_NO_ROOT = "This server reads no files by their paths; start it with `--root`, or send the images."
+_NO_ROOT = "This server reads no files by their paths; send the images, or start it with a root."
 
 
 @dataclass(frozen=True, eq=False)
