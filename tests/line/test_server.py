@@ -106,6 +106,12 @@ def test_without_a_root_no_path_is_read(predictor: FakePredictor) -> None:
     assert answer.status_code == 403
 
 
+def test_files_of_a_request_are_limited_together(client: httpx.Client, root: Path) -> None:
+    (root / "large.png").write_bytes(picture() + bytes(120_000))
+    assert client.post(CLASSIFY, json={"paths": ["large.png"]}).status_code == 200
+    assert client.post(CLASSIFY, json={"paths": ["large.png"] * 2}).status_code == 413
+
+
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"paths": []}', '{"paths": [1]}', "[" * 50_000])
 def test_bodies_that_name_no_paths_are_refused(client: httpx.Client, body: str) -> None:
     answer = client.post(CLASSIFY, content=body, headers={"content-type": "application/json"})

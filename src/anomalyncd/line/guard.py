@@ -68,7 +68,11 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = headers_of(scope)
-        if scope["path"] not in OPEN and (refusal := self._refusal(headers)):
+        if scope["path"] in OPEN:
+            # Its body is not read, so that nobody without the token uses memory.
+            await self.app(scope, receive, send)
+            return
+        if refusal := self._refusal(headers):
             await refuse_json(send, *refusal)
             return
         length = headers.get("content-length", "")

@@ -136,9 +136,15 @@ async def _images_of(
         raise HTTPException(413, f"A request may name {limits.most_images} images at most.")
     if service.root is None:
         raise HTTPException(403, _NO_ROOT)
-    return [
-        (path, await run_in_threadpool(_read_below, service.root, path, limits)) for path in paths
-    ]
+    images: list[tuple[str, bytes | InputError]] = []
+    left = limits.most_bytes
+    for path in paths:
+        data = await run_in_threadpool(_read_below, service.root, path, left + 1)
+        left -= len(data) if isinstance(data, bytes) else 0
+        if left < 0:
+            raise HTTPException(413, f"A request may name {limits.most_bytes:,} bytes at most.")
+        images.append((path, data))
+    return images
 
 
 def _paths_of(body: bytes) -> list[str]:
@@ -151,7 +157,7 @@ def _paths_of(body: bytes) -> list[str]:
     return paths
 
 
-def _read_below(root: Path, path: str, limits: Limits) -> bytes | InputError:
+def _read_below(root: Path, path: str, most_bytes: int) -> bytes | InputError:
     """Reads a file below the root; what lies outside is as missing as what does not exist."""
     missing = InputError(f"image '{path}' does not exist below the root; check the path")
     try:
@@ -159,7 +165,7 @@ def _read_below(root: Path, path: str, limits: Limits) -> bytes | InputError:
         if not (file.is_relative_to(root.resolve()) and file.is_file()):
             return missing
         with file.open("rb") as opened:
-            return opened.read(limits.most_bytes + 1)
+            return opened.read(most_bytes)
     except (OSError, ValueError, RuntimeError):
         return missing
 
