@@ -107,6 +107,9 @@ def write_run(
         estimator: Fitted here, not loaded.
         folder: Made where it is missing; an earlier run in it is replaced once all is written.
         inputs: What was given to `fit`; paths among it are recorded.
+
+    A label book that the folder holds is carried over: its classes keep their ids, and what was
+    said holds for the regions at the same places.
     """
     folder, predictions = Path(folder), estimator.predictions_
     arrays: dict[str, NDArray[Any] | None] = {
@@ -126,6 +129,8 @@ def write_run(
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.said_:
         write_labels_by_name(folder, estimator.said_)
+    if (folder / LABELS).is_file():
+        correct_run(folder)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
 
