@@ -103,13 +103,13 @@ def write_run(
 ) -> None:
     """Writes tables, arrays, masks, the model and `run.json` of a fitted estimator into a folder.
 
+    A label book that the folder holds is carried over: its classes keep their ids, and what was
+    said holds for the regions at the same places.
+
     Args:
         estimator: Fitted here, not loaded.
         folder: Made where it is missing; an earlier run in it is replaced once all is written.
         inputs: What was given to `fit`; paths among it are recorded.
-
-    A label book that the folder holds is carried over: its classes keep their ids, and what was
-    said holds for the regions at the same places.
     """
     folder, predictions = Path(folder), estimator.predictions_
     arrays: dict[str, NDArray[Any] | None] = {
