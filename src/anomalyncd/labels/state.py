@@ -1,6 +1,6 @@
 """The state of a label book: classes and what a person said, as the log of actions gives it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -106,6 +106,20 @@ def first_colour(class_id: int) -> str:
     return PALETTE[0] if class_id == NORMAL else PALETTE[(class_id - 1) % (len(PALETTE) - 1) + 1]
 
 
+def free_name(class_id: int, taken: Collection[str]) -> str:
+    """Name of a class that nobody has named, with a number behind it where that is in use.
+
+    Args:
+        class_id: The class.
+        taken: Names of the other classes.
+    """
+    name = free = f"class {class_id}"
+    folded, number = {one.casefold() for one in taken}, 2
+    while free.casefold() in folded:
+        free, number = f"{name} ({number})", number + 1
+    return free
+
+
 def replay(actions: Sequence[Action]) -> LabelState:
     """Returns the state after all actions; what was undone does not count."""
     permanent: list[Action] = []
@@ -148,6 +162,10 @@ def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
 def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
     _make(state, number, arguments)
     state.discovered = list(arguments["classes"])
+    # A person made it before and took that back since, while regions of the discovery are in it.
+    for class_id in set(state.discovered) - state.classes.keys():
+        name = free_name(class_id, [one.name for one in state.in_use])
+        state.classes[class_id] = LabelClass(class_id, name, colour=first_colour(class_id))
     for old, new in arguments.get("same_regions", ()):
         if old in state.regions:
             state.regions[new] = state.regions[old]
