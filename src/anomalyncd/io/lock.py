@@ -7,7 +7,7 @@ from threading import RLock
 
 from filelock import FileLock
 
-from anomalyncd.io.files import writing
+from anomalyncd.io.files import unwritable
 
 LOCK = ".lock"
 """Empty file in a folder that one program at a time holds; the system frees it with the program."""
@@ -32,9 +32,11 @@ def exclusive(folder: Path) -> Iterator[None]:
         if place in _HELD:
             yield
             return
-        with writing(folder):
-            lock = FileLock(place / LOCK)
+        lock = FileLock(place / LOCK)
+        try:
             lock.acquire()
+        except OSError as error:
+            raise unwritable(folder, error) from error
         _HELD.add(place)
         try:
             yield

@@ -71,6 +71,8 @@ class LabelState:
     """By id, merged ones included."""
     discovered: list[int] = field(default_factory=list)
     """Id that each class of the discovery was given, before any merging."""
+    discovery: int = 0
+    """Number of the action that recorded this discovery."""
     regions: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     """By id of the region: number of the action that said it, and the class or None."""
     images: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -161,7 +163,7 @@ def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
 
 def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
     _make(state, number, arguments)
-    state.discovered = list(arguments["classes"])
+    state.discovered, state.discovery = list(arguments["classes"]), number
     # A person made it before and took that back since, while regions of the discovery are in it.
     for class_id in set(state.discovered) - state.classes.keys():
         name = free_name(class_id, [one.name for one in state.in_use])
