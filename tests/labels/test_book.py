@@ -14,6 +14,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.labels.book import LabelBook, Named
 from anomalyncd.labels.history import lines
 from anomalyncd.labels.log import LabelLog
+from support.full_disk import no_room
 
 N_REGIONS = 8
 
@@ -298,3 +299,11 @@ def test_imported_names_are_compared_without_further_blanks(tmp_path):
     book.edit(1, name="deep  pit")
     book.add_named([Named(" Deep  Pit", [1])])
     assert len(book.state.in_use) == 3
+
+
+def test_a_full_disk_is_named_as_such(tmp_path):
+    book = _book(tmp_path)
+    size = (tmp_path / "labels.sqlite").stat().st_size
+    with no_room(size), pytest.raises(InputError, match="disk"):
+        book.edit(1, description="d" * 9_000)
+    assert book.state.classes[1].description == ""

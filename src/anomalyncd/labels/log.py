@@ -105,7 +105,8 @@ class LabelLog:
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # A full disk has ended it already.
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
