@@ -277,3 +277,20 @@ def test_a_run_whose_classes_are_all_normal_has_a_report(run: Path) -> None:
     assert corrected.class_names == {0: "normal"}
     corrected.images["unseen"] = True
     assert "most like normal" in doubtful_images(corrected)["good/000"]
+
+
+def test_moved_images_are_found_by_correct_and_export(
+    run: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    table = (run / "images.csv").read_text(encoding="utf-8")
+    for name in ("images.csv", "regions.csv"):
+        text = (run / name).read_text(encoding="utf-8")
+        (run / name).write_text(text.replace(str(images_folder), "/gone"), encoding="utf-8")
+    assert "/gone" in (run / "images.csv").read_text(encoding="utf-8") != table
+    export = ["labels", "export", str(run), "folders", str(tmp_path / "crops")]
+    for command in (["correct", str(run)], export):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2
+        assert "give --images, the folder where they are now" in " ".join(result.stderr.split())
+        found = CliRunner().invoke(app, [*command, "--images", str(images_folder)])
+        assert found.exit_code == 0, found.output

@@ -129,7 +129,7 @@ class Run:
         if 2 * len(lost) > len(files):
             raise InputError(
                 f"{len(lost)} of {len(files)} images of run '{self.folder}' are gone, such as "
-                f"'{lost[0]}'; write the report with `images`, the folder where they are now"
+                f"'{lost[0]}'; give `images`, the folder where they are now"
             )
 
     def mask(self, name: str) -> NDArray[np.bool_]:
