@@ -18,8 +18,8 @@ from anomalyncd import (
 from anomalyncd.config import Config
 from anomalyncd.detection import maps as anomaly_maps
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
-from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
 from anomalyncd.images.image_set import ImageSet
+from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.workflows import discover_run
 from support.quick import QUICK, UNTRAINED, picture

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from anomalyncd.inputs.masks import Masks as Masks
     from anomalyncd.labels.book import LabelBook as LabelBook
     from anomalyncd.labels.state import LabelClass as LabelClass
+    from anomalyncd.line.predictor import Predictor as Predictor
+    from anomalyncd.line.verdict import ClassShare as ClassShare
+    from anomalyncd.line.verdict import RegionVerdict as RegionVerdict
+    from anomalyncd.line.verdict import RunLength as RunLength
+    from anomalyncd.line.verdict import Verdict as Verdict
     from anomalyncd.results.predictions import Predictions as Predictions
     from anomalyncd.results.run_folder import Run as Run
     from anomalyncd.results.run_folder import read_run as read_run
@@ -42,14 +47,19 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "AnomalyNCD": "estimator",
     "BaseSet": "inputs.base_set",
     "ClassNumber": "discovery.class_number",
+    "ClassShare": "line.verdict",
     "ImageSet": "images.image_set",
     "InputError": "errors",
     "LabelBook": "labels.book",
     "LabelClass": "labels.state",
     "Masks": "inputs.masks",
     "Predictions": "results.predictions",
+    "Predictor": "line.predictor",
     "ProtoAnomalyNCD": "estimator",
+    "RegionVerdict": "line.verdict",
     "Run": "results.run_folder",
+    "RunLength": "line.verdict",
+    "Verdict": "line.verdict",
     "correct_run": "workflows",
     "export_labels": "exchange.run_labels",
     "import_labels": "exchange.run_labels",

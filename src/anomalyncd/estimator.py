@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
-from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, check_backbone
+from anomalyncd.backbone.catalogue import DEFAULT_BACKBONE, WEIGHTS_FILE, check_backbone
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS, PROTO_PRESETS, Config, resolve_config
 from anomalyncd.config.overrides import with_overrides
@@ -348,7 +348,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             folder: The model.
-            weights: File of the backbone's weights, where it is another than for `fit`.
+            weights: File of the backbone's weights, where it is another than for `fit`, or than
+                the one that lies in the folder.
             device: Where to predict, if not on the device that `fit` was given.
 
         Raises:
@@ -363,7 +364,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             unchanged = estimator.presets.get(preset) == stored.config
             named = preset if unchanged else stored.config
             loaded = estimator(**stored.parameters | {"preset": named})
-            loaded.weights, loaded.device = weights or loaded.weights, device or loaded.device
+            carried = Path(folder) / WEIGHTS_FILE
+            loaded.weights = weights or (carried if carried.is_file() else loaded.weights)
+            loaded.device = device or loaded.device
             loaded._check_parameters()
             fitted = {"encoder.n_rotations": stored.n_rotations}
             encoder = loaded._encoder(with_overrides(stored.config, fitted))

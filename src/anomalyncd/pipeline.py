@@ -83,7 +83,7 @@ class Pipeline:
         self.context = context
         self.inputs = inputs
         self.n_classes = n_classes
-        self.maps_folder = maps_folder or context.folder / MAPS
+        self.maps_folder = maps_folder or context.within(MAPS)
 
     @property
     def results(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Pipeline:
         inputs, detector = self.inputs, self.detector
         if detector is None or inputs.normals is None:
             return inputs.normal_maps
-        folder = self.context.folder / "normals" / MAPS
+        folder = self.context.within("normals", MAPS)
         maps = _make_maps(self.context, detector, inputs.normals, folder)
         return replace(maps, ignored=inputs.ignored_on_normals)
 
@@ -273,15 +273,15 @@ class Pipeline:
         return np.array(peaks, np.float32)
 
     @property
-    def base_folder(self) -> Path:
+    def base_folder(self) -> Path | None:
         """Where tokens of the base set are written that are too large for memory."""
-        return self.context.folder / "base"
+        return self.context.within("base")
 
     @cached_property
     def _checkpoint(self) -> Checkpoint | None:
         """Where regions and tokens are saved, if the folder outlives the run."""
         context = self.context
-        if not context.resumable:
+        if not context.resumable or context.folder is None:
             return None
         scores = (self.maps, self.score_range, self.foreground_masks)
         made_from = key(self.inputs, *scores, context.config, context.encoder.vit, context.seed)
@@ -306,7 +306,8 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     """Predicts the classes of new images.
 
     Args:
-        context: The encoder of the model; the config without augmented views.
+        context: The encoder of the model; the config without augmented views. Without a folder
+            nothing is written.
         model: What a pipeline fitted.
         inputs: The new images.
     """
@@ -314,7 +315,7 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         foreground_masks = _foreground_masks(context, inputs, model.foreground)
         done += amount(foreground_masks)
     with context.stages("maps") as done:
-        maps = _maps(context, inputs, model.detector, context.folder / MAPS)
+        maps = _maps(context, inputs, model.detector, context.within(MAPS))
         done += amount(maps)
     with context.stages("regions") as done:
         config = _looked_at(context, inputs, model.detector)
@@ -348,12 +349,12 @@ def _foreground_masks(
     if foreground is None:
         return None
     return write_foreground_masks(
-        context.encoder.vit, inputs, foreground, context.config, context.folder / FOREGROUND
+        context.encoder.vit, inputs, foreground, context.config, context.within(FOREGROUND)
     )
 
 
 def _maps(
-    context: RunContext, inputs: Inputs, detector: Detector | None, folder: Path
+    context: RunContext, inputs: Inputs, detector: Detector | None, folder: Path | None
 ) -> AnomalyMaps | None:
     if detector is None or inputs.masks is not None or inputs.maps is not None:
         return inputs.maps
@@ -362,7 +363,7 @@ def _maps(
 
 
 def _make_maps(
-    context: RunContext, detector: Detector, images: ImageSet, folder: Path
+    context: RunContext, detector: Detector, images: ImageSet, folder: Path | None
 ) -> AnomalyMaps:
     vit, config = context.encoder.vit, context.config.detector
     return write_anomaly_maps(vit, images, detector, config, folder)

@@ -32,6 +32,7 @@ from anomalyncd.growth.adding import (
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
+from anomalyncd.io.component import Component
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.lock import exclusive
@@ -47,6 +48,9 @@ from anomalyncd.results.corrections import (
     correct_tables,
 )
 from anomalyncd.results.model_file import StoredModel, read_model, write_changed
+from anomalyncd.results.model_folder import MODEL
+from anomalyncd.results.operating_point import OperatingPoint, read_point, write_point
+from anomalyncd.results.operation import Operation
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.replacement import remove, replace_together
 from anomalyncd.results.run_folder import FORMAT, RECORD, Run, read_run
@@ -126,7 +130,7 @@ def write_run(
         for name, array in arrays.items():
             if array is not None:
                 write_numbers(new / f"{name}.npy", array)
-        estimator.save(new / "model")
+        estimator.save(new / MODEL)
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.said_:
         write_labels_by_name(folder, estimator.said_)
@@ -172,7 +176,7 @@ def predict_run(
     folder = Path(folder).expanduser()
     prepare_prediction(folder, images)
     _warn_of_pending_labels(Path(run))
-    estimator = AnomalyNCD.load(Path(run) / "model", weights=weights, device=device)
+    estimator = AnomalyNCD.load(Path(run) / MODEL, weights=weights, device=device)
     predictions = estimator.classify(images, folder=folder, **inputs)
     write_prediction(predictions, folder, threshold)
     return predictions
@@ -223,9 +227,9 @@ def add_normals_to_run(
     """
     folder = Path(run).expanduser()
     record = read_json(folder / RECORD, "run")
-    refuse_unwritable(folder / "model")
+    refuse_unwritable(folder / MODEL)
     opened = as_image_set(normals, "train")
-    AnomalyNCD.load(folder / "model", weights=weights).add_normals(opened).save(folder / "model")
+    AnomalyNCD.load(folder / MODEL, weights=weights).add_normals(opened).save(folder / MODEL)
     added = describe_inputs({"normals": normals}) | {"n_images": len(opened)}
     record["added_normals"] = [*record.get("added_normals", []), added]
     write_json(folder / RECORD, record)
@@ -295,14 +299,38 @@ def correct_run(run: str | Path) -> Changes:
         folder, book = before.folder, before.labels
         state = book.state
         labels = Labels.of_book(book, state)
-        stored = read_model(folder / "model")
+        stored = read_model(folder / MODEL)
         corrected = _refitted(before, labels, stored)
         changes = changes_between(before, corrected, labels.said)
         with replace_together(folder) as new:
-            _write_refitted(corrected, stored, new)
+            _write_refitted(corrected, stored, before, new)
             write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
         book.note("corrected", state, asdict(changes))
     return changes
+
+
+def operate_run(run: str | Path, point: OperatingPoint) -> None:
+    """Saves an operating point in a run and in its model, which are replaced together.
+
+    The model also learns the severities and costs that the label book states now.
+
+    Args:
+        run: Folder of a finished run.
+        point: The point.
+
+    Raises:
+        InputError: The folder cannot be used.
+    """
+    before = read_run(run)
+    folder = before.folder
+    refuse_unwritable(folder)
+    stored = read_model(folder / MODEL)
+    corrected = stored.states.get("corrections") is not None
+    operation = Operation.of_run(before, point, corrected)
+    with replace_together(folder) as new:
+        write_point(point, new)
+        (new / MODEL).mkdir()
+        write_changed(stored, {"operation": operation}, new / MODEL)
 
 
 def grow_run(
@@ -338,7 +366,7 @@ def grow_run(
     refuse_unwritable(folder)
     refuse_folder_within(folder, images)
     new_images, further = inputs_to_add(before, images, inputs)
-    estimator = AnomalyNCD.load(folder / "model", weights=weights, device=device)
+    estimator = AnomalyNCD.load(folder / MODEL, weights=weights, device=device)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
         with _alone(folder) as before:  # A person may have corrected it in the meantime.
@@ -360,7 +388,7 @@ def _alone(run: str | Path) -> Iterator[Run]:
 def _add(before: Run, predictions: Predictions, inputs: Mapping[str, Any]) -> Growth:
     """Appends new images to the files of a run and refits its classes."""
     folder, grown = before.folder, with_images_added(before, predictions)
-    stored, state = read_model(folder / "model"), before.labels.state
+    stored, state = read_model(folder / MODEL), before.labels.state
     labels = Labels.of_book(before.labels, state)
     # The label book learns of the new regions once they are in the run.
     said = np.concatenate([labels.said, np.full(len(predictions.regions), -1, np.int64)])
@@ -369,7 +397,7 @@ def _add(before: Run, predictions: Predictions, inputs: Mapping[str, Any]) -> Gr
     entry = describe_growth(growth, describe_inputs(inputs))
     write_pictures(predictions, folder)
     with replace_together(folder) as new:
-        _write_refitted(refitted, stored, new)
+        _write_refitted(refitted, stored, before, new)
         write_arrays(grown, new)
         record = grown.record | {"grown": [*before.record.get("grown", []), entry]}
         write_json(new / RECORD, record)
@@ -382,14 +410,18 @@ def _refitted(run: Run, labels: Labels, stored: StoredModel) -> CorrectedRun:
     return correct_tables(run, labels, reliability, stored.config, seed)
 
 
-def _write_refitted(refitted: CorrectedRun, stored: StoredModel, folder: Path) -> None:
+def _write_refitted(refitted: CorrectedRun, stored: StoredModel, run: Run, folder: Path) -> None:
     """Writes the tables and the model of a run whose classes were refitted into an empty folder."""
     write_table(refitted.images, folder / "images.csv")
     write_table(refitted.regions, folder / "regions.csv")
     write_table(refitted.classes, folder / "classes.csv")
-    learned = {"corrections": refitted.corrections, "reliability": refitted.reliability}
-    (folder / "model").mkdir()
-    write_changed(stored, learned, folder / "model")
+    learned: dict[str, Component] = {
+        "corrections": refitted.corrections,
+        "reliability": refitted.reliability,
+        "operation": Operation.of_run(run, read_point(run.folder), corrected=True),
+    }
+    (folder / MODEL).mkdir()
+    write_changed(stored, learned, folder / MODEL)
 
 
 def _warn_of_pending_labels(run: Path) -> None:

@@ -11,13 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anomalyncd.errors import InputError
-from anomalyncd.evaluation.operating_point import (
-    OperatingPoint,
-    curve_of_run,
-    operating_curve,
-    read_point,
-    write_point,
-)
+from anomalyncd.evaluation.operating_point import curve_of_run, operating_curve
+from anomalyncd.results.operating_point import OperatingPoint, read_point, write_point
 
 OK = np.array([0.1, 0.2, 0.3, 0.6])
 DEFECTIVE = np.array([0.4, 0.5, 0.9])

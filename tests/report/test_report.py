@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from anomalyncd import AnomalyNCD, InputError
-from anomalyncd.evaluation.operating_point import OperatingPoint, write_point
 from anomalyncd.images.pixels import read_image
 from anomalyncd.report.contents import (
     class_cards,
@@ -26,6 +25,7 @@ from anomalyncd.report.contents import (
 from anomalyncd.report.pictures import foreground_pictures
 from anomalyncd.report.report import write_report
 from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_chart
+from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
 from support.pages import Page, can_be_read_aloud, is_self_contained

@@ -7,6 +7,8 @@ from pathlib import Path
 from anomalyncd.errors import InputError
 
 DEFAULT_BACKBONE = "vit_small_patch14_dinov2.lvd142m"
+WEIGHTS_FILE = "backbone.safetensors"
+"""File of the weights in a model folder that carries them."""
 WEIGHTS_VARIABLE = "ANOMALYNCD_WEIGHTS"
 
 

@@ -64,12 +64,14 @@ class TokenReader:
     Args:
         vit: The backbone, on its device and in its precision. It must not change afterwards.
         reading: Which tokens are read, and at which resolution.
+        cached: Whether the cache is used. Images that are read once are better read without it:
+            its key takes the digest of all weights.
 
     Raises:
         InputError: The backbone has no such block, or the limit of the cache is not a size.
     """
 
-    def __init__(self, vit: VisionTransformer, reading: Reading) -> None:
+    def __init__(self, vit: VisionTransformer, reading: Reading, cached: bool = True) -> None:
         self.vit, self.reading = vit, reading
         self._layers = {*reading.patch_layers, *reading.cls_layers}
         if max(self._layers) >= vit.config.depth:
@@ -77,7 +79,7 @@ class TokenReader:
                 f"block {max(self._layers)} cannot be read; the backbone has {vit.config.depth}, "
                 "counted from 0"
             )
-        self._store = TensorStore(TOKENS)
+        self._store = TensorStore(TOKENS) if cached else None
 
     def read(self, images: ImageSet, index: int, roi: RegionOfInterest | None = None) -> Tokens:
         """Reads the tokens of one image.
@@ -90,17 +92,18 @@ class TokenReader:
         Raises:
             InputError: The image cannot be read.
         """
-        if not self._store.limit:
+        store = self._store
+        if store is None or not store.limit:
             return self._compute(images.image(index), roi)
         made_from = key(images.digest(index), roi, self._reading_key)
-        tokens = self._from_cache(made_from)
+        tokens = self._from_cache(store, made_from)
         if tokens is None:
             tokens = self._compute(images.image(index), roi)
-            self._store.save(made_from, _as_tensors(tokens))
+            store.save(made_from, _as_tensors(tokens))
         return tokens
 
-    def _from_cache(self, made_from: str) -> Tokens | None:
-        stored, device = self._store.load(made_from), self.vit.cls_token.device
+    def _from_cache(self, store: TensorStore, made_from: str) -> Tokens | None:
+        stored, device = store.load(made_from), self.vit.cls_token.device
         if stored is None:
             return None
         height, width = stored["size"].tolist()
@@ -152,22 +155,28 @@ def normalised(patches: Tensor) -> Tensor:
     return functional.layer_norm(patches, patches.shape)
 
 
-def patch_reader(vit: VisionTransformer, resolution: int, config: DetectorConfig) -> TokenReader:
+def patch_reader(
+    vit: VisionTransformer, resolution: int, config: DetectorConfig, cached: bool = True
+) -> TokenReader:
     """Returns a reader of the patch tokens that a detector compares.
 
     Args:
         vit: The backbone, on its device and in its precision.
         resolution: Side of a square with the area at which images enter the backbone, px.
         config: The blocks.
+        cached: See `TokenReader`.
     """
-    return TokenReader(vit, Reading(resolution, config.layers))
+    return TokenReader(vit, Reading(resolution, config.layers), cached)
 
 
-def whole_reader(vit: VisionTransformer, config: DetectorConfig) -> TokenReader:
+def whole_reader(
+    vit: VisionTransformer, config: DetectorConfig, cached: bool = True
+) -> TokenReader:
     """Returns a reader of whole images; the tokens of its last block locate the foreground.
 
     Args:
         vit: The backbone, on its device and in its precision.
         config: The resolution, if it sets one, and the blocks.
+        cached: See `TokenReader`.
     """
-    return patch_reader(vit, least_resolution(config, is_cut_out=False), config)
+    return patch_reader(vit, least_resolution(config, is_cut_out=False), config, cached)

@@ -143,7 +143,7 @@ def predict(
     ] = None,
 ) -> None:
     """Classify new IMAGES into the classes of a RUN."""
-    from anomalyncd.evaluation.operating_point import read_point
+    from anomalyncd.results.operating_point import read_point
     from anomalyncd.workflows import predict_run
 
     folder = out or run / "predictions" / _name_of(sources.images)

@@ -15,6 +15,7 @@ from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.grow import grow
 from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.maps import maps
+from anomalyncd.cli.model import model
 from anomalyncd.cli.review import review
 from anomalyncd.cli.runs import add_normals, cache, compare, operate, report
 from anomalyncd.cli.tools import demo, weights
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(data, name="data")
 app.add_typer(labels, name="labels")
+app.add_typer(model, name="model")
 for command in (discover, estimate, predict, grow, review, correct, add_normals, evaluate):
     app.command()(command)
 for command in (report, operate, compare, maps, weights, cache, demo):

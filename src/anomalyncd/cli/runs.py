@@ -75,16 +75,17 @@ def operate(
     """
     if escape_cost is not None and max_overkill is not None:
         raise InputError("give either `escape_cost` (with `overkill_cost`) or `max_overkill`")
-    from anomalyncd.evaluation.operating_point import curve_of_run, write_point
+    from anomalyncd.evaluation.operating_point import curve_of_run
     from anomalyncd.report.report import write_report
     from anomalyncd.results.run_folder import read_run
+    from anomalyncd.workflows import operate_run
 
     curve = curve_of_run(read_run(run), normal)
     if max_overkill is not None:
         point = curve.at_overkill(max_overkill)
     else:
         point = curve.cheapest(escape_cost, overkill_cost, defect_share)
-    write_point(replace(point, normal=normal), run)
+    operate_run(run, replace(point, normal=normal))
     say(f"NG above a score of {point.threshold:.4f}: {100 * point.overkill:.1f} % of good images")
     if point.escapes is not None:
         say(f"are rejected, {100 * point.escapes:.1f} % of defective images pass")

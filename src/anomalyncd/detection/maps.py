@@ -16,7 +16,7 @@ from anomalyncd.detection.stitching import Stitched
 from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
-from anomalyncd.io.arrays import write_map
+from anomalyncd.io.arrays import as_read_back, write_map
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 
@@ -26,7 +26,7 @@ def write_anomaly_maps(
     images: ImageSet,
     detector: Detector,
     config: DetectorConfig,
-    folder: Path,
+    folder: Path | None,
 ) -> AnomalyMaps:
     """Scores every image and writes its map as `folder/NAME.npy`, float16.
 
@@ -38,7 +38,8 @@ def write_anomaly_maps(
         images: The images.
         detector: The detector.
         config: As the detector was fitted with.
-        folder: The folder; it is created if it does not exist.
+        folder: The folder; it is created if it does not exist. None keeps the maps in memory, with
+            the values that their files would have, and caches no tokens.
 
     Returns:
         The maps, in the order of the images.
@@ -46,19 +47,27 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
+    if folder is None:
+        reader = PatchReader(vit, detector.extractor, config, cached=False)
+        scored = (_scores(reader, images, index, detector, config) for index in range(len(images)))
+        return AnomalyMaps(images.names, tuple(as_read_back(scores) for scores in scored))
     made_from = key(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
     paths = tuple(folder / f"{name}.npy" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
     reader = PatchReader(vit, detector.extractor, config)
     for index in track(missing, "Scoring images"):
-        if detector.extractor.tile_side is not None:
-            scores = tiled_map(reader, images.select([index]), detector, config)
-        else:
-            features = reader.read(images, index)
-            scores = anomaly_map(features, detector, config, images.names[index])
-        write_map(paths[index], scores)
+        write_map(paths[index], _scores(reader, images, index, detector, config))
     return AnomalyMaps(images.names, paths)
+
+
+def _scores(
+    reader: PatchReader, images: ImageSet, index: int, detector: Detector, config: DetectorConfig
+) -> NDArray[np.float32]:
+    if detector.extractor.tile_side is not None:
+        return tiled_map(reader, images.select([index]), detector, config)
+    features = reader.read(images, index)
+    return anomaly_map(features, detector, config, images.names[index])
 
 
 def anomaly_map(

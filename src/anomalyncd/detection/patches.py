@@ -69,14 +69,19 @@ class PatchReader:
         vit: The backbone, on its device and in its precision.
         extractor: How tokens become patch features.
         config: As the extractor was fitted with.
+        cached: Whether tokens are looked up in the cache and stored there.
     """
 
     def __init__(
-        self, vit: VisionTransformer, extractor: PatchExtractor, config: DetectorConfig
+        self,
+        vit: VisionTransformer,
+        extractor: PatchExtractor,
+        config: DetectorConfig,
+        cached: bool = True,
     ) -> None:
         self.extractor = extractor
-        self._reader = patch_reader(vit, extractor.resolution, config)
-        self._whole_reader = whole_reader(vit, config)
+        self._reader = patch_reader(vit, extractor.resolution, config, cached)
+        self._whole_reader = whole_reader(vit, config, cached)
         self._n_rotations = config.n_rotations
 
     def read(self, images: ImageSet, index: int) -> PatchFeatures:

@@ -18,9 +18,14 @@ class RunContext:
     """Every stage, resolved for this run; see `Config.resolved`."""
     seed: int
     """Seed of everything random."""
-    folder: Path
-    """Where maps, and tokens that are too large for memory, are written."""
+    folder: Path | None
+    """Where maps, and tokens that are too large for memory, are written; None keeps everything in
+    memory and caches nothing, as for a single image on a line."""
     stages: Stages
     """Measures the time and the memory of each stage."""
     resumable: bool = False
     """Whether the folder outlives the run, so that a later run can go on from it."""
+
+    def within(self, *names: str) -> Path | None:
+        """Returns a folder within that of the run; None where nothing is written."""
+        return None if self.folder is None else self.folder.joinpath(*names)

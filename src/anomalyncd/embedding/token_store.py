@@ -97,7 +97,7 @@ def fill_token_store(context: RunContext, crops: Iterable[Crop], n_regions: int)
 
     Args:
         context: Encoder, config, seed of the augmentation, and the folder where tokens above
-            `config.crops.memory_limit_gb` are written.
+            `config.crops.memory_limit_gb` are written, if there is one.
         crops: The crop of each region, with the side `config.crops.load_size`.
         n_regions: Number of crops that will come; at least one.
 
@@ -210,7 +210,7 @@ def _allocate(features: FrozenFeatures, n_regions: int, context: RunContext) -> 
     config, encoder = context.config.crops, context.encoder
     rows = (n_regions, 1 + config.n_views)
     shape = (*rows, *features.tokens.shape[1:])
-    if 2 * math.prod(shape) > config.memory_limit_gb * 1e9:
+    if context.folder is not None and 2 * math.prod(shape) > config.memory_limit_gb * 1e9:
         tokens = mapped_tokens(context.folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)

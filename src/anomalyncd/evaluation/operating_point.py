@@ -1,35 +1,15 @@
 """The threshold between OK and NG images, chosen by the costs of escapes and of overkill."""
 
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.ground_truth import NORMAL_LABELS, states_from_labels
-from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.results.operating_point import OperatingPoint
 from anomalyncd.results.run_folder import Run
-
-POINT = "operating.json"
-"""File name in a run folder."""
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """A threshold on the score of images, and its consequences; an image is NG above it."""
-
-    threshold: float
-    """On the scale of the column `score`."""
-    overkill: float
-    """Share of OK images that are rejected as NG, 0..1."""
-    escapes: float | None
-    """Share of defective images that pass as OK, 0..1; None where no defective image is known."""
-    cost: float | None = None
-    """Expected cost of 1,000 images, in the unit of the two costs."""
-    normal: str | None = None
-    """Label of the normal class; None for the usual names, see `NORMAL_LABELS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,31 +145,3 @@ def _escape_costs(run: Run) -> NDArray[np.float64] | None:
         return None
     mean = sum(costs.values()) / len(costs)
     return np.array([costs.get(one, mean) for one in run.images["class"].tolist()], np.float64)
-
-
-def write_point(point: OperatingPoint, folder: Path) -> None:
-    """Saves a point in a run folder, for the report and for predictions."""
-    write_json(folder / POINT, asdict(point))
-
-
-def read_point(folder: Path) -> OperatingPoint | None:
-    """Reads the point of a run folder; None where none was saved.
-
-    Raises:
-        InputError: The file is damaged.
-    """
-    path = folder / POINT
-    if not path.is_file():
-        return None
-    stored = read_json(path, "operating point")
-    try:
-        point = OperatingPoint(**stored)
-        numbers = (point.threshold, point.overkill, point.escapes, point.cost)
-        math.fsum(number for number in numbers if number is not None)
-        if None in (point.threshold, point.overkill):
-            raise TypeError("no threshold")
-    except TypeError as error:
-        raise InputError(
-            f"'{path}' is damaged ({error}); delete it and choose the point again"
-        ) from error
-    return point

@@ -65,7 +65,7 @@ def write_foreground_masks(
     inputs: Inputs,
     foreground: Foreground,
     config: Config,
-    folder: Path,
+    folder: Path | None,
 ) -> Masks | None:
     """Finds the foreground of every image and writes its mask as `folder/NAME.png`.
 
@@ -79,7 +79,8 @@ def write_foreground_masks(
             method.
         foreground: How the foreground is found.
         config: As the foreground was fitted with.
-        folder: The folder; it is created if it does not exist.
+        folder: The folder; it is created if it does not exist. None keeps the masks in memory, and
+            caches no tokens.
 
     Returns:
         The masks, each with the area of a square of 512 pixels; None if whole images are
@@ -91,6 +92,12 @@ def write_foreground_masks(
     images, drawn = inputs.images, inputs.foreground
     if drawn is None and foreground.source == "none":
         return None
+    # Drawn masks count however small they are; an empty one takes the whole image.
+    least_share = config.foreground.least_share if drawn is None else 0.0
+    if folder is None:
+        find = _finder(vit, images, foreground, drawn, config, cached=False)
+        found = [_resized_or_whole(find(index), least_share) for index in range(len(images))]
+        return Masks(images, tuple(encode_mask(mask) for mask in found))
     drawn_from = None if drawn is None else (drawn.sources, drawn.turns)
     settings = (config.foreground, config.detector)
     made_from = key(images.names, images.sources, images.levels, foreground, drawn_from, settings)
@@ -99,8 +106,6 @@ def write_foreground_masks(
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
     if missing:
         find = _finder(vit, images, foreground, drawn, config)
-        # Drawn masks count however small they are; an empty one takes the whole image.
-        least_share = config.foreground.least_share if drawn is None else 0.0
         for index in track(missing, "Finding the foreground"):
             mask = _resized_or_whole(find(index), least_share)
             with write_atomically(paths[index]) as temporary:
@@ -142,13 +147,14 @@ def _finder(
     foreground: Foreground,
     drawn: Masks | None,
     config: Config,
+    cached: bool = True,
 ) -> _Finder:
     """Returns the function that finds the foreground of the image of an index."""
     if drawn is not None:
         return lambda index: drawn[index]
     component, max_objects = foreground.component, config.foreground.max_objects
     if component is not None:
-        reader = whole_reader(vit, config.detector)
+        reader = whole_reader(vit, config.detector, cached)
 
         def find(index: int) -> NDArray[np.bool_]:
             tokens = reader.read(images, index)

@@ -198,3 +198,9 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     """
     _, code = cv2.imencode(".png", mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_BILEVEL, 1])
     return code.tobytes()
+
+
+def decode_mask(code: bytes) -> NDArray[np.bool_]:
+    """Decodes what `encode_mask` returned, (H, W), bool."""
+    pixels = cv2.imdecode(np.frombuffer(code, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(pixels) > 0

@@ -16,7 +16,7 @@ from anomalyncd.images.manifest import MASK, Manifest
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.annotations import read_annotations
 from anomalyncd.inputs.boxes import Shape, Shapes, draw_mask, read_boxes
-from anomalyncd.inputs.mask_files import read_by_kind, read_joined
+from anomalyncd.inputs.mask_files import decode_mask, read_by_kind, read_joined
 from anomalyncd.inputs.pairing import (
     masks_by_image,
     refuse_other_aspect,
@@ -27,7 +27,7 @@ from anomalyncd.io.decoding import upright
 from anomalyncd.io.files import and_more, files_by_name, require_folder
 from anomalyncd.runtime.wording import counted
 
-MaskSource: TypeAlias = Path | tuple[Path, ...] | Shapes | NDArray[np.float64]
+MaskSource: TypeAlias = Path | tuple[Path, ...] | Shapes | NDArray[np.float64] | bytes
 
 _MOST_MARKED = 0.6
 _FEWEST_BOXES, _PERCENT = 4, 100
@@ -41,8 +41,8 @@ class Masks:
     """The images."""
     sources: tuple[MaskSource | None, ...]
     """For each image the file of its mask or several files, of which all marks count; shapes; or
-    boxes (n, 4): left, top, right, bottom in pixels of the image. None for an image without a
-    defect."""
+    boxes (n, 4): left, top, right, bottom in pixels of the image; or a mask in memory, see
+    `encode_mask`. None for an image without a defect."""
     ignored: "Masks | None" = None
     """Where nothing counts as a defect."""
     turns: tuple[int, ...] = ()
@@ -142,6 +142,8 @@ class Masks:
         source = self.sources[index]
         if isinstance(source, Path | tuple):
             mask = self._upright(read_joined(source)[0], index)
+        elif isinstance(source, bytes):
+            mask = decode_mask(source)
         else:
             mask = draw_mask(source, *self._drawn_size(index))
         return self._not_ignored(mask, index)
@@ -259,6 +261,8 @@ def check_masks(
         if isinstance(source, Path | tuple):
             mask, assumed = read_joined(source)
             mask = masks._upright(mask, index)
+        elif isinstance(source, bytes):
+            mask = decode_mask(source)
         else:
             if isinstance(source, Shapes):
                 source.refuse_misfit(masks.images.names[index], size)

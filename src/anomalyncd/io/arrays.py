@@ -85,6 +85,11 @@ def write_map(path: Path, scores: NDArray[np.floating[Any]]) -> None:
     write_numbers(path, scores.astype(np.float16))
 
 
+def as_read_back(scores: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Returns a map with the values that `read_map` would return after `write_map`."""
+    return scores.astype(np.float16).astype(np.float32)
+
+
 def write_numbers(path: Path, numbers: NDArray[Any]) -> None:
     """Writes an array as `.npy`, either whole or not at all.
 

@@ -87,18 +87,34 @@ def decode_file(path: Path, what: str) -> Decoded:
         raise unreadable(path, what, error) from error
 
 
+def decode_bytes(data: bytes, what: str, name: str) -> Decoded:
+    """Decodes the content of an image file as `decode_file` does.
+
+    Args:
+        data: The content of the file.
+        what: What it is, for messages.
+        name: What a message calls it.
+
+    Raises:
+        InputError: See `decode_file`.
+    """
+    try:
+        return _decode_bytes(bytes(data))
+    except Exception as error:
+        if isinstance(error, Image.DecompressionBombError):
+            raise _too_large(what, name) from error
+        reason = _reason(error) if len(data) else "it is empty"
+        raise InputError(f"{what} '{name}' cannot be read ({reason}); send it again") from error
+
+
 def unreadable(path: Path, what: str, error: Exception) -> InputError:
     """Returns the error for a file that cannot be read, with the cause and the remedy."""
     if isinstance(error, FileNotFoundError):
         return InputError(f"{what} '{path}' does not exist; check the path")
     if isinstance(error, Image.DecompressionBombError):
-        return InputError(f"{what} '{path}' has too many pixels; cut it into tiles")
-    if path.is_file() and path.stat().st_size == 0:
-        reason = "the file is empty"
-    elif isinstance(error, UnidentifiedImageError):
-        reason = "damaged, or not in a known image format"
-    else:
-        reason = str(error) or type(error).__name__
+        return _too_large(what, str(path))
+    empty = path.is_file() and path.stat().st_size == 0
+    reason = "the file is empty" if empty else _reason(error)
     return InputError(f"{what} '{path}' cannot be read ({reason}); save it again or remove it")
 
 
@@ -138,6 +154,16 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (6, 8):
         pixels = np.rot90(pixels, -1 if orientation == 6 else 1)
     return np.ascontiguousarray(pixels)
+
+
+def _too_large(what: str, name: str) -> InputError:
+    return InputError(f"{what} '{name}' has too many pixels; cut it into tiles")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "damaged, or not in a known image format"
+    return str(error) or type(error).__name__
 
 
 def _decode_bytes(data: bytes) -> Decoded:

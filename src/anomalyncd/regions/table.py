@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.inputs.mask_files import decode_mask, encode_mask
 from anomalyncd.io.files import write_atomically
 
 COLUMNS = ("image", "box", "area", "score", "found")
@@ -28,8 +28,7 @@ class CodedMasks:
 
     def __getitem__(self, index: int) -> NDArray[np.bool_]:
         """Decodes the mask of one image, (H, W), bool."""
-        code = np.frombuffer(self.codes[index], np.uint8)
-        return np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)) > 0
+        return decode_mask(self.codes[index])
 
     def save(self, folder: Path, names: Sequence[str]) -> None:
         """Writes each mask as `folder/name.png`, either completely or not at all.

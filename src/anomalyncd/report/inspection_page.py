@@ -1,12 +1,12 @@
 """Builds `inspect.html`, the page about anomaly maps and their regions."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd import __version__
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.regions.inspection import MapInspection, facts
 from anomalyncd.regions.map_warnings import map_warnings
@@ -52,7 +52,7 @@ def write_inspection(inspection: MapInspection, images: ImageSet, folder: str | 
         with_region=with_region,
         without_region=without_region,
         pictures=pictures,
-        version=__version__,
+        version=version("anomalyncd"),
     )
     return path
 

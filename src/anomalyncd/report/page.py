@@ -1,6 +1,7 @@
 """Self-contained HTML pages from templates, and the page about the number of classes."""
 
 import re
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
-from anomalyncd import __version__
 from anomalyncd.discovery.class_number import ClassNumber
 from anomalyncd.io.files import write_atomically
 from anomalyncd.report.axes import Mark
@@ -78,7 +78,7 @@ def write_class_number(number: ClassNumber, folder: str | Path) -> Path:
     """
     path = Path(folder).expanduser() / CLASS_NUMBER_PAGE
     plot = class_number_plot(number)
-    write_page(path, class_number=number, class_number_plot=plot, version=__version__)
+    write_page(path, class_number=number, class_number_plot=plot, version=version("anomalyncd"))
     return path
 
 

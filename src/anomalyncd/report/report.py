@@ -7,7 +7,7 @@ from typing import Any
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.evaluate import evaluate_if_labelled
 from anomalyncd.evaluation.map_evaluation import evaluate_maps
-from anomalyncd.evaluation.operating_point import curve_of_run, read_point
+from anomalyncd.evaluation.operating_point import curve_of_run
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable
@@ -35,6 +35,7 @@ from anomalyncd.report.label_book import label_book_section
 from anomalyncd.report.page import class_number_plot, write_page
 from anomalyncd.report.projection import projection
 from anomalyncd.report.trends import pareto_charts, trend_chart
+from anomalyncd.results.operating_point import read_point
 from anomalyncd.results.run_folder import Run, read_run
 
 REPORT = "report.html"

@@ -25,11 +25,13 @@ from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.results.corrections import Corrections
+from anomalyncd.results.operation import Operation
 
 FORMAT = 1
 """Increases when what is written changes its meaning."""
 
-_TENSORS, _DESCRIPTION = "model.safetensors", "model.json"
+TENSORS, DESCRIPTION = "model.safetensors", "model.json"
+"""Names of the two files."""
 _CLASSIFIER, _DETECTOR = "classifier", "detector"
 
 
@@ -53,6 +55,8 @@ class FittedModel:
     """Recognises unseen and unsure regions."""
     corrections: Corrections | None = None
     """What a person said; None for the classes as they were discovered."""
+    operation: Operation | None = None
+    """The operating point and the severities of classes; None where none was ever stated."""
 
 
 _COMPONENTS: Mapping[str, type[Component]] = {
@@ -62,6 +66,7 @@ _COMPONENTS: Mapping[str, type[Component]] = {
     "normality": Normality,
     "reliability": ReliabilityModel,
     "corrections": Corrections,
+    "operation": Operation,
 }
 
 
@@ -164,7 +169,7 @@ def _write(folder: Path, model: StoredModel) -> None:
     }
     content = save(tensors)
     # Not written by safetensors itself, whose files only their owner may read.
-    (folder / _TENSORS).write_bytes(content)
+    (folder / TENSORS).write_bytes(content)
     states = model.states.items()
     description = {
         "format": FORMAT,
@@ -175,7 +180,7 @@ def _write(folder: Path, model: StoredModel) -> None:
         "components": {name: state and state.values for name, state in states},
         "tensors": hashlib.sha256(content).hexdigest(),
     }
-    write_json(folder / _DESCRIPTION, description)
+    write_json(folder / DESCRIPTION, description)
 
 
 def read_model(folder: Path) -> StoredModel:
@@ -186,7 +191,7 @@ def read_model(folder: Path) -> StoredModel:
     """
     if not folder.is_dir():
         raise InputError(f"model folder '{folder}' does not exist; check the path")
-    description = read_json(folder / _DESCRIPTION, "model")
+    description = read_json(folder / DESCRIPTION, "model")
     found = description.get("format")
     if found != FORMAT:
         raise InputError(
@@ -210,7 +215,7 @@ def read_model(folder: Path) -> StoredModel:
         ) from error
     except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
         raise InputError(
-            f"model file '{folder / _DESCRIPTION}' is damaged ({error!r}); fit the model again"
+            f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
         ) from error
 
 
@@ -238,7 +243,7 @@ def _starting_with(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor
 
 
 def _read_tensors(folder: Path, description: dict[str, Any]) -> dict[str, Tensor]:
-    path = folder / _TENSORS
+    path = folder / TENSORS
     try:
         # Read at once, so that no file stays mapped and the folder can be replaced on Windows.
         content = path.read_bytes()
@@ -257,7 +262,7 @@ def _read_tensors(folder: Path, description: dict[str, Any]) -> dict[str, Tensor
 
 def _refuse_other_content(folder: Path) -> None:
     if folder.is_dir():
-        strange = {entry.name for entry in folder.iterdir()} - {_TENSORS, _DESCRIPTION}
+        strange = {entry.name for entry in folder.iterdir()} - {TENSORS, DESCRIPTION}
         if not strange:
             return
         raise InputError(f"'{folder}' holds '{min(strange)}'; save the model into a new folder")

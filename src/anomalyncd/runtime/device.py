@@ -4,7 +4,6 @@ import time
 from functools import cache
 
 import torch
-from lightning_fabric import Fabric
 
 from anomalyncd.errors import InputError
 
@@ -18,7 +17,12 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         InputError: There is no such device.
     """
+    if device == "cpu" or (device == "auto" and not torch.accelerator.is_available()):
+        return torch.device("cpu")
     try:
+        # Imported only where it has to choose, since it takes seconds.
+        from lightning_fabric import Fabric
+
         resolved: torch.device = Fabric(accelerator=device, devices=1).device
     except Exception as error:
         raise InputError(f"device {device!r} cannot be used ({error}); use auto or cpu") from error

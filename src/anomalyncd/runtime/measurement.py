@@ -13,9 +13,14 @@ _MEASURABLE = 0.01
 
 
 class Stages:
-    """Seconds and peak memory of each stage of a run."""
+    """Seconds and peak memory of each stage of a run.
 
-    def __init__(self) -> None:
+    Args:
+        logged: Whether each stage is logged when it ends.
+    """
+
+    def __init__(self, logged: bool = True) -> None:
+        self._logged = logged
         self.seconds: dict[str, float] = {}
         self.peak_memory_mb: dict[str, float] = {}
 
@@ -35,7 +40,8 @@ class Stages:
         if seconds >= _MEASURABLE:
             self.seconds[name] = seconds
             self.peak_memory_mb[name] = round(peak_memory_mb())
-            LOG.info("%s: %s", name.replace("_", " "), ", ".join([*done, f"{seconds:.1f} s"]))
+            if self._logged:
+                LOG.info("%s: %s", name.replace("_", " "), ", ".join([*done, f"{seconds:.1f} s"]))
 
 
 def forget_peak_memory() -> None:

@@ -1,0 +1,153 @@
+"""A model in memory that gives the verdict on one image at a time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from anomalyncd.embedding.context import RunContext
+from anomalyncd.errors import InputError
+from anomalyncd.estimator import AnomalyNCD
+from anomalyncd.line.pictures import Picture, read_picture
+from anomalyncd.line.stating import state_verdict
+from anomalyncd.line.verdict import Verdict
+from anomalyncd.pipeline import apply
+from anomalyncd.results.class_list import ClassList
+from anomalyncd.results.model_file import FittedModel
+from anomalyncd.results.model_folder import locate_model
+from anomalyncd.results.operating_point import read_point
+from anomalyncd.results.operation import Operation
+from anomalyncd.results.run_folder import RECORD, read_run
+from anomalyncd.runtime.measurement import Stages
+
+
+class Predictor:
+    """Gives verdicts on images, one at a time, as `anomalyncd predict` would.
+
+    Nothing is written to disk. Every image is looked at alone, so its verdict does not depend on
+    the images beside it, and has the same bits in a batch as alone. After loading nothing changes,
+    so one predictor serves several threads. Pickled, it is loaded from its folder again.
+
+    Examples:
+        >>> predictor = Predictor("runs/bottle")  # doctest: +SKIP
+        >>> predictor.predict("camera/0815.png").decision  # doctest: +SKIP
+        'class'
+
+    Args:
+        model: Folder of a finished run, or of a model.
+        weights: File of the backbone's weights, where it is another than for the discovery.
+        device: Where to predict, if not on the device of the discovery.
+        threads: How many threads torch uses, in the whole process; None leaves that to torch.
+
+    Attributes:
+        model: Folder of the model.
+        threshold: Score above which an image is not good; None where no operating point was chosen.
+
+    Raises:
+        InputError: The folder holds no usable model, or the model needs more than images: maps,
+            masks, or the foreground of each image.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        # Absolute, because a process that unpickles the predictor may run in another folder.
+        folder = Path(model).expanduser().absolute()
+        carried = None if weights is None else Path(weights).expanduser().absolute()
+        self._arguments = (folder, {"weights": carried, "device": device, "threads": threads})
+        if threads is not None:
+            if threads < 1:
+                raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
+            torch.set_num_threads(threads)
+        self.model = locate_model(folder)
+        estimator = AnomalyNCD.load(self.model, weights=carried, device=device)
+        self._fitted = estimator.model_
+        _refuse_further_inputs(self._fitted, self.model)
+        self._config = estimator.config().central_views_only()
+        self._seed = estimator.random_state
+        self._operation = self._fitted.operation or _operation_of(folder, self._fitted)
+        self.threshold = self._operation.threshold
+        self._classes = _class_list(self._fitted, estimator.n_classes_)
+
+    @property
+    def classes(self) -> list[dict[str, Any]]:
+        """The classes: `id`, `name`, `kind` ("defect", "not a defect" or "ignored"), `severity`."""
+        listed = self._classes
+        return [
+            {"id": number, "name": name, "kind": kind, "severity": self._operation.severity(number)}
+            for number, name, kind in zip(listed.ids, listed.names, listed.kinds, strict=True)
+        ]
+
+    def predict(self, image: Picture, name: str | None = None) -> Verdict:
+        """Gives the verdict on one image.
+
+        Args:
+            image: A file, the content of a file as bytes, an array as `to_rgb` takes it, or a
+                Pillow image.
+            name: Name of the image; None takes that of its file without the suffix, or "image". An
+                image of the discovery, by its name there, is not compared with itself.
+
+        Raises:
+            InputError: The image cannot be read.
+        """
+        inputs = read_picture(image, name, self._fitted.levels)
+        encoder = self._fitted.classifier.encoder
+        context = RunContext(encoder, self._config, self._seed, None, Stages(logged=False))
+        return state_verdict(apply(context, self._fitted, inputs), self._operation)
+
+    def predict_batch(
+        self, images: Sequence[Picture], names: Sequence[str] | None = None
+    ) -> list[Verdict]:
+        """Gives the verdict on each of some images.
+
+        Args:
+            images: As for `predict`.
+            names: One for each; None as for `predict`.
+
+        Raises:
+            InputError: An image cannot be read, or the numbers of images and names differ.
+        """
+        if names is not None and len(names) != len(images):
+            raise InputError(f"{len(names)} names for {len(images)} images; give as many")
+        chosen = [None] * len(images) if names is None else names
+        return [self.predict(image, name) for image, name in zip(images, chosen, strict=True)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load, self._arguments
+
+
+def _load(model: Path, arguments: dict[str, Any]) -> Predictor:
+    return Predictor(model, **arguments)
+
+
+def _operation_of(folder: Path, model: FittedModel) -> Operation:
+    """The operation of a run whose model was written by a version that did not save it there."""
+    if not (folder / RECORD).is_file():
+        return Operation()
+    corrected = model.corrections is not None
+    return Operation.of_run(read_run(folder), read_point(folder), corrected)
+
+
+def _class_list(model: FittedModel, n_classes: int) -> ClassList:
+    if model.corrections is not None:
+        return model.corrections.class_list
+    return ClassList.discovered(n_classes)
+
+
+def _refuse_further_inputs(model: FittedModel, folder: Path) -> None:
+    needed = None
+    if model.detector is None:
+        needed = "masks" if model.score_range is None else "maps"
+    elif model.foreground is not None and model.foreground.source == "given":
+        needed = "masks of the foreground"
+    if needed is not None:
+        raise InputError(
+            f"model '{folder}' was made from {needed} that were given, and needs them of each new "
+            "image; use anomalyncd predict, or discover with the images alone"
+        )
