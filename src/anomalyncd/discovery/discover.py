@@ -13,7 +13,7 @@ from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
-from anomalyncd.discovery.prototypes import consensus, spherical_kmeans
+from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
@@ -65,7 +65,11 @@ def discover_classes(
     if config.start == "kmeans":
         features = describe_all(model, tokens, regions)
         for head in range(len(model.prototypes.prototypes)):
-            centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head)
+            own_seed = seed * 1000 + head
+            if normality is not None and not (normal > 0.5).any():
+                centres = centres_of_defects(features, n_classes, own_seed)
+            else:
+                centres = spherical_kmeans(features, normal, n_classes, own_seed)
             model.prototypes.prototypes.data[head, n_base:] = centres
         if base is not None:
             _start_at_base_means(model, base)
