@@ -12,8 +12,9 @@ LEAST_SHARE = 0.1
 """Share of the values that a group holds at least, so that a few outliers are no group."""
 N_REFERENCES = 300
 SIGNIFICANCE = 0.01
-"""Share of the references that may be grouped as clearly. Any value from .01 to .2 gave the same
-decisions on the sets of docs/decisions/shape.md but for one size."""
+"""Share of the references that may be grouped as clearly. Any value from .01 to .2 gives the same
+decisions on the sets of docs/decisions/shape.md, but for the sizes of magnetic tiles with true
+masks, which change nothing there."""
 _MOST_VALUES = 100
 """More values are thinned out, since time grows with the cube of their number."""
 _FEWEST_VALUES = 6
