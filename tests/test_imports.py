@@ -6,10 +6,14 @@ import sys
 
 OPTIONAL = (
     *("anomalib", "lightning", "pyarrow", "timm", "torchvision", "transformers"),
-    *("fastapi", "starlette", "uvicorn"),
+    *("fastapi", "starlette", "uvicorn", "prometheus_client", "watchdog"),
 )
 NEED_AN_EXTRA = {
     "anomalyncd.integrations.anomalib_callback": "lightning",
+    "anomalyncd.line.guard": "prometheus_client",
+    "anomalyncd.line.metrics": "prometheus_client",
+    "anomalyncd.line.server": "fastapi",
+    "anomalyncd.line.serving": "uvicorn",
     "anomalyncd.review.server": "fastapi",
     "anomalyncd.review.serving": "uvicorn",
 }

@@ -14,6 +14,7 @@ from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
 from anomalyncd.cli.grow import grow
 from anomalyncd.cli.labels import correct, labels
+from anomalyncd.cli.line import serve, watch
 from anomalyncd.cli.maps import maps
 from anomalyncd.cli.model import model
 from anomalyncd.cli.review import review
@@ -33,7 +34,7 @@ app.add_typer(labels, name="labels")
 app.add_typer(model, name="model")
 for command in (discover, estimate, predict, grow, review, correct, add_normals, evaluate):
     app.command()(command)
-for command in (report, operate, compare, maps, weights, cache, demo):
+for command in (report, operate, serve, watch, compare, maps, weights, cache, demo):
     app.command()(command)
 
 

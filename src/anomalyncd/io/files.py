@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TypeVar
 from uuid import uuid4
 
@@ -61,7 +61,7 @@ def nearest_folder(path: Path) -> Path:
     return next(one for one in (path, *path.absolute().parents) if one.is_dir())
 
 
-def name_of(relative: Path, suffixes: frozenset[str]) -> str:
+def name_of(relative: PurePath, suffixes: frozenset[str]) -> str:
     """Returns the name of a file: its relative POSIX path without the last suffix, in Unicode NFC.
 
     Only a suffix among `suffixes` is removed, so that other dots remain. File systems encode

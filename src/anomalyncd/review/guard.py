@@ -1,15 +1,22 @@
 """Who may ask the server: only pages that it served itself, opened with its link."""
 
-import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+from anomalyncd.io.http_messages import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    bearer_of,
+    headers_of,
+    matches,
+    read_body,
+    refuse,
+    replayed,
+    with_headers,
+)
 
 MOST_BYTES = 8_000_000
 """Longest body of a request; all ids of 500,000 regions are shorter."""
@@ -51,35 +58,34 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._http(scope, receive, _with_headers(send))
+            await self._http(scope, receive, with_headers(send, _HEADERS))
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name.decode("latin-1"): value for name, value in scope["headers"]}
-        text = {name: value.decode("latin-1") for name, value in headers.items()}
+        text = headers_of(scope)
         if text.get("host") not in self.hosts:
-            await _refuse(send, 403, "This server answers only under the address that it printed.")
+            await refuse(send, 403, "This server answers only under the address that it printed.")
             return
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["method"] == "GET" and scope["path"] == "/" and self._matches(given):
             value = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
             found = [(b"location", b"/"), (b"set-cookie", value.encode())]
-            await _answer(send, 303, found, b"")
+            await answer(send, 303, found, b"")
             return
-        by_header = self._matches(text.get("authorization", "").removeprefix("Bearer "))
+        by_header = self._matches(bearer_of(text))
         if not (by_header or self._matches(_cookie(text.get("cookie", ""), self.cookie))):
-            await _refuse(send, 403, _REFUSED)
+            await refuse(send, 403, _REFUSED)
             return
         if scope["method"] not in ("GET", "HEAD") and not self._own_origin(text, by_header):
-            await _refuse(send, 403, "This request comes from a page of another site.")
+            await refuse(send, 403, "This request comes from a page of another site.")
             return
-        body = await _body(text, receive)
+        body = await read_body(text, receive, MOST_BYTES)
         if body is None:
-            await _refuse(send, 413, f"A request may have {MOST_BYTES:,} bytes at most.")
+            await refuse(send, 413, f"A request may have {MOST_BYTES:,} bytes at most.")
             return
-        await self.app(scope, _replayed(body, receive), send)
+        await self.app(scope, replayed(body, receive), send)
 
     def _matches(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
+        return matches(given, self.token)
 
     def _own_origin(self, headers: dict[str, str], by_header: bool) -> bool:
         """Browsers always name the origin of a request that changes something; scripts need not."""
@@ -95,63 +101,3 @@ def _cookie(header: str, name: str) -> str:
     except CookieError:
         return ""
     return found.value if found else ""
-
-
-async def _body(headers: dict[str, str], receive: Receive) -> bytes | None:
-    """Reads the body of a request; None where it is too long."""
-    length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MOST_BYTES:
-        return None
-    body = b""
-    if not int(length) and "transfer-encoding" not in headers:
-        return body
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > MOST_BYTES:
-            return None
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
-            return body
-
-
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Gives the body once, and then whatever comes, which is the end of the connection."""
-    done = False
-
-    async def replay() -> MutableMapping[str, Any]:
-        nonlocal done
-        if not done:
-            done = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return message
-
-    return replay
-
-
-def _with_headers(send: Send) -> Send:
-    """Adds to every answer what a browser may do with it, unless the answer says so itself."""
-
-    async def added(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            present = {name.lower() for name, _ in message["headers"]}
-            coded = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
-            further = [one for one in coded if one[0] not in present]
-            message = {**message, "headers": [*message["headers"], *further]}
-        await send(message)
-
-    return added
-
-
-async def _refuse(send: Send, status: int, sentence: str) -> None:
-    await _answer(
-        send, status, [(b"content-type", b"text/plain; charset=utf-8")], sentence.encode()
-    )
-
-
-async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})

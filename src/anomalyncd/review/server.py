@@ -17,10 +17,11 @@ from starlette.exceptions import HTTPException
 
 from anomalyncd.errors import InputError
 from anomalyncd.growth.proposals import proposals
+from anomalyncd.io.http_messages import App
 from anomalyncd.review import answers
 from anomalyncd.review.actions import do, read_action
 from anomalyncd.review.groups import similar_classes, split_class
-from anomalyncd.review.guard import App, Guard
+from anomalyncd.review.guard import Guard
 from anomalyncd.review.label_book_page import label_book_page
 from anomalyncd.review.pictures import Pictures
 from anomalyncd.review.places import Places

@@ -1,7 +1,6 @@
 """Starts a review on this machine: a port, a link that nobody can guess, and the server."""
 
 import secrets
-import socket
 import webbrowser
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,10 +11,10 @@ from typing import Any
 
 import uvicorn
 
-from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable
+from anomalyncd.io.http_messages import listen
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.review.file_store import FileStore
 from anomalyncd.review.server import make_app
@@ -49,7 +48,7 @@ def review_run(
     refuse_unwritable(run.folder)
     run = run if images is None else run.with_images(as_image_set(images))
     run.refuse_lost_images()
-    listening = _listen(port)
+    listening = listen(HOST, port)
     number = int(listening.getsockname()[1])
     session = ReviewSession(run, run.labels)
     token = review_token(FileStore(run))
@@ -104,17 +103,3 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.session.close()
         super().handle_exit(sig, frame)
-
-
-def _listen(port: int | None) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port or 0))
-        listening.listen(128)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise InputError(
-            f"port {port} cannot be used ({error}); give another `port`, or none"
-        ) from error
-    return listening

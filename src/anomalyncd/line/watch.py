@@ -1,0 +1,291 @@
+"""Predicts each image that is put into a folder, exactly once, whatever happens in between."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from anomalyncd.errors import InputError
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
+from anomalyncd.io.files import name_of, refuse_unwritable, require_folder
+from anomalyncd.line.arrivals import Arrivals, events_of
+from anomalyncd.line.delivery import deliver_due, delivering
+from anomalyncd.line.jobs import Predicts
+from anomalyncd.line.limits import Limits, TooLargeError, check_size
+from anomalyncd.line.sinks import CsvSink, FolderSink, ReviewSink, Sink, WebhookSink
+from anomalyncd.line.verdict import Verdict
+from anomalyncd.line.watch_state import Arrival, Finished, WatchState, only_watcher
+
+_log = logging.getLogger(__name__)
+_TICK = 0.2
+"""Seconds between two looks at the files that wait."""
+_RESCAN = 60.0
+"""Seconds between two looks at the whole folder where events tell of new files."""
+_PATIENCE = 5
+"""How many times longer than a complete file one that cannot be read is waited for."""
+_MOST_ATTEMPTS = 5
+"""How often the process may end while it reads the same file."""
+_JPEG_START, _JPEG_END, _PADDING = b"\xff\xd8", b"\xff\xd9", 4096
+
+
+class _IncompleteError(Exception):
+    """A file that is still being written, or has changed while it was read."""
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """How a folder is watched.
+
+    Raises:
+        InputError: A number is out of range.
+    """
+
+    steady: float = 1.0
+    """Seconds without a change after which a file is complete."""
+    poll: bool = False
+    """Whether the whole folder is looked at again and again, as network shares need it."""
+    every: float = 1.0
+    """Seconds between two looks at the whole folder, with `poll`."""
+    webhook: str | None = None
+    """Address that each result is sent to."""
+    webhook_token: str | None = None
+    """Token that is sent along."""
+    folder: Path | None = None
+    """Folder for each image, its picture and its verdict."""
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.steady < 0 or self.every <= 0:
+            raise InputError("`steady` has to be 0 or more, and `every` more than 0; change them")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was found among the files that were finished."""
+
+    n_ok: int = 0
+    n_defective: int = 0
+    n_broken: int = 0
+    n_undelivered: int = 0
+    """Results that a sink has not taken yet; they are tried again by the next watch."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 if all images are good, 1 if one is not, 2 if one has no verdict."""
+        return 2 if self.n_broken else int(self.n_defective > 0)
+
+    def __str__(self) -> str:
+        told = [
+            f"{self.n_ok:,} good",
+            f"{self.n_defective:,} not good",
+            f"{self.n_broken:,} broken",
+        ]
+        if self.n_undelivered:
+            told.append(f"{self.n_undelivered:,} not delivered yet")
+        return f"images: {', '.join(told)}"
+
+    def counting(self, finished: Finished) -> "Summary":
+        """Returns the counts with one more file."""
+        if finished.verdict is None:
+            return replace(self, n_broken=self.n_broken + 1)
+        if is_ok(finished.verdict):
+            return replace(self, n_ok=self.n_ok + 1)
+        return replace(self, n_defective=self.n_defective + 1)
+
+
+def is_ok(verdict: Verdict) -> bool:
+    """Returns whether an image is good: by the operating point, or else by its class."""
+    return verdict.decision == "normal" if verdict.ok is None else verdict.ok
+
+
+class Watch:
+    """A folder that is watched.
+
+    Args:
+        folder: The folder, with all folders below it.
+        out: Folder for the results: `results.sqlite`, `results.csv` and `review/`.
+        predictor: Predicts the images.
+        settings: How it is watched.
+        on_result: Gets each result.
+
+    Raises:
+        InputError: A folder cannot be used, or the results would lie in the watched folder.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        out: str | Path,
+        predictor: Predicts,
+        settings: WatchSettings | None = None,
+        on_result: Callable[[Finished], None] = lambda finished: None,
+    ) -> None:
+        self.folder, self.out = require_folder(folder).resolve(), Path(out).expanduser().resolve()
+        self.predictor, self.settings = predictor, settings or WatchSettings()
+        self.on_result = on_result
+        for place in (self.out, self.settings.folder):
+            if place is not None and place.expanduser().resolve().is_relative_to(self.folder):
+                raise InputError(
+                    f"'{place}' lies in the watched folder, so results would be read as images; "
+                    "give another `out`"
+                )
+        refuse_unwritable(self.out)
+        self._stopped = threading.Event()
+        self._woken = threading.Event()
+
+    def stop(self) -> None:
+        """Ends the watch after the file that is being read; may be called by a signal handler."""
+        self._stopped.set()
+        self._woken.set()
+
+    def run(self, once: bool = False) -> Summary:
+        """Watches the folder until it is stopped.
+
+        Args:
+            once: Ends as soon as all files that are in the folder now are finished.
+
+        Returns:
+            The counts of the files that were finished.
+
+        Raises:
+            InputError: The results cannot be written, or another process writes them.
+        """
+        with only_watcher(self.out), ExitStack() as stack:
+            state = WatchState(self.out)
+            stack.callback(state.close)
+            arrivals = Arrivals(self.folder, self.settings.steady, state.known())
+            local, remote = self._sinks()
+            stack.enter_context(delivering(self.out, remote, drain=once))
+            rescan = self.settings.every
+            if not (once or self.settings.poll):
+                rescan = stack.enter_context(self._events(arrivals))
+            summary = self._loop(state, arrivals, [*local, *remote], None if once else rescan)
+            deliver_due(state, local)
+        return replace(summary, n_undelivered=self._n_undelivered())
+
+    def _loop(
+        self, state: WatchState, arrivals: Arrivals, sinks: Sequence[Sink], rescan: float | None
+    ) -> Summary:
+        """Reads files as they come; without `rescan`, only those that are there at the start."""
+        summary, local = Summary(), [one for one in sinks if not isinstance(one, WebhookSink)]
+        listed, next_scan = False, 0.0
+        while not self._stopped.is_set():
+            now = arrivals.clock()
+            if not listed or (rescan is not None and now >= next_scan):
+                listed = arrivals.scan()
+                next_scan = arrivals.clock() + (rescan or 0.0)
+            for arrival in arrivals.ready():
+                if self._stopped.is_set():
+                    break
+                finished = self._read(state, arrivals, arrival, sinks)
+                if finished is not None:
+                    summary = summary.counting(finished)
+                    self.on_result(finished)
+                    deliver_due(state, local)
+            if rescan is None and listed and not len(arrivals):
+                break
+            deliver_due(state, local)
+            self._woken.wait(_TICK if len(arrivals) else min(_TICK * 5, rescan or _TICK))
+            self._woken.clear()
+        return summary
+
+    def _read(
+        self, state: WatchState, arrivals: Arrivals, arrival: Arrival, sinks: Sequence[Sink]
+    ) -> Finished | None:
+        """Reads one file; None where it is not complete yet."""
+        number, attempts = state.start(arrival)
+        verdict, reason = None, ""
+        last = arrivals.age(arrival) >= _PATIENCE * self.settings.steady
+        try:
+            if attempts >= _MOST_ATTEMPTS:
+                raise InputError(
+                    f"the program ended {attempts} times while it read '{arrival.path}'; "
+                    "save it again or remove it"
+                )
+            verdict = self._verdict(arrival, last)
+        except _IncompleteError:
+            state.postpone(number)
+            arrivals.postpone(arrival)
+            return None
+        # Whatever a file makes of a library, the next file is not to wait for it.
+        except Exception as error:
+            if isinstance(error, InputError | OSError):
+                reason = str(error)
+            else:
+                _log.exception("'%s' could not be predicted", arrival.path)
+                reason = f"the image could not be predicted ({type(error).__name__}: {error})"
+        wanting = Finished(number, arrival, "", verdict, reason)
+        names = [sink.name for sink in sinks if sink.wants(wanting)]
+        finished = state.finish(number, verdict, reason, names)
+        arrivals.done(arrival)
+        return finished
+
+    def _verdict(self, arrival: Arrival, last: bool) -> Verdict:
+        """Predicts a file; `last` says that it will not become more complete."""
+        path = self.folder / arrival.path
+        try:
+            before, data = path.stat(), path.read_bytes()
+            after = path.stat()
+            if not _same(arrival, before.st_size, before.st_mtime_ns) or not _same(
+                arrival, after.st_size, after.st_mtime_ns
+            ):
+                raise _IncompleteError
+            check_size(data, arrival.path, self.settings.limits)
+            if _is_cut(data) and not last:
+                raise _IncompleteError
+            name = name_of(Path(arrival.path), IMAGE_SUFFIXES)
+            return self.predictor.predict(data, name)
+        except FileNotFoundError:
+            if not self.folder.is_dir():
+                raise _IncompleteError from None
+            raise InputError(f"'{arrival.path}' was removed before it was read") from None
+        except TooLargeError:
+            raise
+        except (InputError, OSError) as error:
+            if last:
+                raise
+            raise _IncompleteError from error
+
+    def _sinks(self) -> tuple[list[Sink], list[Sink]]:
+        """The sinks on this machine, and those that may have to wait for another one."""
+        settings = self.settings
+        local: list[Sink] = [CsvSink(self.out / "results.csv")]
+        local.append(ReviewSink(self.folder, self.out / "review"))
+        if settings.folder is not None:
+            local.append(FolderSink(self.folder, settings.folder))
+        if settings.webhook is None:
+            return local, []
+        return local, [WebhookSink(settings.webhook, settings.webhook_token)]
+
+    @contextmanager
+    def _events(self, arrivals: Arrivals) -> Iterator[float]:
+        """Notes events, and yields how often the folder has to be looked at besides."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(events_of(arrivals, self._woken.set))
+            except OSError as error:
+                _log.warning(
+                    "events of '%s' are not available (%s); looking at it every %g seconds",
+                    *(self.folder, error, self.settings.every),
+                )
+                yield self.settings.every
+            else:
+                yield _RESCAN
+
+    def _n_undelivered(self) -> int:
+        state = WatchState(self.out)
+        try:
+            return state.n_pending()
+        finally:
+            state.close()
+
+
+def _same(arrival: Arrival, size: int, mtime_ns: int) -> bool:
+    return (arrival.size, arrival.mtime_ns) == (size, mtime_ns)
+
+
+def _is_cut(data: bytes) -> bool:
+    """Whether a JPEG file lacks its end; in all other formats, decoding tells."""
+    return data.startswith(_JPEG_START) and _JPEG_END not in data[-_PADDING:]

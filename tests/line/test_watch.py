@@ -1,0 +1,331 @@
+"""A watched folder: each complete file once, broken ones with a reason, and no file lost."""
+
+import csv
+import json
+import multiprocessing
+import os
+import random
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomalyncd.errors import InputError
+from anomalyncd.line import sinks
+from anomalyncd.line.arrivals import Arrivals
+from anomalyncd.line.sinks import WebhookSink
+from anomalyncd.line.watch import Summary, Watch, WatchSettings
+from anomalyncd.line.watch_state import Arrival, Finished, WatchState
+from support.line import FakePredictor, picture, verdict_of
+
+QUICK = WatchSettings(steady=0.05, poll=True, every=0.05)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "results.csv").open(newline="") as table:
+        return list(csv.DictReader(table))
+
+
+def once(folder: Path, out: Path, settings: WatchSettings = QUICK) -> Summary:
+    return Watch(folder, out, FakePredictor(), settings).run(once=True)
+
+
+@contextmanager
+def watching(folder: Path, out: Path, settings: WatchSettings) -> Iterator[list[Finished]]:
+    """Watches in a thread, and yields the results as they come."""
+    results: list[Finished] = []
+    watch = Watch(folder, out, FakePredictor(), settings, results.append)
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        yield results
+    finally:
+        watch.stop()
+        thread.join()
+
+
+def wait_for(results: list[Finished], count: int, seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while len(results) < count and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(results) == count
+
+
+def test_each_file_is_read_once(folder: Path, out: Path) -> None:
+    (folder / "a").mkdir()
+    (folder / "a" / "1.png").write_bytes(picture(50))
+    (folder / "2.png").write_bytes(picture(100))
+    (folder / ".hidden.png").write_bytes(picture())
+    (folder / "notes.txt").write_text("no image")
+    assert once(folder, out) == Summary(n_ok=1, n_defective=1)
+    assert once(folder, out) == Summary()
+    (folder / "3.png").write_bytes(picture(50))
+    assert once(folder, out) == Summary(n_ok=1)
+    assert [one["path"] for one in rows(out)] == ["a/1.png", "2.png", "3.png"]
+    assert [one["ok"] for one in rows(out)] == ["True", "False", "True"]
+
+
+def test_file_that_is_replaced_is_new(folder: Path, out: Path) -> None:
+    (folder / "1.png").write_bytes(picture(50))
+    once(folder, out)
+    (folder / "1.png").write_bytes(picture(100))
+    os.utime(folder / "1.png", (1, 1))
+    once(folder, out)
+    assert [one["decision"] for one in rows(out)] == ["normal", "class"]
+
+
+@pytest.mark.parametrize("poll", [False, True])
+def test_files_that_are_being_written_are_waited_for(folder: Path, out: Path, poll: bool) -> None:
+    data = picture(100, (400, 300), "BMP")
+    settings = WatchSettings(steady=0.4, poll=poll, every=0.05)
+    with watching(folder, out, settings) as results:
+        with (folder / "1.bmp").open("wb") as slow:
+            for start in range(0, len(data), len(data) // 8):
+                slow.write(data[start : start + len(data) // 8])
+                slow.flush()
+                time.sleep(0.1)
+            assert results == []
+        wait_for(results, 1)
+    assert results[0].verdict is not None
+    assert results[0].verdict.decision == "class"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_writer_that_pauses_is_waited_for(folder: Path, out: Path, kind: str) -> None:
+    data = picture(100, (64, 64), kind)
+    path = folder / f"1.{kind.lower()}"
+    with watching(folder, out, WatchSettings(steady=0.1, poll=True, every=0.05)) as results:
+        path.write_bytes(data[:-5] if kind == "JPEG" else data[:50])
+        time.sleep(0.25)
+        assert results == []
+        path.write_bytes(data)
+        wait_for(results, 1)
+    assert results[0].verdict is not None
+
+
+def test_events_tell_of_files_that_are_moved_in(folder: Path, out: Path, tmp_path: Path) -> None:
+    with watching(folder, out, WatchSettings(steady=0.05)) as results:
+        time.sleep(0.5)
+        (folder / "new").mkdir()
+        (tmp_path / "1.part").write_bytes(picture())
+        (tmp_path / "1.part").rename(folder / "1.png")
+        wait_for(results, 1)
+        (folder / "new" / "2.png").write_bytes(picture())
+        wait_for(results, 2)
+
+
+def test_broken_files_have_a_reason_and_hold_up_nothing(folder: Path, out: Path) -> None:
+    (folder / "1.png").write_bytes(b"")
+    (folder / "2.png").write_bytes(b"no image" * 100)
+    (folder / "3.png").write_bytes(picture()[:45])
+    (folder / "4.png").write_bytes(picture(255))
+    (folder / "5\n.png").write_bytes(picture())
+    (folder / "6.png").write_bytes(picture(50))
+    summary = once(folder, out)
+    assert summary == Summary(n_ok=1, n_broken=5)
+    assert summary.exit_code == 2
+    reasons = [one["reason"] for one in rows(out)]
+    assert len(reasons) == 6
+    for text in ("is empty", "damaged", "cannot be read", "a fault of a library", "control"):
+        assert any(text in reason for reason in reasons), text
+
+
+def test_file_that_ends_the_program_is_given_up(folder: Path, out: Path) -> None:
+    (folder / "1.png").write_bytes(picture())
+    found = (folder / "1.png").stat()
+    state = WatchState(out)
+    for _ in range(5):
+        state.start(Arrival("1.png", found.st_size, found.st_mtime_ns))
+    state.close()
+    assert once(folder, out) == Summary(n_broken=1)
+    assert "ended 5 times" in rows(out)[0]["reason"]
+
+
+def test_gate() -> None:
+    assert Summary(n_ok=3).exit_code == 0
+    assert Summary(n_ok=3, n_defective=1).exit_code == 1
+    assert Summary(n_ok=3, n_defective=1, n_broken=1).exit_code == 2
+    unjudged = Finished(1, Arrival("1", 1, 1), "", verdict_of("1", "class"), "")
+    object.__setattr__(unjudged.verdict, "ok", None)
+    assert Summary().counting(unjudged).exit_code == 1
+
+
+def test_results_are_not_watched_and_one_watch_writes_them(folder: Path, out: Path) -> None:
+    with pytest.raises(InputError, match="lies in the watched folder"):
+        Watch(folder, folder / "out", FakePredictor())
+    with watching(folder, out, QUICK) as results:
+        (folder / "1.png").write_bytes(picture())
+        wait_for(results, 1)
+        with pytest.raises(InputError, match="used by another watch"):
+            once(folder, out)
+    assert once(folder, out) == Summary()
+
+
+def test_images_to_look_at_are_copied(folder: Path, out: Path) -> None:
+    for level in (50, 100, 150, 200):
+        (folder / f"{level}.png").write_bytes(picture(level))
+    once(folder, out)
+    copies = {path.name[7:]: path.read_bytes() for path in (out / "review").iterdir()}
+    assert copies == {"150.png": picture(150), "200.png": picture(200)}
+
+
+def test_folder_gets_image_picture_and_verdict(folder: Path, out: Path, tmp_path: Path) -> None:
+    (folder / "a").mkdir()
+    (folder / "a" / "1.png").write_bytes(picture(100))
+    (folder / "2.png").write_bytes(b"")
+    once(folder, out, WatchSettings(steady=0.05, folder=tmp_path / "sorted"))
+    (found,) = (tmp_path / "sorted" / "scratch").glob("*_a_1.png")
+    assert found.read_bytes() == picture(100)
+    assert found.with_name(found.stem + ".regions.png").stat().st_size > 0
+    stored = json.loads(found.with_suffix(".json").read_text())
+    assert stored["verdict"]["decision"] == "class"
+    assert stored["path"] == "a/1.png"
+    (broken,) = (tmp_path / "sorted" / "broken").glob("*.json")
+    assert json.loads(broken.read_text())["verdict"] is None
+
+
+def test_row_that_was_cut_is_written_again_and_no_row_twice(folder: Path, out: Path) -> None:
+    for name in "12":
+        (folder / f"{name}.png").write_bytes(picture())
+    once(folder, out)
+    whole = (out / "results.csv").read_text()
+    cut = whole[:-9]
+    (out / "results.csv").write_text(cut)
+    with sqlite3.connect(out / "results.sqlite") as connection:
+        connection.execute("INSERT INTO deliveries (file, sink) VALUES (1, 'csv'), (2, 'csv')")
+    once(folder, out)
+    assert (out / "results.csv").read_text() == whole
+
+
+class Hook:
+    """A program that gets results, and fails at first."""
+
+    def __init__(self, statuses: list[int]) -> None:
+        self.got: list[tuple[dict[str, Any], dict[str, str]]] = []
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                status = statuses.pop(0) if statuses else 200
+                if status == 200:
+                    hook.got.append((body, dict(self.headers)))
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}/results"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+def test_webhook_is_tried_until_it_answers(folder: Path, out: Path) -> None:
+    hook = Hook([500, 503])
+    for name in "123":
+        (folder / f"{name}.png").write_bytes(picture())
+    settings = WatchSettings(steady=0.05, webhook=hook.address, webhook_token="secret")
+    assert once(folder, out, settings) == Summary(n_defective=3)
+    assert sorted(body["path"] for body, _ in hook.got) == ["1.png", "2.png", "3.png"]
+    headers = [headers for _, headers in hook.got]
+    assert {one["Authorization"] for one in headers} == {"Bearer secret"}
+    assert len({one["Idempotency-Key"] for one in headers}) == 3
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+def test_webhook_that_is_gone_holds_up_nothing(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomalyncd.line.delivery._LAST_SECONDS", 0.1)
+    (folder / "1.png").write_bytes(picture())
+    settings = WatchSettings(steady=0.05, webhook="http://127.0.0.1:9/")
+    assert once(folder, out, settings) == Summary(n_defective=1, n_undelivered=1)
+    assert len(rows(out)) == 1
+    with pytest.raises(InputError, match="no address"):
+        WebhookSink("file:///etc/passwd")
+
+
+def test_webhook_waits_longer_and_longer(out: Path) -> None:
+    state = WatchState(out)
+    number, _ = state.start(Arrival("1.png", 1, 1))
+    state.finish(number, None, "broken", ["webhook"])
+    waits = [state.failed(number, "webhook", "refused") for _ in range(12)]
+    state.close()
+    assert waits[:4] == [1, 2, 4, 8]
+    assert waits[-1] == 300
+
+
+def test_lost_folder_is_waited_for(folder: Path) -> None:
+    clock = iter(range(100))
+    arrivals = Arrivals(folder, 1.0, (), lambda: float(next(clock)))
+    (folder / "1.png").write_bytes(picture())
+    assert arrivals.scan()
+    folder.rename(folder.with_name("away"))
+    assert not arrivals.scan()
+    arrivals.ready()
+    folder.with_name("away").rename(folder)
+    assert [one.path for one in arrivals.ready()] == ["1.png"]
+    (folder / "1.png").unlink()
+    assert arrivals.ready() == []
+
+
+def test_cells_are_no_formulas() -> None:
+    finished = Finished(1, Arrival("=1+1.png", 1, 1), "", None, "two\nlines")
+    cells = sinks._cells(finished)
+    assert not cells[1].startswith("=")
+    assert cells[-1] == "two lines"
+
+
+def watch_until_killed(folder: Path, out: Path, settings: WatchSettings) -> None:
+    Watch(folder, out, FakePredictor(seconds=0.003), settings).run()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot fork quickly")
+def test_no_file_is_lost_or_read_twice_when_the_watch_is_killed(
+    folder: Path, out: Path, tmp_path: Path
+) -> None:
+    rng = random.Random(0)
+    n_files, n_kills = 200, 12
+    settings = WatchSettings(steady=0.02, poll=True, every=0.05, folder=tmp_path / "sorted")
+    names = [f"{number:03d}.png" for number in range(n_files)]
+    context = multiprocessing.get_context("fork")
+    for kill in range(n_kills):
+        process = context.Process(target=watch_until_killed, args=(folder, out, settings))
+        process.start()
+        for name in names[kill::n_kills]:
+            (folder / name).write_bytes(picture(rng.choice([50, 100, 150])))
+        time.sleep(rng.uniform(0.1, 0.4))
+        process.kill()
+        process.join()
+    before = len(rows(out))
+    summary = once(folder, out, settings)
+    found = rows(out)
+    assert 0 < before < n_files
+    assert summary.n_broken == summary.n_undelivered == 0
+    assert sorted(one["path"] for one in found) == names
+    assert len({one["id"] for one in found}) == n_files
+    with sqlite3.connect(out / "results.sqlite") as connection:
+        stored = connection.execute("SELECT path FROM files WHERE state = 'done'").fetchall()
+    assert sorted(path for (path,) in stored) == names
+    copies = [path for path in (tmp_path / "sorted").rglob("*.json") if path.name[0] != "."]
+    assert len(copies) == n_files
