@@ -3,15 +3,20 @@
 import json
 import shutil
 from pathlib import Path
+from threading import Thread
+from time import sleep
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anomalyncd import AnomalyNCD, InputError
+from anomalyncd import AnomalyNCD, InputError, workflows
 from anomalyncd.cli.main import app
 from anomalyncd.exchange.run_labels import labelled_run
+from anomalyncd.report.contents import doubtful_images
 from anomalyncd.results import replacement
+from anomalyncd.results.model_file import read_model
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import correct_run, discover_run, predict_run, write_run
 
@@ -143,8 +148,8 @@ def test_labels_survive_a_discovery_that_is_made_again(
     assert again.said()[3] == 1
     assert len(again.classes_of_discovery()) == 4
     assert again.classes_of_discovery().max() == 3
-    correct_run(run)
     assert read_run(run).regions["class_name"][3] == "scratch"
+    assert again.n_pending == 0
 
 
 def test_an_estimator_in_memory_is_corrected_by_names(
@@ -194,3 +199,98 @@ def test_labels_on_the_command_line(run: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["labels", "merge", str(run), "0", "7"])
     assert result.exit_code == 2
     assert "class 7 does not exist" in result.output
+
+
+def test_a_discovery_drops_what_an_interrupted_correction_had_not_put_in_place(
+    run: Path, tiny: Path, images_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_run(run).labels.edit(1, name="scratch")
+    with monkeypatch.context() as patch:
+        patch.setattr(replacement, "finish_replacement", lambda folder: None)
+        correct_run(run)
+    assert (run / replacement.PENDING).is_dir()
+    discover_run(AnomalyNCD(4, backbone="tiny", weights=tiny), images_folder, run, overwrite=True)
+    assert list(read_run(run).class_names) == [0, 1, 2, 3]
+    assert read_model(run / "model").n_classes == 4
+
+
+def test_a_run_that_is_made_again_says_that_it_does_not_follow_its_label_book(
+    run: Path, tiny: Path, images_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_run(run).labels.edit(1, name="scratch")
+    correct_run(run)
+    assert read_run(run).labels.n_pending == 0
+    discover_run(AnomalyNCD(4, backbone="tiny", weights=tiny), images_folder, run, overwrite=True)
+    assert "does not follow 1 action" in caplog.text
+    assert read_run(run).labels.n_pending == 1
+
+
+def test_what_is_said_while_a_run_is_refitted_remains_to_be_applied(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refit = workflows._refitted
+
+    def say_more(*arguments: Any) -> Any:
+        read_run(run).labels.edit(2, name="dent")
+        return refit(*arguments)
+
+    monkeypatch.setattr(workflows, "_refitted", say_more)
+    correct_run(run)
+    assert read_run(run).class_names[2] == "class 2"
+    assert read_run(run).labels.n_pending == 1
+
+
+def test_two_programs_that_complete_a_correction_do_not_delete_its_model(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_run(run).labels.edit(1, name="scratch")
+    with monkeypatch.context() as patch:
+        patch.setattr(replacement, "finish_replacement", lambda folder: None)
+        correct_run(run)
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            assert read_run(run).class_names[1] == "scratch"
+        except Exception as error:
+            errors.append(error)
+
+    def slow(source: Path, target: Path) -> None:
+        sleep(0.02)
+        move(source, target)
+
+    move = replacement.move
+    monkeypatch.setattr(replacement, "move", slow)
+    threads = [Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert read_model(run / "model").n_classes == 3
+
+
+def test_a_run_whose_classes_are_all_normal_has_a_report(run: Path) -> None:
+    read_run(run).labels.merge(0, [1, 2])
+    assert CliRunner().invoke(app, ["correct", str(run)]).exit_code == 0
+    corrected = read_run(run)
+    assert corrected.class_names == {0: "normal"}
+    corrected.images["unseen"] = True
+    assert "most like normal" in doubtful_images(corrected)["good/000"]
+
+
+def test_moved_images_are_found_by_correct_and_export(
+    run: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    table = (run / "images.csv").read_text(encoding="utf-8")
+    for name in ("images.csv", "regions.csv"):
+        text = (run / name).read_text(encoding="utf-8")
+        (run / name).write_text(text.replace(str(images_folder), "/gone"), encoding="utf-8")
+    assert "/gone" in (run / "images.csv").read_text(encoding="utf-8") != table
+    export = ["labels", "export", str(run), "folders", str(tmp_path / "crops")]
+    for command in (["correct", str(run)], export):
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2
+        assert "give --images, the folder where they are now" in " ".join(result.stderr.split())
+        found = CliRunner().invoke(app, [*command, "--images", str(images_folder)])
+        assert found.exit_code == 0, found.output

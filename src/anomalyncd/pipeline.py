@@ -325,7 +325,7 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         overlays = _overlays(context, foreground_masks, maps, model.score_range)
         tokens = _read_regions(context, inputs.images, regions, overlays)
         done += amount(tokens)
-    features, probabilities = classify(model.classifier, model.normality, tokens, regions.score)
+    features, probabilities = classify(model.classifier, model.normality, tokens, regions)
     corrected, class_list = probabilities, None
     if model.corrections is not None:
         class_list, correction = model.corrections.class_list, model.corrections.correction

@@ -1,6 +1,7 @@
 """Discover, predict, estimate and make maps on disk: what the command line calls."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,10 @@ from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.component import Component
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.lock import exclusive
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
-from anomalyncd.labels.book import Named, count_pending
-from anomalyncd.labels.log import LabelLog
+from anomalyncd.labels.book import Named
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.results.corrections import (
     Changes,
@@ -107,6 +108,9 @@ def write_run(
 ) -> None:
     """Writes tables, arrays, masks, the model and `run.json` of a fitted estimator into a folder.
 
+    A label book that the folder holds is carried over: its classes keep their ids, and what was
+    said holds for the regions at the same places.
+
     Args:
         estimator: Fitted here, not loaded.
         folder: Made where it is missing; an earlier run in it is replaced once all is written.
@@ -130,6 +134,8 @@ def write_run(
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.said_:
         write_labels_by_name(folder, estimator.said_)
+    if (folder / LABELS).is_file():
+        correct_run(folder)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
 
@@ -140,6 +146,7 @@ def write_labels_by_name(folder: Path, names: Mapping[int, str]) -> None:
     if not run.has_labels:
         book = run.labels
         book.add_named([Named(name, [int(book.ids[row])]) for row, name in names.items()])
+        book.note("corrected", book.state, {})
 
 
 def predict_run(
@@ -288,17 +295,17 @@ def correct_run(run: str | Path) -> Changes:
     Raises:
         InputError: The folder or its label book cannot be used.
     """
-    before = read_run(run)
-    folder, book = before.folder, before.labels
-    labels = Labels.of_book(book)
-    refuse_unwritable(folder)
-    stored = read_model(folder / MODEL)
-    corrected = _refitted(before, labels, stored)
-    changes = changes_between(before, corrected, labels.said)
-    with replace_together(folder) as new:
-        _write_refitted(corrected, stored, before, new)
-        write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
-    book.note("corrected", asdict(changes))
+    with _alone(run) as before:
+        folder, book = before.folder, before.labels
+        state = book.state
+        labels = Labels.of_book(book, state)
+        stored = read_model(folder / MODEL)
+        corrected = _refitted(before, labels, stored)
+        changes = changes_between(before, corrected, labels.said)
+        with replace_together(folder) as new:
+            _write_refitted(corrected, stored, before, new)
+            write_json(new / RECORD, before.record | {"corrected": asdict(changes)})
+        book.note("corrected", state, asdict(changes))
     return changes
 
 
@@ -362,18 +369,27 @@ def grow_run(
     estimator = AnomalyNCD.load(folder / MODEL, weights=weights, device=device)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
-        growth = _add(folder, predictions, {"images": images, **inputs})
+        with _alone(folder) as before:  # A person may have corrected it in the meantime.
+            growth = _add(before, predictions, {"images": images, **inputs})
         LOG.info("%s", growth)
     remove(folder / GROWING)
     return growth
 
 
-def _add(folder: Path, predictions: Predictions, inputs: Mapping[str, Any]) -> Growth:
+@contextmanager
+def _alone(run: str | Path) -> Iterator[Run]:
+    """Reads a run that no other program changes meanwhile."""
+    folder = read_run(run).folder
+    refuse_unwritable(folder)
+    with exclusive(folder):
+        yield read_run(folder)
+
+
+def _add(before: Run, predictions: Predictions, inputs: Mapping[str, Any]) -> Growth:
     """Appends new images to the files of a run and refits its classes."""
-    before = read_run(folder)  # A person may have corrected it in the meantime.
-    grown = with_images_added(before, predictions)
-    stored = read_model(folder / MODEL)
-    labels = Labels.of_book(before.labels)
+    folder, grown = before.folder, with_images_added(before, predictions)
+    stored, state = read_model(folder / MODEL), before.labels.state
+    labels = Labels.of_book(before.labels, state)
     # The label book learns of the new regions once they are in the run.
     said = np.concatenate([labels.said, np.full(len(predictions.regions), -1, np.int64)])
     refitted = _refitted(grown, replace(labels, said=said), stored)
@@ -385,7 +401,7 @@ def _add(folder: Path, predictions: Predictions, inputs: Mapping[str, Any]) -> G
         write_arrays(grown, new)
         record = grown.record | {"grown": [*before.record.get("grown", []), entry]}
         write_json(new / RECORD, record)
-    read_run(folder).labels.note("grown", entry)
+    read_run(folder).labels.note("grown", state, entry)
     return growth
 
 
@@ -410,15 +426,12 @@ def _write_refitted(refitted: CorrectedRun, stored: StoredModel, run: Run, folde
 
 def _warn_of_pending_labels(run: Path) -> None:
     """Warns if the label book says more than the model knows."""
-    if not (run / LABELS).is_file():
-        return
-    pending = count_pending(LabelLog(run / LABELS).actions())
-    if pending:
+    if (run / LABELS).is_file() and (pending := read_run(run).labels.n_pending):
         LOG.warning(
-            "%s on the classes of '%s' came after its model was last refitted; "
-            "run anomalyncd correct first to predict with them",
-            counted(pending, "action"),
+            "the model of run '%s' does not follow %s on its classes yet; "
+            "apply them with anomalyncd correct",
             run,
+            counted(pending, "action"),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.correction.asking import N_CANDIDATES, order_to_ask, strays
+from anomalyncd.correction.asking import N_CANDIDATES, order_to_ask
 from support.quick import scored_regions
 
 N_EACH = 10
@@ -74,13 +74,3 @@ def test_nothing_is_left_to_ask_once_everything_was_said() -> None:
     features = _groups(2, 2)
     rows = order_to_ask(features, scored_regions(np.ones(4)), _certain(4), np.zeros(4, int), 0)
     assert len(rows) == 0
-
-
-def test_strays_begin_with_the_least_typical_member() -> None:
-    features = _groups(2, N_EACH)
-    features[4] = features[15]
-    probabilities = np.repeat(np.eye(2, dtype=np.float32), N_EACH, axis=0)
-    rows = strays(features, probabilities, 0)
-    assert rows[0] == 4
-    assert sorted(rows) == list(range(N_EACH))
-    assert len(strays(features, probabilities[:, [0, 0]] * 0, 1)) == 0

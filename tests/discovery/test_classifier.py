@@ -1,5 +1,6 @@
 """What of a region's description tells it from others."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,3 +50,37 @@ def test_few_normal_regions_damp_nothing_and_known_kinds_do() -> None:
     assert torch.allclose(descriptor(looks), looks)
     descriptor.fit_damping(looks[:0], [looks[:5], looks[5:]])
     assert not torch.allclose(descriptor(looks), looks, atol=0.01)
+
+
+SHAPES = torch.tensor([[0.0, 0.1], [0.0, 0.0], [1.0, 3.0], [2.0, 3.1]]).double()
+
+
+def test_shapes_count_only_where_they_fall_into_groups() -> None:
+    looks = torch.nn.functional.normalize(torch.ones(4, 3), dim=1)
+    descriptor = Descriptor((3,), centred=False, shape_weight=0.5)
+    unused = descriptor(looks, SHAPES)
+    assert torch.equal(unused, torch.cat([looks, torch.zeros(4, 2)], 1))
+    groups = SHAPES[[0, 1, 2, 3]].repeat(5, 1) + 0.01 * torch.arange(20)[:, None]
+    groups[:, 0] = torch.linspace(0, 1, 20)
+    assert descriptor.fit_shape(groups.numpy())
+    used = descriptor(looks, SHAPES)
+    assert torch.equal(used[:, 3], torch.zeros(4))  # sizes have no groups
+    assert (used @ used.T)[0, 1] > 0.99
+    assert (used @ used.T)[0, 2] < 0.9
+    assert torch.allclose(used.norm(dim=1), torch.ones(4))
+
+
+def test_a_region_without_a_shape_is_average() -> None:
+    looks = torch.nn.functional.normalize(torch.ones(1, 3), dim=1)
+    descriptor = Descriptor((3,), centred=False, shape_weight=0.5)
+    descriptor.fit_shape(np.stack([np.repeat([0, 5.0], 10), np.linspace(0, 1, 20)], axis=1))
+    unknown = torch.full((1, 2), torch.nan)
+    assert torch.equal(descriptor(looks, unknown), descriptor(looks))
+    assert not torch.equal(descriptor(looks, torch.zeros(1, 2)), descriptor(looks))
+
+
+def test_without_a_weight_nothing_is_joined() -> None:
+    looks = torch.nn.functional.normalize(torch.ones(1, 3), dim=1)
+    descriptor = Descriptor((3,), centred=False)
+    assert not descriptor.fit_shape(SHAPES.repeat(5, 1).numpy())
+    assert torch.allclose(descriptor(looks, SHAPES[:1]), looks)

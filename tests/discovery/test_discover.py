@@ -11,7 +11,13 @@ from torch.nn.functional import normalize
 
 from anomalyncd.discovery import discover
 from anomalyncd.discovery.classifier import RegionClassifier
-from anomalyncd.discovery.discover import Discovery, describe_all, discover_classes
+from anomalyncd.discovery.discover import (
+    Discovery,
+    classify,
+    describe_all,
+    describe_start,
+    discover_classes,
+)
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
@@ -84,3 +90,25 @@ def test_the_normal_prototype_starts_among_the_regions_with_low_scores(
     nearest = (features @ recorder.start[0].T).argmax(1)
     means = [weights[nearest == label].mean() for label in range(3) if (nearest == label).any()]
     assert means[0] == max(means)
+
+
+def test_new_regions_are_described_with_their_shapes(
+    encoder: RegionEncoder, tmp_path: Path
+) -> None:
+    config = replace(QUICK, training=replace(QUICK.training, epochs=0))
+    context = run_context(encoder, tmp_path, config)
+    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    shapes = np.stack([np.linspace(-5, -4, COUNT), np.repeat([0.1, 2.0], COUNT // 2)], axis=1)
+    regions = replace(scored_regions(np.full(COUNT, 0.9)), shape=shapes)
+    found = discover_classes(context, regions, tokens, None, 3)
+    assert found.probabilities.argmax(1).min() > 0  # no region is normal
+    assert set(np.sign(found.features[: COUNT // 2, -1])) == {-1}
+    assert set(np.sign(found.features[COUNT // 2 :, -1])) == {1}
+    features, probabilities = classify(found.classifier, found.normality, tokens, regions)
+    np.testing.assert_allclose(features, found.features, atol=1e-6)
+    np.testing.assert_allclose(probabilities, found.probabilities, atol=1e-5)
+    restored = RegionClassifier.from_state(encoder, found.classifier.state())
+    np.testing.assert_allclose(describe_all(restored, tokens, regions), features, atol=1e-6)
+    training = replace(QUICK.training, epochs=1)
+    trained = run_context(encoder, tmp_path, replace(QUICK, training=training))
+    assert not describe_start(trained, regions, tokens, None)[0][:, -2:].any()

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.discovery.prototypes import spherical_kmeans
+from anomalyncd.discovery.prototypes import centres_of_defects, spherical_kmeans
 
 
 def around(axis: int, count: int) -> NDArray[np.float32]:
@@ -18,3 +18,11 @@ def test_normal_regions_shape_no_kind_of_defect() -> None:
     normal = np.repeat([0.9, 0.1, 0.1, 0.9], [10, 10, 10, 12]).astype(np.float32)
     centres = spherical_kmeans(features, normal, 3, seed=0)
     assert sorted(centres[1:].argmax(1).tolist()) == [1, 2]
+
+
+def test_without_normal_regions_every_kind_is_a_class_of_defects() -> None:
+    features = np.concatenate([around(0, 10), around(1, 10), around(2, 10)])
+    centres = centres_of_defects(features, 4, seed=0)
+    assert centres[0].eq(0).all()
+    assert sorted(centres[1:].argmax(1).tolist()) == [0, 1, 2]
+    assert centres_of_defects(features[:1], 4, seed=0).shape == (4, 4)

@@ -12,6 +12,9 @@ import pytest
 
 from anomalyncd.errors import InputError
 from anomalyncd.labels.book import LabelBook, Named
+from anomalyncd.labels.history import lines
+from anomalyncd.labels.log import LabelLog
+from support.full_disk import no_room
 
 N_REGIONS = 8
 
@@ -148,7 +151,7 @@ def test_a_class_of_a_new_discovery_that_is_like_none_gets_a_new_id(tmp_path):
     again = LabelBook(tmp_path / "labels.sqlite", _regions(), discovered, names, "ada")
     # Class 2 of the first discovery shares two regions with the last class, one with the third.
     assert list(again.classes_of_discovery()) == [0, 1, 3, 2]
-    assert again.state.classes[3].name == "class 2 (2)"
+    assert again.state.classes[3].name == "class 3"
 
 
 def test_regions_that_were_added_need_no_new_row(tmp_path):
@@ -229,3 +232,78 @@ def test_files_that_are_no_label_book(tmp_path):
     connection.close()
     with pytest.raises(InputError, match="newer version"):
         _book(tmp_path)
+
+
+def test_a_discovery_that_lost_a_region_is_recorded_once(tmp_path):
+    _book(tmp_path)
+    fewer = {"regions": _regions().iloc[1:], "discovered": DISCOVERED[1:]}
+    for _ in range(3):
+        book = _book(tmp_path, **fewer)
+    assert [action.name for action in book.history] in (["discovered"], ["discovered"] * 2)
+
+
+def test_a_class_of_a_later_discovery_survives_that_its_making_is_undone(tmp_path):
+    book = _book(tmp_path)
+    pit = book.new_class("pit", book.ids[DISCOVERED == 2].tolist())
+    again = _book(tmp_path, discovered=np.array([0, 2, 2, 1, 1, 1, 1, 1]))
+    assert pit in again.classes_of_discovery()
+    again.undo()
+    assert pit in again.classes_of_discovery()
+    assert again.state.classes[pit].name == "class 3"
+    assert list(again.said()) == [-1] * N_REGIONS
+
+
+def test_only_what_was_said_before_a_fit_counts_as_followed(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="scratch")
+    fitted = book.state
+    book.edit(2, name="dent")
+    book.note("corrected", fitted, {})
+    assert book.n_pending == 1
+    book.note("corrected", book.state, {})
+    assert book.n_pending == 0
+    assert _book(tmp_path, discovered=np.array([0, 1, 1, 2, 2, 2, 1, 1])).n_pending == 2
+
+
+def test_history_has_the_names_of_merged_classes(tmp_path):
+    book = _book(tmp_path)
+    book.edit(2, description="dark")
+    book.merge(1, [2, 2])
+    book.merge(0, [1])
+    assert [line.text for line in lines(book.history, book.state)][1:] == [
+        "change description of class 2",
+        "merge class 2 into class 1",
+        "merge class 1 into normal",
+    ]
+
+
+def test_a_book_can_be_read_where_nothing_can_be_written(tmp_path, monkeypatch):
+    _book(tmp_path).edit(1, name="scratch")
+
+    def refuse(log):
+        raise AssertionError("the book was opened to be written")
+
+    monkeypatch.setattr(LabelLog, "write", refuse)
+    assert _book(tmp_path).state.classes[1].name == "scratch"
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.sqlite"]
+
+
+@pytest.mark.parametrize("text", ["d" * 10_001, "\udcff"])
+def test_descriptions_that_cannot_be_saved(tmp_path, text):
+    with pytest.raises(InputError, match="the description"):
+        _book(tmp_path).edit(1, description=text)
+
+
+def test_imported_names_are_compared_without_further_blanks(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="deep  pit")
+    book.add_named([Named(" Deep  Pit", [1])])
+    assert len(book.state.in_use) == 3
+
+
+def test_a_full_disk_is_named_as_such(tmp_path):
+    book = _book(tmp_path)
+    size = (tmp_path / "labels.sqlite").stat().st_size
+    with no_room(size), pytest.raises(InputError, match="disk"):
+        book.edit(1, description="d" * 9_000)
+    assert book.state.classes[1].description == ""

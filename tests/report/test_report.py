@@ -130,14 +130,14 @@ def test_a_report_of_which_most_images_are_gone_is_refused(
 ) -> None:
     whole = write_report(run).read_bytes()
     lose(7)
-    with pytest.raises(InputError, match=r"7 of 12 images .*'D:.*write the report with `images`"):
+    with pytest.raises(InputError, match=r"7 of 12 images .*'D:.*give `images`"):
         write_report(run)
     assert (run / "report.html").read_bytes() == whole
     moved = shutil.copytree(images_folder, tmp_path / "moved")
     assert len(Page(write_report(run, moved).read_text(encoding="utf-8")).all("img")) > 10
     result = call("report", run)
     assert result.exit_code == 2
-    assert "write the report with --images, the folder where they are now" in result.stderr
+    assert "give --images, the folder where they are now" in result.stderr
     assert succeed("report", run, "--images", moved).startswith("see ")
     with pytest.raises(InputError, match=r"one given is called '000', one of the run 'good/000'"):
         write_report(run, images_folder / "good")

@@ -43,7 +43,7 @@ def test_a_folder_whose_results_are_replaced_is_no_finished_run(
     def full_disk(source: Path, target: Path) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(run_writing, "_move", full_disk)
+    monkeypatch.setattr(run_writing, "move", full_disk)
     with pytest.raises(InputError, match="no space"), replace_results(tmp_path) as new:
         (new / RECORD).write_text("{}", encoding="utf-8")
     assert not (tmp_path / RECORD).exists()

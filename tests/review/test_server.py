@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anomalyncd.labels.book import FILE as LABELS
+from anomalyncd.labels.book import LabelBook
+from anomalyncd.results.run_folder import Run
 from anomalyncd.review.session import ReviewSession
 from support.review import Client, wait_until
 
@@ -309,3 +312,16 @@ def test_answers_are_json_in_utf_8(client: Client) -> None:
     client.act("edit", name="Kratzer, größer", **{"class": 1})
     content = client.get("/api/state").content
     assert json.loads(content.decode("utf-8"))["classes"][1]["name"] == "Kratzer, größer"
+
+
+def test_nothing_is_said_of_a_run_that_was_made_again(
+    client: Client, session: ReviewSession, run: Run
+) -> None:
+    made_again = np.zeros(len(run.regions), np.int64)
+    names = ["normal", "class 1"]
+    LabelBook(run.folder / LABELS, run.regions, made_again, names)
+    before = session.labels.state.last
+    answer = client.act("move", regions=[int(session.arrays.ids[0])], **{"class": 1})
+    assert "was made again" in answer["error"]
+    assert client.get("/api/state").status_code == 400
+    assert session.labels.state.last == before

@@ -68,6 +68,7 @@ def discover(
     if defects is not None:
         n_classes = defects + 1
     from anomalyncd.report.report import write_report
+    from anomalyncd.results.run_folder import read_table
     from anomalyncd.workflows import discover_run
 
     estimator = options.estimator(n_classes, sources)
@@ -85,7 +86,7 @@ def discover(
         ) from error
     if estimator.foreground_summary_:
         say(f"foreground: {estimator.foreground_summary_}")
-    print_classes(estimator.predictions_.classes)
+    print_classes(read_table(run, "classes.csv"))
     if estimator.class_number_ is not None:
         say(str(estimator.class_number_))
     seconds = time.perf_counter() - started

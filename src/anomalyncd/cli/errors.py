@@ -59,7 +59,9 @@ def name_options(text: str, context: Any) -> str:
 def _options(command: Any) -> Mapping[str, str]:
     """The options of a command and of all commands below it, by the names of their arguments."""
     options: dict[str, str] = {}
-    for below in getattr(command, "commands", {}).values():
+    commands = getattr(command, "commands", {}).values()
+    # Those of groups of commands first, so that the commands of the app itself prevail.
+    for below in sorted(commands, key=lambda one: not hasattr(one, "commands")):
         options |= _options(below)
     for parameter in command.params:
         argument = parameter.param_type_name == "argument"

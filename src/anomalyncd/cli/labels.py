@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from anomalyncd.cli.console import print_frame, say, warn
-from anomalyncd.cli.options import RunFolder, existing
+from anomalyncd.cli.options import MovedImages, RunFolder, existing
 from anomalyncd.errors import InputError
 from anomalyncd.runtime.wording import counted
 
@@ -142,12 +142,16 @@ def export(
     normal: Annotated[
         bool, typer.Option("--normal", help="Write regions that are no defect as well.")
     ] = False,
+    images: MovedImages = None,
 ) -> None:
     """Write the labelled regions of a RUN for other programs."""
     from anomalyncd.exchange.run_labels import export_labels
+    from anomalyncd.images.image_set import as_image_set
     from anomalyncd.results.run_folder import read_run
 
-    export_labels(read_run(run), label_format, target, normal=normal)
+    opened = read_run(run)
+    opened = opened if images is None else opened.with_images(as_image_set(images))
+    export_labels(opened, label_format, target, normal=normal)
     say(f"see {target}")
 
 
@@ -174,7 +178,7 @@ def redo(run: RunFolder) -> None:
     _take("redo", run)
 
 
-def correct(run: RunFolder) -> None:
+def correct(run: RunFolder, images: MovedImages = None) -> None:
     """Refit the classes of a RUN to what was said in its label book.
 
     The command predict uses them from then on.
@@ -186,7 +190,7 @@ def correct(run: RunFolder) -> None:
     from anomalyncd.workflows import correct_run
 
     say(str(correct_run(run)))
-    say(f"see {write_report(run)}")
+    say(f"see {write_report(run, images)}")
 
 
 def _take(which: Literal["undo", "redo"], run: Path) -> None:

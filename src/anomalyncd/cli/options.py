@@ -69,6 +69,16 @@ RunFolder: TypeAlias = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="Folder of a finished run.", callback=_holding("run.json")),
 ]
+MovedImages: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        help="Where the images are now, if they were moved: the same kind of IMAGES as for "
+        "discover.",
+        show_default="where they were",
+        callback=existing,
+    ),
+]
 TableFolder: TypeAlias = Annotated[
     Path,
     typer.Argument(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from anomalyncd.cli.console import say
-from anomalyncd.cli.options import RunFolder, existing
+from anomalyncd.cli.options import MovedImages, RunFolder
 from anomalyncd.errors import InputError
 
 
@@ -25,15 +25,7 @@ def review(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the link and open no browser.")
     ] = False,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the images are now, if they were moved: the same kind of IMAGES as for "
-            "discover.",
-            show_default="where they were",
-            callback=existing,
-        ),
-    ] = None,
+    images: MovedImages = None,
 ) -> None:
     """Open a RUN in the browser: name, correct, merge and split its classes; ctrl-c ends it.
 

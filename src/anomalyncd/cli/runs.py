@@ -8,24 +8,13 @@ from typing import Annotated
 import typer
 
 from anomalyncd.cli.console import print_changes, print_frame, print_scores, say
-from anomalyncd.cli.options import RunFolder, TableFolder, WeightsFile, existing
+from anomalyncd.cli.options import MovedImages, RunFolder, TableFolder, WeightsFile, existing
 from anomalyncd.errors import InputError
 
 _MEGABYTE = 1e6
 
 
-def report(
-    run: RunFolder,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the images are now, if they were moved: the same kind of IMAGES as for "
-            "discover.",
-            show_default="where they were",
-            callback=existing,
-        ),
-    ] = None,
-) -> None:
+def report(run: RunFolder, images: MovedImages = None) -> None:
     """Write report.html of a RUN again, for instance after an operating point was chosen."""
     from anomalyncd.report.report import write_report
 

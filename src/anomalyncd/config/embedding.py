@@ -34,6 +34,9 @@ class EncoderConfig:
     """Earlier blocks whose mean patch token inside the mask is added to the descriptor."""
     centred: bool = True
     """Whether the mean over all regions is subtracted from each part of the descriptor."""
+    shape_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """Weight of size and elongation of the mask beside the other parts of the descriptor together,
+    where these fall into clear groups; 0 never uses them. With training they are never used."""
     n_rotations: Literal[1, 4, 8] = 4
     """Rotations of a crop over which its descriptor is averaged, so that the direction of a defect
     does not matter: 1, 4 (quarter turns) or 8 (their mirror images as well). With training it is

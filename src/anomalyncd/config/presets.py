@@ -15,7 +15,13 @@ _PAPER = Config(
     mebin=MebinConfig(rules="paper"),
     regions=RegionConfig(rules="paper"),
     encoder=EncoderConfig(
-        guidance="hard", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
+        guidance="hard",
+        readout=-1,
+        extra_cls=(),
+        region_means=(),
+        centred=False,
+        shape_weight=0.0,
+        n_rotations=1,
     ),
     training=TrainingConfig(
         start="random", correction="published", head_choice="lowest_loss", epochs=50

@@ -55,25 +55,6 @@ def order_to_ask(
     return np.concatenate([first, rest[np.argsort(-matters[rest], kind="stable")]])
 
 
-def strays(
-    features: NDArray[np.float32], probabilities: NDArray[np.float32], class_id: int
-) -> NDArray[np.int64]:
-    """Members of a class, from the least to the most typical.
-
-    Args:
-        features: Unit descriptors, (R, D).
-        probabilities: Class probabilities, (R, C).
-        class_id: The class; its members are the regions for which it is the most probable.
-
-    Returns:
-        Their rows, by their cosine with the mean of the class, in which each region is weighted by
-        its probability.
-    """
-    members = np.flatnonzero(probabilities.argmax(1) == class_id)
-    centre = probabilities[members, class_id] @ features[members]
-    return members[np.argsort(features[members] @ centre, kind="stable")]
-
-
 def _lead(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """By how much the most probable class exceeds the second, (R,)."""
     if probabilities.shape[1] < 2:

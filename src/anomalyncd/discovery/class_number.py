@@ -79,10 +79,10 @@ def estimate_n_classes(
 ) -> ClassNumber:
     """Estimates how many classes the regions fall into (our own combination).
 
-    The regions that are surely normal are one class. The others are resampled: a share of the
-    images, and at most two regions of each, so that an image with many does not dominate. On each
-    resample every criterion chooses a number of classes; their median is the estimate of the
-    resample, and the median over the resamples is the result.
+    The regions that are surely normal are one class, even if there are none. The others are
+    resampled: a share of the images, and at most two regions of each, so that an image with many
+    does not dominate. On each resample every criterion chooses a number of classes; their median is
+    the estimate of the resample, and the median over the resamples is the result.
 
     Args:
         features: Unit descriptors, (R, D), before any training.
@@ -93,7 +93,7 @@ def estimate_n_classes(
     """
     _, normal = fit_normality(features, regions, seed)
     anomalous = normal <= 0.5
-    n_normal = int(anomalous.any() and not anomalous.all())
+    n_normal = int(anomalous.any())
     if not n_normal:
         anomalous = np.ones(len(features), bool)
     features, image = features[anomalous], regions.image[anomalous]

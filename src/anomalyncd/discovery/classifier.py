@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anomalyncd.discovery.shape_groups import fit_shape_scale
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import State
 from anomalyncd.io.key import key
+from anomalyncd.regions.shapes import N_MEASURES
 
 
 class ProjectionHead(nn.Module):
@@ -70,6 +74,8 @@ DAMPED_SHARE = 0.03
 NMI was within .003 for .02 to .05 (docs/decisions/normal-variation.md)."""
 FEWEST_NORMAL = 10
 """Fewer normal regions say nothing about how regions of one class vary."""
+SHAPE_LIMIT = 2.0
+"""Standard deviations beyond which a size or an elongation counts no further."""
 
 
 class Descriptor(nn.Module):
@@ -82,18 +88,32 @@ class Descriptor(nn.Module):
 
     Regions differ by their place and by the light before they differ by kind. `fit_damping` damps
     the directions in which regions of one class vary.
+
+    Size and elongation of the mask are joined at the end, undamped, in columns that are zero until
+    `fit_shape` finds that they fall into clear groups. Without a weight there are no such columns.
     """
 
-    def __init__(self, widths: tuple[int, ...], centred: bool) -> None:
+    def __init__(self, widths: tuple[int, ...], centred: bool, shape_weight: float = 0.0) -> None:
         super().__init__()
         self.widths = widths
         self.centred = centred
+        self.shape_weight = shape_weight
+        self.shape_centre: Tensor
+        self.shape_scale: Tensor
         self.centre: Tensor
         self.directions: Tensor
         self.damping: Tensor
         self.register_buffer("centre", torch.zeros(sum(widths)))
         self.register_buffer("directions", torch.zeros(N_DAMPED, sum(widths)))
         self.register_buffer("damping", torch.zeros(N_DAMPED))
+        n_measures = N_MEASURES if shape_weight else 0
+        self.register_buffer("shape_centre", torch.zeros(n_measures))
+        self.register_buffer("shape_scale", torch.zeros(n_measures))
+
+    @property
+    def width(self) -> int:
+        """Length of a descriptor."""
+        return sum(self.widths) + len(self.shape_centre)
 
     def fit(self, pieces: Tensor) -> None:
         """Sets the centre to the mean over all regions, (R, sum of widths)."""
@@ -104,15 +124,16 @@ class Descriptor(nn.Module):
         """Damps the directions in which regions of one class vary most, the more they vary.
 
         Args:
-            normal: Unit vectors of normal regions, (N, D), before any damping.
-            known: Those of the regions of each class of a base set, (M, D); together they count as
-                much as the normal regions.
+            normal: Descriptors of normal regions, (N, `width`), before any damping and shape.
+            known: Those of the regions of each class of a base set, (M, `width`); together they
+                count as much as the normal regions.
 
         Source: within-class covariance normalisation (Hatch and others, 2006), with the classes
         that are known before the discovery.
         """
         kinds = [[normal] if len(normal) >= FEWEST_NORMAL else [], known]
         deviations = [torch.cat([one - one.mean(0) for one in kind]) for kind in kinds if len(kind)]
+        deviations = [one[:, : sum(self.widths)] for one in deviations]
         if not deviations:
             return
         scaled = torch.cat([one / one.norm().clamp(min=1e-12) for one in deviations])
@@ -122,12 +143,41 @@ class Descriptor(nn.Module):
         self.directions[:count] = directions[:count]
         self.damping[:count] = 1 - (1 + shares[:count] / DAMPED_SHARE).rsqrt()
 
-    def forward(self, pieces: Tensor) -> Tensor:
-        """Unit vectors, (B, D), of joined pieces, (B, sum of widths)."""
+    def fit_shape(self, shapes: NDArray[np.float64]) -> bool:
+        """Decides by the shapes of anomalous regions, (R, 2), whether shapes count from now on."""
+        if not self.shape_weight:
+            return False
+        centre, scale = fit_shape_scale(shapes)
+        self.shape_centre.copy_(torch.from_numpy(centre))
+        self.shape_scale.copy_(torch.from_numpy(scale))
+        return bool(scale.any())
+
+    def forward(self, pieces: Tensor, shapes: Tensor | None = None) -> Tensor:
+        """Describes regions by their joined pieces.
+
+        Args:
+            pieces: (B, sum of widths).
+            shapes: (B, 2), see `Regions.shape`; regions with NaN, or all without it, count as
+                average.
+
+        Returns:
+            Unit vectors, (B, `width`).
+        """
         split = zip(pieces.split(self.widths, 1), self.centre.split(self.widths), strict=True)
         joined = functional.normalize(torch.cat([_direction(*one) for one in split], dim=1), dim=1)
         along = joined @ self.directions.T
-        return functional.normalize(joined - along * self.damping @ self.directions, dim=1)
+        damped = functional.normalize(joined - along * self.damping @ self.directions, dim=1)
+        return functional.normalize(
+            torch.cat([damped, self._shape_piece(damped, shapes)], 1), dim=1
+        )
+
+    def _shape_piece(self, damped: Tensor, shapes: Tensor | None) -> Tensor:
+        if shapes is None or not self.shape_weight:
+            return damped.new_zeros(len(damped), len(self.shape_centre))
+        deviations = (shapes.to(damped) - self.shape_centre) * self.shape_scale
+        limited = deviations.clamp(-SHAPE_LIMIT, SHAPE_LIMIT).nan_to_num(0)
+        n_used = self.shape_scale.count_nonzero().clamp(min=1)
+        return self.shape_weight * limited / n_used.sqrt()
 
 
 def _direction(piece: Tensor, centre: Tensor) -> Tensor:
@@ -142,9 +192,10 @@ class RegionClassifier(nn.Module):
 
     def __init__(self, encoder: RegionEncoder, n_classes: int, n_heads: int) -> None:
         super().__init__()
-        width = sum(encoder.widths)
+        config = encoder.config
         self.encoder = encoder
-        self.descriptor = Descriptor(encoder.widths, encoder.config.centred)
+        self.descriptor = Descriptor(encoder.widths, config.centred, config.shape_weight)
+        width = self.descriptor.width
         self.prototypes = PrototypeHeads(width, n_classes, n_heads)
         self.projection = ProjectionHead(width)
 

@@ -13,7 +13,7 @@ from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
-from anomalyncd.discovery.prototypes import consensus, spherical_kmeans
+from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
@@ -63,9 +63,13 @@ def discover_classes(
     n_base = base.n_classes if base else 0
     model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
-        features = describe_all(model, tokens)
+        features = describe_all(model, tokens, regions)
         for head in range(len(model.prototypes.prototypes)):
-            centres = spherical_kmeans(features, normal, n_classes, seed * 1000 + head)
+            own_seed = seed * 1000 + head
+            if normality is not None and not (normal > 0.5).any():
+                centres = centres_of_defects(features, n_classes, own_seed)
+            else:
+                centres = spherical_kmeans(features, normal, n_classes, own_seed)
             model.prototypes.prototypes.data[head, n_base:] = centres
         if base is not None:
             _start_at_base_means(model, base)
@@ -74,12 +78,12 @@ def discover_classes(
     known = Samples(base.tokens, torch.from_numpy(base.labels)) if base else None
     prior = None
     if config.entropy_prior == "start":
-        shares = class_shares(_cosines(model, describe_all(model, tokens)), normal, n_base)
+        shares = class_shares(_cosines(model, describe_all(model, tokens, regions)), normal, n_base)
         prior = shares.to(context.encoder.vit.cls_token.device)
     loss = train(model, novel, known, Objective(config, n_base, prior), seed)
     _log_guidance_factor(context)
-    _reduce(model, tokens, n_base, loss, config)
-    features = describe_all(model, tokens)
+    features = describe_all(model, tokens, regions)
+    _reduce(model, features, n_base, loss, config)
     cosines = _cosines(model, features)[0]
     if normality is None:
         return Discovery(model, None, features, _softmax(cosines))
@@ -95,21 +99,21 @@ def describe_start(
     """Unit descriptors of novel regions before any training, (R, D), and of labelled ones."""
     model, *_ = _start(context, regions, tokens, base, 1)
     known = LabelledRegions(describe_all(model, base.tokens), base.labels) if base else None
-    return describe_all(model, tokens), known
+    return describe_all(model, tokens, regions), known
 
 
 def classify(
     model: RegionClassifier,
     normality: Normality | None,
     tokens: TokenStore,
-    scores: NDArray[np.float32],
+    regions: Regions,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Descriptors (R, D) and class probabilities (R, K) of new regions with scores (R,)."""
-    features = describe_all(model, tokens)
+    """Descriptors (R, D) and class probabilities (R, K) of new regions."""
+    features = describe_all(model, tokens, regions)
     cosines = _cosines(model, features)[0]
     if normality is None:
         return features, _softmax(cosines)
-    normal = normality.weights(features, scores)
+    normal = normality.weights(features, regions.score)
     return features, normality.posterior(features, cosines, normal, STUDENT_TEMPERATURE)
 
 
@@ -124,7 +128,7 @@ def _start(
     model = _new_classifier(context, tokens, n_prototypes)
     if context.config.training.correction != "neighbours":
         return model, None, published_weights(regions.score)
-    features = describe_all(model, tokens)
+    features = describe_all(model, tokens, regions)
     _, normal = fit_normality(features, regions, context.seed)
     sure, known = torch.from_numpy(features[normal > 0.5]), list[Tensor]()
     if base is not None:
@@ -132,7 +136,13 @@ def _start(
         labels = torch.from_numpy(base.labels)
         known = [described[labels == label] for label in range(base.n_classes)]
     model.descriptor.fit_damping(sure, known)
-    return model, *fit_normality(describe_all(model, tokens), regions, context.seed)
+    fitted = fit_normality(describe_all(model, tokens, regions), regions, context.seed)
+    # Training describes augmented views, whose masks are cropped.
+    if not context.config.training.epochs and model.descriptor.fit_shape(
+        regions.shape[fitted[1] <= 0.5]
+    ):
+        fitted = fit_normality(describe_all(model, tokens, regions), regions, context.seed)
+    return model, *fitted
 
 
 def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:
@@ -187,7 +197,7 @@ def class_shares(cosines: NDArray[np.float32], normal: NDArray[np.float32], n_ba
 
 def _reduce(
     model: RegionClassifier,
-    tokens: TokenStore,
+    features: NDArray[np.float32],
     n_base: int,
     loss: Tensor,
     config: TrainingConfig,
@@ -197,16 +207,25 @@ def _reduce(
     if config.head_choice == "lowest_loss":
         model.reduce_to(novel[int(loss.argmin())])
         return
-    cosines = _cosines(model, describe_all(model, tokens))[:, :, n_base:]
+    cosines = _cosines(model, features)[:, :, n_base:]
     unit = torch.nn.functional.normalize(novel, dim=-1)
     model.reduce_to(consensus(unit, _softmax(cosines)))
 
 
-def describe_all(model: RegionClassifier, tokens: TokenStore) -> NDArray[np.float32]:
-    """Descriptors of the central views of all regions, (R, D), unit length."""
+def describe_all(
+    model: RegionClassifier, tokens: TokenStore, regions: Regions | None = None
+) -> NDArray[np.float32]:
+    """Descriptors of the central views of all regions, (R, D), unit length.
+
+    Args:
+        model: With a fitted descriptor.
+        tokens: Of R regions.
+        regions: Their table, for their shapes; without it they count as average.
+    """
+    shapes = None if regions is None else torch.from_numpy(regions.shape)
     pieces = tokens.read(model.encoder).to(model.prototypes.prototypes.device)
     with torch.inference_mode():
-        features: Tensor = model.descriptor(pieces).cpu()
+        features: Tensor = model.descriptor(pieces, shapes).cpu()
     return features.numpy()
 
 

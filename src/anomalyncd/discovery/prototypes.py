@@ -42,6 +42,27 @@ def spherical_kmeans(
     return torch.nn.functional.normalize(torch.from_numpy(centres[kept]).float(), dim=1)
 
 
+def centres_of_defects(features: NDArray[np.float32], n_classes: int, seed: int) -> Tensor:
+    """Unit centres of k-means where no region is normal; the normal one is zero.
+
+    No kind of defect takes the place of the normal class, which is left to new regions with a low
+    score.
+
+    Args:
+        features: Region descriptors, (R, D), unit length.
+        n_classes: Number of centres, at least 2; with fewer regions, the rest repeat those there
+            are.
+        seed: Of the start.
+
+    Returns:
+        Centres, (n_classes, D), float32.
+    """
+    centres, _ = kmeans(features, n_classes - 1, seed)
+    repeated = centres[np.resize(np.arange(len(centres)), n_classes - 1)]
+    unit = torch.nn.functional.normalize(torch.from_numpy(repeated).float(), dim=1)
+    return torch.cat([torch.zeros(1, unit.shape[1]), unit])
+
+
 def kmeans(
     features: NDArray[np.float32], n_classes: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -108,8 +108,8 @@ class LabelledImage:
         path = Path(self.path)
         if not path.is_file():
             raise InputError(
-                f"the file of image '{self.name}' is not at '{path}'; give the folder where the "
-                "images are now"
+                f"the file of image '{self.name}' is not at '{path}'; give `images`, the "
+                "folder where they are now"
             )
         return path
 

@@ -132,6 +132,8 @@ def _annotation_rows(source: Path, images: pd.DataFrame) -> list[_Row]:
                     f"'{source}' holds predictions, but no annotation of a person; submit the "
                     "tasks in Label Studio, then export them as JSON"
                 )
+    except InputError:
+        raise
     except _DAMAGED as error:
         raise InputError(
             f"label file '{source}' is damaged ({error!r}); export it again"

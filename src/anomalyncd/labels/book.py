@@ -33,6 +33,10 @@ FILE = "labels.sqlite"
 """Name of the label book in a run folder."""
 LONGEST_NAME = 80
 """Characters of a name at most."""
+FOLLOWED = "followed"
+"""Number of the last action that the tables of a run follow, in what the program notes."""
+LONGEST_DESCRIPTION = 10_000
+"""Characters of a description at most."""
 BOX = ["left", "top", "right", "bottom"]
 
 
@@ -167,7 +171,7 @@ class LabelBook:
         Args:
             class_id: The class.
             name: Unique, up to 80 characters.
-            description: Any text.
+            description: Any text, up to 10,000 characters.
             colour: `#rrggbb`.
             kind: `defect`, `not a defect` or `ignored`.
             severity: `minor`, `major`, `critical`, or "" to leave it open.
@@ -289,7 +293,7 @@ class LabelBook:
                 raise InputError("class 0 is the normal class and stays; merge the others into it")
             if into in classes or not classes:
                 raise InputError("a class is merged into another one; name two different classes")
-            return {"into": into, "classes": sorted(classes)}
+            return {"into": into, "classes": sorted(set(classes))}
 
         return self._act("merge", decide)
 
@@ -309,7 +313,7 @@ class LabelBook:
                     of_class["regions"] = self._known(one.regions)
                 if one.images:
                     of_class["images"] = self._known_images(one.images)
-                class_id = by_name.get(one.class_name.strip().casefold())
+                class_id = by_name.get(plain_name(one.class_name).casefold())
                 if class_id is None:
                     name = checked_name(one.class_name, by_name)
                     by_name[name.casefold()] = next_id
@@ -333,9 +337,15 @@ class LabelBook:
         self._act("redo", lambda state: {} if state.redoable else None)
         return redone
 
-    def note(self, name: str, facts: Mapping[str, Any]) -> int:
-        """Adds a line to the history that changes no label: `corrected` or `grown`."""
-        return self._act(name, lambda _: dict(facts))
+    def note(self, name: str, state: LabelState, facts: Mapping[str, Any]) -> int:
+        """Adds a line to the history that changes no label.
+
+        Args:
+            name: `corrected` or `grown`.
+            state: What the run follows from now on.
+            facts: What else is worth recording.
+        """
+        return self._act(name, lambda _: {**facts, FOLLOWED: state.last})
 
     def _assign(self, name: str, said: list[dict[str, Any]]) -> int:
         def decide(state: LabelState) -> dict[str, Any]:
@@ -393,11 +403,12 @@ class LabelBook:
 
 
 def count_pending(actions: Sequence[Action]) -> int:
-    """Number of actions after the last one by which the run followed all that was said."""
-    pending = 0
+    """Number of actions that the tables of the run do not follow yet."""
+    followed = 0
     for action in actions:
-        pending = 0 if action.name in PERMANENT else pending + 1
-    return pending
+        if action.name in PERMANENT:
+            followed = int(action.arguments.get(FOLLOWED, 0))
+    return sum(one.number > followed and one.name not in PERMANENT for one in actions)
 
 
 def require_class(state: LabelState, class_id: int) -> LabelClass:
@@ -419,13 +430,18 @@ def require_class(state: LabelState, class_id: int) -> LabelClass:
     return found
 
 
+def plain_name(name: str) -> str:
+    """A name with single blanks between its words and none around them."""
+    return " ".join(name.split())
+
+
 def checked_name(name: str, taken: Collection[str]) -> str:
     """Returns the name of a class without blanks around it.
 
     Raises:
         InputError: It is empty, too long, has characters that cannot be printed, or is taken.
     """
-    name = " ".join(name.split())
+    name = plain_name(name)
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise InputError(
             f"'{name[:LONGEST_NAME]}' cannot be the name of a class; use 1 to {LONGEST_NAME} "
@@ -438,6 +454,13 @@ def checked_name(name: str, taken: Collection[str]) -> str:
 
 def _check_description(changes: Mapping[str, Any]) -> None:
     colour, cost = changes.get("colour"), changes.get("escape_cost")
+    text = changes.get("description", "")
+    if len(text) > LONGEST_DESCRIPTION:
+        raise InputError(
+            f"the description has {len(text):,} characters; use {LONGEST_DESCRIPTION:,} at most"
+        )
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        raise InputError("the description is not in UTF-8; type it again")
     if colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
         raise InputError(f"'{colour}' is no colour; use #rrggbb")
     if "kind" in changes and changes["kind"] not in KINDS:

@@ -55,7 +55,7 @@ def sentence(action: Action, state: LabelState) -> str:
             return f"name class {arguments['class']} {arguments['name']}"
         return f"change {changed} of {_name(arguments['class'], state)}"
     if action.name == "merge":
-        merged = ", ".join(_own_name(one, state) for one in arguments["classes"])
+        merged = ", ".join(_name(one, state) for one in arguments["classes"])
         return f"merge {merged} into {_name(arguments['into'], state)}"
     if action.name == "new class":
         made = arguments["make"][0]
@@ -92,8 +92,4 @@ def _what(parts: Sequence[dict[str, Any]]) -> str:
 
 
 def _name(class_id: int, state: LabelState) -> str:
-    return state.classes[state.resolve(class_id)].name if class_id in state.classes else "a class"
-
-
-def _own_name(class_id: int, state: LabelState) -> str:
     return state.classes[class_id].name if class_id in state.classes else "a class"

@@ -61,17 +61,20 @@ class LabelLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with self.write() as connection:
-            _prepare(connection, path)
+        with self.read() as connection:
+            ready = _marks(connection) == (_APPLICATION, SCHEMA)
+        if not ready:
+            with self.write() as connection:
+                _prepare(connection, path)
 
     def actions(self, after: int = 0) -> list[Action]:
         """Returns the rows of the log above a number, in order."""
-        with self._open() as connection:
+        with self.read() as connection:
             return read_actions(connection, after)
 
     def regions(self) -> list[RegionRow]:
         """Returns all regions that were ever in the run, by id."""
-        with self._open() as connection:
+        with self.read() as connection:
             return read_regions(connection)
 
     def append(
@@ -97,21 +100,22 @@ class LabelLog:
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Opens the file for one transaction that no other writer interrupts."""
-        with self._open() as connection:
+        with self.read() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # A full disk has ended it already.
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Opens the file; nothing is written into its folder."""
         try:
             connection = sqlite3.connect(self.path, timeout=_TIMEOUT, isolation_level=None)
             try:
-                connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute("PRAGMA synchronous=FULL")
                 yield connection
             finally:
@@ -172,10 +176,16 @@ def set_classes(connection: sqlite3.Connection, classes: Sequence[tuple[int, Pla
     )
 
 
+def _marks(connection: sqlite3.Connection) -> tuple[int, int]:
+    """What a file says it is, and its schema; both 0 in a new one."""
+    statements = ("PRAGMA application_id", "PRAGMA user_version")
+    application, schema = (int(connection.execute(one).fetchone()[0]) for one in statements)
+    return application, schema
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Makes the tables of a new file, and brings those of an older one up to date."""
-    schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    application, schema = _marks(connection)
     empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     if not empty and application != _APPLICATION:
         raise InputError(f"'{path}' is no label book; move it away, or name another run")

@@ -1,6 +1,6 @@
 """How a label book takes in a discovery: ids for its classes, old labels for the same places."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from anomalyncd.labels.log import (
     read_regions,
     set_classes,
 )
-from anomalyncd.labels.state import NORMAL, LabelState, replay
+from anomalyncd.labels.state import NORMAL, LabelState, free_name, replay
 
 LEAST_OVERLAP = 0.5
 """Intersection over union above which a region of a new discovery is an old one."""
@@ -52,6 +52,11 @@ def meet_run(log: LabelLog, author: str, discovery: Discovered) -> NDArray[np.in
     Returns:
         Id of each region, (R,).
     """
+    with log.read() as connection:
+        before, actions = read_regions(connection), read_actions(connection)
+    ids = {row[1:6]: row[0] for row in before}
+    if ids.keys() >= set(discovery.places) and _is_known(replay(actions), before, discovery):
+        return np.array([ids[place] for place in discovery.places], np.int64)
     with log.write() as connection:
         before = read_regions(connection)
         state = replay(read_actions(connection))
@@ -85,10 +90,7 @@ def _action(
     if not state.classes:
         first = [{"id": index, "name": name} for index, name in enumerate(names)]
         return {"make": first, "classes": list(range(len(names)))}
-    by_place = dict(zip(discovery.places, discovery.classes, strict=True))
-    if len(names) == len(state.discovered) and all(
-        row[1:6] in by_place and state.discovered[by_place[row[1:6]]] == row[6] for row in before
-    ):
+    if _is_known(state, before, discovery):
         return None
     pairs = _same_regions(before, discovery.places)
     votes = np.zeros((len(names), max(state.classes) + 1))
@@ -96,16 +98,28 @@ def _action(
         votes[discovery.classes[row], _class_of(state, old)] += 1
     classes = _matched(votes)
     made: list[dict[str, Any]] = []
-    taken = {one.name.casefold() for one in state.in_use}
+    taken = [one.name for one in state.in_use]
     for index, class_id in enumerate(classes):
         if class_id < 0:
             classes[index] = state.next_id + len(made)
-            name = _free_name(names[index], taken)
-            made.append({"id": classes[index], "name": name})
-            taken.add(name.casefold())
+            made.append({"id": classes[index], "name": free_name(classes[index], taken)})
+            taken.append(made[-1]["name"])
     moved = [(old[0], ids[discovery.places[row]]) for row, old in pairs]
     same = [pair for pair in moved if pair[0] != pair[1]]
     return {"make": made, "classes": classes, "same_regions": same}
+
+
+def _is_known(state: LabelState, before: Sequence[RegionRow], discovery: Discovered) -> bool:
+    """Whether a discovery is the last one, but for regions of images that were added since."""
+    by_place = dict(zip(discovery.places, discovery.classes, strict=True))
+    known = [row for row in before if row[1:6] in by_place]
+    new = by_place.keys() - {row[1:6] for row in known}
+    return (
+        len(discovery.class_names) == len(state.discovered)
+        and bool(known)
+        and {place[0] for place in new}.isdisjoint(row[1] for row in before)
+        and all(state.discovered[by_place[row[1:6]]] == row[6] for row in known)
+    )
 
 
 def _class_of(state: LabelState, region: RegionRow) -> int:
@@ -125,14 +139,6 @@ def _matched(votes: NDArray[np.float64]) -> list[int]:
         if votes[new + 1, old + 1] > 0:
             classes[new + 1] = int(old) + 1
     return classes
-
-
-def _free_name(name: str, taken: Collection[str]) -> str:
-    """The name of the discovery, with a number behind it where that name is in use."""
-    free, number = name, 2
-    while free.casefold() in taken:
-        free, number = f"{name} ({number})", number + 1
-    return free
 
 
 def _same_regions(

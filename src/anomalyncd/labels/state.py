@@ -1,6 +1,6 @@
 """The state of a label book: classes and what a person said, as the log of actions gives it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -71,6 +71,8 @@ class LabelState:
     """By id, merged ones included."""
     discovered: list[int] = field(default_factory=list)
     """Id that each class of the discovery was given, before any merging."""
+    discovery: int = 0
+    """Number of the action that recorded this discovery."""
     regions: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     """By id of the region: number of the action that said it, and the class or None."""
     images: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -104,6 +106,20 @@ def class_names(n_classes: int) -> list[str]:
 def first_colour(class_id: int) -> str:
     """Colour of a class until a person chooses another one."""
     return PALETTE[0] if class_id == NORMAL else PALETTE[(class_id - 1) % (len(PALETTE) - 1) + 1]
+
+
+def free_name(class_id: int, taken: Collection[str]) -> str:
+    """Name of a class that nobody has named, with a number behind it where that is in use.
+
+    Args:
+        class_id: The class.
+        taken: Names of the other classes.
+    """
+    name = free = f"class {class_id}"
+    folded, number = {one.casefold() for one in taken}, 2
+    while free.casefold() in folded:
+        free, number = f"{name} ({number})", number + 1
+    return free
 
 
 def replay(actions: Sequence[Action]) -> LabelState:
@@ -147,7 +163,11 @@ def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
 
 def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
     _make(state, number, arguments)
-    state.discovered = list(arguments["classes"])
+    state.discovered, state.discovery = list(arguments["classes"]), number
+    # A person made it before and took that back since, while regions of the discovery are in it.
+    for class_id in set(state.discovered) - state.classes.keys():
+        name = free_name(class_id, [one.name for one in state.in_use])
+        state.classes[class_id] = LabelClass(class_id, name, colour=first_colour(class_id))
     for old, new in arguments.get("same_regions", ()):
         if old in state.regions:
             state.regions[new] = state.regions[old]

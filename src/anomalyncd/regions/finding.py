@@ -18,6 +18,7 @@ from anomalyncd.regions.crops import crop
 from anomalyncd.regions.mebin import Binarised, binarise_all
 from anomalyncd.regions.outlines import sharpen
 from anomalyncd.regions.score_range import ScoreRange, rescale
+from anomalyncd.regions.shapes import measure_shape
 from anomalyncd.regions.table import CodedMasks, Regions, resize_mask
 from anomalyncd.regions.windows import binarise_windows, window_side
 from anomalyncd.runtime.progress import track
@@ -181,9 +182,11 @@ def _table(
     scores: NDArray[np.float32],
     found: bool,
 ) -> Regions:
-    areas = [np.count_nonzero(crop(mask, box, "zero")) for box in boxes]
-    rows = np.zeros(len(boxes), np.int64), boxes, np.array(areas), scores
-    return Regions(*rows, np.full(len(boxes), found))
+    inside = [crop(mask, box, "zero") for box in boxes]
+    areas = np.array([np.count_nonzero(one) for one in inside])
+    shapes = np.array([measure_shape(one, mask.size) for one in inside])
+    rows = np.zeros(len(boxes), np.int64), boxes, areas, scores
+    return Regions(*rows, np.full(len(boxes), found), shape=shapes)
 
 
 def _peak(

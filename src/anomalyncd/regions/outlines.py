@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.mask_files import encode_mask
+from anomalyncd.regions.shapes import measure_shape
 from anomalyncd.regions.table import CodedMasks, Regions, resize_mask
 from anomalyncd.runtime.progress import track
 
@@ -24,7 +25,7 @@ _LARGEST = 4
 
 
 def sharpen(regions: Regions, images: ImageSet, side: int) -> Regions:
-    """Sharpens the masks of regions that are found on tiles, and measures their areas anew.
+    """Sharpens the masks of regions that are found on tiles, and measures area and shape anew.
 
     A patch of the backbone is larger than a small defect, so an anomaly map shows where the defect
     is, but not how large. On the mask and up to a patch around it, those pixels are marked that
@@ -40,7 +41,8 @@ def sharpen(regions: Regions, images: ImageSet, side: int) -> Regions:
     Returns:
         The regions with masks at the size of the images where they have anomalous regions.
     """
-    areas, codes = regions.area.copy(), list(regions.masks.codes)
+    areas, shapes = regions.area.copy(), regions.shape.copy()
+    codes = list(regions.masks.codes)
     for number in track(np.unique(regions.image[regions.found]).tolist(), "Sharpening outlines"):
         image = images.image(number)
         mask = resize_mask(regions.masks[number], (image.shape[0], image.shape[1]))
@@ -57,9 +59,11 @@ def sharpen(regions: Regions, images: ImageSet, side: int) -> Regions:
             of_region[inside] = mask[inside]
             sharp[around] |= outline(image[around], of_region[around], reach)
         for row in rows:
-            areas[row] = np.count_nonzero(sharp[_inside(regions.box[row], mask.shape)])
+            inside_box = sharp[_inside(regions.box[row], mask.shape)]
+            areas[row] = np.count_nonzero(inside_box)
+            shapes[row] = measure_shape(inside_box, sharp.size)
         codes[number] = encode_mask(sharp)
-    return replace(regions, area=areas, masks=CodedMasks(tuple(codes)))
+    return replace(regions, area=areas, shape=shapes, masks=CodedMasks(tuple(codes)))
 
 
 def outline(image: NDArray[np.uint8], mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:

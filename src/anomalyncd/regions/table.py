@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from anomalyncd.inputs.mask_files import decode_mask, encode_mask
 from anomalyncd.io.files import write_atomically
+from anomalyncd.regions.shapes import N_MEASURES
 
-COLUMNS = ("image", "box", "area", "score", "found")
+COLUMNS = ("image", "box", "area", "score", "found", "shape")
 """Fields of `Regions` with one row for each region."""
 
 
@@ -65,6 +66,12 @@ class Regions:
     (N, 0) where masks were given."""
     max_normal_score: float = 1.0
     """No region with a higher score is taken for normal, see `ScoreRange.max_normal_score`."""
+    shape: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, N_MEASURES)))
+    """(R, 2): size and elongation, see `measure_shape`; NaN where it was not measured."""
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != len(self.image):
+            object.__setattr__(self, "shape", np.full((len(self.image), N_MEASURES), np.nan))
 
     def __len__(self) -> int:
         return len(self.image)

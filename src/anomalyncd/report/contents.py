@@ -100,7 +100,8 @@ def doubtful_images(run: Run) -> dict[str, str]:
     reasons = {}
     for row in pd.concat([unseen, unsure]).to_dict("records"):
         chances = {index: row[f"p_{index}"] for index in ids}
-        first, second = sorted(ids, key=lambda index: -chances[index])[:2]
+        ranked = sorted(ids, key=lambda index: -chances[index])[:2]
+        first, second = ranked[0], ranked[-1]  # The same where all classes were merged into one.
         likely = f"{names[first]} (probability {chances[first]:.2f})"
         reasons[str(row["name"])] = (
             f"unseen: more unusual than {100 * row['novelty']:.3g} % of the known regions; "

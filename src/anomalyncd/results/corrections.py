@@ -14,7 +14,8 @@ from anomalyncd.discovery.novelty import fit_novelty_detector
 from anomalyncd.discovery.reliability import ReliabilityModel, tempered
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component
-from anomalyncd.labels.book import BOX, LabelBook, checked_name
+from anomalyncd.labels.book import BOX, LabelBook, checked_name, plain_name
+from anomalyncd.labels.state import LabelState
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.class_list import ClassList
 from anomalyncd.results.predictions import RegionClasses, classify_tables
@@ -67,9 +68,10 @@ class Labels:
     """The classes in use."""
 
     @classmethod
-    def of_book(cls, book: LabelBook) -> Self:
-        """What a label book says."""
-        return cls(book.said(), book.classes_of_discovery(), ClassList.of_labels(book.state))
+    def of_book(cls, book: LabelBook, state: LabelState) -> Self:
+        """What a label book says in one of its states."""
+        said, classes_of = book.said(state), book.classes_of_discovery(state)
+        return cls(said, classes_of, ClassList.of_labels(state))
 
     @classmethod
     def by_name(cls, names: Mapping[int, str], n_regions: int, n_discovered: int) -> Self:
@@ -84,10 +86,11 @@ class Labels:
         for row, name in names.items():
             if not 0 <= row < n_regions:
                 raise InputError(f"there is no region {row}; the rows are 0 to {n_regions - 1}")
-            if name.casefold() not in ids:
+            folded = plain_name(name).casefold()
+            if folded not in ids:
                 listed.append(checked_name(name, listed))
-                ids[name.casefold()] = len(listed) - 1
-            said[row] = ids[name.casefold()]
+                ids[folded] = len(listed) - 1
+            said[row] = ids[folded]
         kinds = (*discovered.kinds, *["defect"] * (len(listed) - n_discovered))
         class_list = ClassList(tuple(range(len(listed))), tuple(listed), kinds, len(listed))
         return cls(said, np.arange(n_discovered), class_list)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anomalyncd.io.files import workshop, writing
+from anomalyncd.io.lock import exclusive
 
 PENDING = ".pending"
 """Folder in a run folder that holds new results, complete, until they are in place."""
@@ -21,13 +22,14 @@ def replace_together(folder: Path) -> Iterator[Path]:
     Args:
         folder: The run folder.
     """
-    finish_replacement(folder)
-    with workshop(folder) as hidden:
-        new = hidden / "new"
-        new.mkdir()
-        yield new
-        new.rename(folder / PENDING)
-    finish_replacement(folder)
+    with exclusive(folder):
+        finish_replacement(folder)
+        with workshop(folder) as hidden:
+            new = hidden / "new"
+            new.mkdir()
+            yield new
+            new.rename(folder / PENDING)
+        finish_replacement(folder)
 
 
 def finish_replacement(folder: Path) -> None:
@@ -35,10 +37,11 @@ def finish_replacement(folder: Path) -> None:
     pending = folder / PENDING
     if not pending.is_dir():
         return
-    with writing(folder):
-        for entry in sorted(pending.iterdir()):
+    with exclusive(folder), writing(folder):
+        for entry in sorted(pending.iterdir()) if pending.is_dir() else ():
             move(entry, folder / entry.name)
-        pending.rmdir()
+        if pending.is_dir():
+            pending.rmdir()
 
 
 def move(source: Path, target: Path) -> None:

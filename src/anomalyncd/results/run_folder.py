@@ -21,7 +21,7 @@ from anomalyncd.io.tables import ENCODING, unguarded
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import NORMAL, class_names
-from anomalyncd.results.replacement import finish_replacement
+from anomalyncd.results.replacement import PENDING, finish_replacement
 
 RECORD = "run.json"
 """Written last: a folder that holds it is a finished run."""
@@ -129,7 +129,7 @@ class Run:
         if 2 * len(lost) > len(files):
             raise InputError(
                 f"{len(lost)} of {len(files)} images of run '{self.folder}' are gone, such as "
-                f"'{lost[0]}'; write the report with `images`, the folder where they are now"
+                f"'{lost[0]}'; give `images`, the folder where they are now"
             )
 
     def mask(self, name: str) -> NDArray[np.bool_]:
@@ -159,7 +159,29 @@ def read_run(folder: str | Path) -> Run:
         InputError: No finished run, one of a newer version, or a damaged one.
     """
     folder = Path(folder).expanduser()
-    finish_replacement(folder)
+    while True:
+        finish_replacement(folder)
+        version = _version(folder)
+        try:
+            run = _read(folder)
+        except InputError:
+            if _version(folder) == version:
+                raise
+        else:
+            if _version(folder) == version:
+                return run
+
+
+def _version(folder: Path) -> tuple[int, int, bool]:
+    """Another one as soon as another program replaces the files of a run."""
+    try:
+        found = (folder / RECORD).stat()
+    except OSError:
+        return 0, 0, False
+    return found.st_ino, found.st_mtime_ns, (folder / PENDING).is_dir()
+
+
+def _read(folder: Path) -> Run:
     if not (folder / RECORD).is_file():
         raise InputError(f"'{folder}' holds no {RECORD}; give the folder of a finished run")
     run = Run(

@@ -11,10 +11,11 @@ from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable, workshop
+from anomalyncd.io.lock import exclusive
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.results.predictions import Predictions
-from anomalyncd.results.replacement import move, remove
+from anomalyncd.results.replacement import PENDING, move, remove
 from anomalyncd.results.run_folder import RECORD
 
 LOG_FILE = "run.log"
@@ -22,7 +23,7 @@ ESTIMATE, ESTIMATE_PAGE = "class_number.json", "class_number.html"
 SCRATCH = (MAPPED, "base", CHECKPOINT)
 """Deleted when the run is finished."""
 _WORK = frozenset({"maps", "normals", FOREGROUND, LOG_FILE, ESTIMATE, ESTIMATE_PAGE, *SCRATCH})
-_LABELS = frozenset({LABELS, f"{LABELS}-wal", f"{LABELS}-shm"})
+_LABELS = frozenset({LABELS, f"{LABELS}-journal"})
 """What a person said stays when a run is made again."""
 _PREDICTION = ("regions.csv", "masks", "images.csv")
 _RESULTS = frozenset(
@@ -76,9 +77,11 @@ def replace_results(folder: Path) -> Iterator[Path]:
     """
     with workshop(folder) as new:
         yield new
-        (folder / RECORD).unlink(missing_ok=True)
-        for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
-            move(new / name, folder / name)
+        with exclusive(folder):
+            remove(folder / PENDING)  # Left by an interrupted correction of the earlier run.
+            (folder / RECORD).unlink(missing_ok=True)
+            for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
+                move(new / name, folder / name)
     for name in SCRATCH:
         remove(folder / name)
 

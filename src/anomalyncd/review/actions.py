@@ -11,8 +11,6 @@ from anomalyncd.labels.state import Kind, Severity
 from anomalyncd.review.session import ReviewSession
 
 Ids: TypeAlias = list[int]
-_LONGEST = 10_000
-"""Characters of a description at most."""
 
 
 class _Action(BaseModel):
@@ -25,7 +23,7 @@ class Edit(_Action):
     action: Literal["edit"]
     class_id: int = Field(alias="class")
     name: str | None = None
-    description: str | None = Field(None, max_length=_LONGEST)
+    description: str | None = None
     colour: str | None = None
     kind: Kind | None = None
     severity: Severity | None = None

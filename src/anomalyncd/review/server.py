@@ -149,6 +149,7 @@ def _add_actions(app: FastAPI, session: ReviewSession) -> None:
     def act(body: bytes) -> Response:
         action = read_action(body)
         try:
+            session.now()  # Nothing is said of a run that was made again.
             made = do(session, action)
         except InputError as error:
             return _json({"error": str(error)}, 409)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from threading import Condition, Lock, Thread
 
+from anomalyncd.errors import InputError
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import LabelState
 from anomalyncd.results.run_folder import Run
@@ -47,6 +48,7 @@ class ReviewSession:
         self._lock, self._changed = Lock(), Condition()
         self._closed = False
         self._refits: OrderedDict[bytes, Refit] = OrderedDict()
+        self._discovery = labels.state.discovery
         self._refit = unfitted(run, given_by(labels, labels.state))
         self._done_for = b""
         self._snapshot: Snapshot | None = None
@@ -56,8 +58,17 @@ class ReviewSession:
             thread.start()
 
     def now(self) -> Snapshot:
-        """Returns what holds now; computes it where someone said something since the last call."""
+        """Returns what holds now; computes it where someone said something since the last call.
+
+        Raises:
+            InputError: The run was made again in the meantime.
+        """
         state = self.labels.state
+        if state.discovery != self._discovery:
+            raise InputError(
+                f"run '{self.run.folder}' was made again meanwhile; what you said is saved, so end "
+                "this review with ctrl-c and start it anew"
+            )
         with self._lock:
             last = self._snapshot
             if last is not None and last.version > state.last:
@@ -146,6 +157,9 @@ class ReviewSession:
                 self._changed.wait_for(lambda: self._closed, _LOOK_EVERY)
             try:
                 self.now()
+            except InputError as error:
+                LOG.warning("%s", error)
+                return
             except Exception:
                 LOG.exception("the label book could not be read")
 

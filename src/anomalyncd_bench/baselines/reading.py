@@ -33,7 +33,13 @@ _RESOLUTION = 336
 _PATCH_BLOCKS = (5, 8)
 """Middle blocks, since AC and UniFormaly use middle layers."""
 UNGUIDED = EncoderConfig(
-    guidance="none", readout=-1, extra_cls=(), region_means=(), centred=False, n_rotations=1
+    guidance="none",
+    readout=-1,
+    extra_cls=(),
+    region_means=(),
+    centred=False,
+    shape_weight=0.0,
+    n_rotations=1,
 )
 """Reads the CLS token after the last block alone."""
 

@@ -122,7 +122,7 @@ def _classify(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Descriptors and class probabilities of other regions."""
     found, tokens = part.discovery, _select(pipeline.tokens, new)
-    return classify(found.classifier, found.normality, tokens, pipeline.regions.score[new])
+    return classify(found.classifier, found.normality, tokens, pipeline.regions.select(new))
 
 
 def _outlier_scores(
