@@ -1,19 +1,17 @@
 """The commands `serve` and `watch` with a model of the tiny backbone, as programs of their own."""
 
-import multiprocessing
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
 from anomalyncd.errors import InputError
-from anomalyncd.line.predictor import Predictor
 from anomalyncd.line.serving import Place, model_version, read_token, serve_model
 from support.line import TOKEN, FakePredictor
 from support.quick import call, succeed
@@ -27,18 +25,31 @@ def run_folder(options: list[str], images_folder: Path, tmp_path: Path) -> Path:
     return run
 
 
-def serve(run: Path, place: Place, started: Connection) -> None:
-    serve_model(run, lambda: Predictor(run, device="cpu"), place, started.send)
+SERVE = """
+import sys
+from pathlib import Path
+import pytest
+sys.path.insert(0, sys.argv[4])
+from anomalyncd.line.predictor import Predictor
+from anomalyncd.line.serving import Place, serve_model
+from support.quick import use_tiny
+run, root, cache = (Path(argument) for argument in sys.argv[1:4])
+use_tiny(pytest.MonkeyPatch(), cache)
+place = Place(token=sys.argv[5], root=root)
+serve_model(run, lambda: Predictor(run, device="cpu"), place, lambda link: print(link, flush=True))
+"""
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot fork quickly")
-def test_serve_answers_reloads_and_ends(run_folder: Path, images_folder: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    place = Place(token=TOKEN, root=images_folder)
-    server = context.Process(target=serve, args=(run_folder, place, there))
-    server.start()
-    address = here.recv()
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no signal to reload")
+def test_serve_answers_reloads_and_ends(
+    run_folder: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    tests = Path(__file__).parents[1]
+    arguments = [run_folder, images_folder, tmp_path / "cache", tests, TOKEN]
+    command = [sys.executable, "-c", SERVE, *map(str, arguments)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    address = server.stdout.readline().strip()
     paths = sorted(
         path.relative_to(images_folder).as_posix() for path in images_folder.rglob("*.png")
     )
@@ -50,8 +61,7 @@ def test_serve_answers_reloads_and_ends(run_folder: Path, images_folder: Path) -
         again = client.post("/v1/images:classify", json={"paths": paths[:8]}).json()["results"]
         assert client.get("/v1/classes").json()["model"] == model_version(run_folder)
     server.terminate()
-    server.join(20)
-    assert server.exitcode == 0
+    assert server.wait(20) == 0
     assert [one["name"] for one in first] == paths[:8]
     assert all("verdict" in one for one in first)
     assert again == first

@@ -23,7 +23,7 @@ from anomalyncd.line.arrivals import Arrivals
 from anomalyncd.line.sinks import WebhookSink
 from anomalyncd.line.watch import Summary, Watch, WatchSettings
 from anomalyncd.line.watch_state import Arrival, Finished, WatchState
-from support.line import FakePredictor, picture, verdict_of
+from support.line import FakePredictor, picture, verdict_of, watch_until_killed
 
 QUICK = WatchSettings(steady=0.05, poll=True, every=0.05)
 
@@ -296,10 +296,6 @@ def test_cells_are_no_formulas() -> None:
     assert cells[-1] == "two lines"
 
 
-def watch_until_killed(folder: Path, out: Path, settings: WatchSettings) -> None:
-    Watch(folder, out, FakePredictor(seconds=0.003), settings).run()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot fork quickly")
 def test_no_file_is_lost_or_read_twice_when_the_watch_is_killed(
     folder: Path, out: Path, tmp_path: Path
@@ -308,7 +304,9 @@ def test_no_file_is_lost_or_read_twice_when_the_watch_is_killed(
     n_files, n_kills = 200, 12
     settings = WatchSettings(steady=0.02, poll=True, every=0.05, folder=tmp_path / "sorted")
     names = [f"{number:03d}.png" for number in range(n_files)]
-    context = multiprocessing.get_context("fork")
+    # A process that computed with several threads must not be forked; this server has not.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["anomalyncd.line.watch", "support.line"])
     for kill in range(n_kills):
         process = context.Process(target=watch_until_killed, args=(folder, out, settings))
         process.start()

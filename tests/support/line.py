@@ -18,6 +18,7 @@ from anomalyncd.line.jobs import Jobs
 from anomalyncd.line.limits import Limits
 from anomalyncd.line.server import Service, make_app
 from anomalyncd.line.verdict import ClassShare, Decision, RegionVerdict, RunLength, Verdict
+from anomalyncd.line.watch import Watch, WatchSettings
 
 TOKEN = "a-token-of-the-tests"
 LEVELS: dict[int, Decision] = {50: "normal", 100: "class", 150: "unseen", 200: "unsure"}
@@ -113,3 +114,8 @@ def served(service: Service, token: str | None = TOKEN) -> Iterator[str]:
         thread.join()
         service.jobs.close()
         listening.close()
+
+
+def watch_until_killed(folder: Path, out: Path, settings: WatchSettings) -> None:
+    """Watches a folder with a predictor that is quick; for a process of its own."""
+    Watch(folder, out, FakePredictor(seconds=0.003), settings).run()
