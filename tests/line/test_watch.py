@@ -307,12 +307,15 @@ def test_no_file_is_lost_or_read_twice_when_the_watch_is_killed(
     # A process that computed with several threads must not be forked; this server has not.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["anomalyncd.line.watch", "support.line"])
+    warm = context.Process(target=time.sleep, args=(0,))
+    warm.start()
+    warm.join()
     for kill in range(n_kills):
         process = context.Process(target=watch_until_killed, args=(folder, out, settings))
         process.start()
         for name in names[kill::n_kills]:
             (folder / name).write_bytes(picture(rng.choice([50, 100, 150])))
-        time.sleep(rng.uniform(0.1, 0.4))
+        time.sleep(rng.uniform(0.3, 1.0))
         process.kill()
         process.join()
     before = len(rows(out))
