@@ -214,17 +214,6 @@ def test_a_discovery_drops_what_an_interrupted_correction_had_not_put_in_place(
     assert read_model(run / "model").n_classes == 4
 
 
-def test_a_run_that_is_made_again_says_that_it_does_not_follow_its_label_book(
-    run: Path, tiny: Path, images_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    read_run(run).labels.edit(1, name="scratch")
-    correct_run(run)
-    assert read_run(run).labels.n_pending == 0
-    discover_run(AnomalyNCD(4, backbone="tiny", weights=tiny), images_folder, run, overwrite=True)
-    assert "does not follow 1 action" in caplog.text
-    assert read_run(run).labels.n_pending == 1
-
-
 def test_what_is_said_while_a_run_is_refitted_remains_to_be_applied(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from anomalyncd.config import Config
 from anomalyncd.detection import maps as anomaly_maps
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
 from anomalyncd.images.image_set import ImageSet
+from anomalyncd.io.lock import LOCK
 from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.workflows import discover_run
@@ -31,7 +32,7 @@ def estimator(tiny: Path) -> AnomalyNCD:
 
 
 def _contents(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != LOCK)
 
 
 def test_run_folder_holds_everything(
