@@ -283,3 +283,14 @@ def test_moved_images_are_found_by_correct_and_export(
         assert "give --images, the folder where they are now" in " ".join(result.stderr.split())
         found = CliRunner().invoke(app, [*command, "--images", str(images_folder)])
         assert found.exit_code == 0, found.output
+
+
+def test_what_was_said_in_memory_joins_the_label_book_of_the_folder(
+    run: Path, tiny: Path, images_folder: Path
+) -> None:
+    read_run(run).labels.edit(1, name="scratch")
+    estimator = AnomalyNCD(3, backbone="tiny", weights=tiny).fit(images_folder)
+    write_run(estimator.correct({0: "pit"}), run)
+    assert {"scratch", "pit"} <= set(read_run(run).class_names.values())
+    assert read_run(run).regions["class_name"][0] == "pit"
+    assert read_run(run).labels.n_pending == 0

@@ -34,7 +34,7 @@ from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.component import Component
 from anomalyncd.io.files import refuse_unwritable, writing
-from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.json_files import write_json
 from anomalyncd.io.lock import exclusive
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
@@ -133,20 +133,12 @@ def write_run(
         estimator.save(new / MODEL)
         write_json(new / RECORD, _record(estimator, inputs or {}))
     if estimator.said_:
-        write_labels_by_name(folder, estimator.said_)
+        book = read_run(folder).labels
+        book.add_named([Named(name, [int(book.ids[row])]) for row, name in estimator.said_.items()])
     if (folder / LABELS).is_file():
         correct_run(folder)
     if estimator.foreground_summary_ is None:
         remove(folder / FOREGROUND)  # Left by an earlier run that looked for the foreground.
-
-
-def write_labels_by_name(folder: Path, names: Mapping[int, str]) -> None:
-    """Writes what was said by `AnomalyNCD.correct` into the label book of a run, if it has none."""
-    run = read_run(folder)
-    if not run.has_labels:
-        book = run.labels
-        book.add_named([Named(name, [int(book.ids[row])]) for row, name in names.items()])
-        book.note("corrected", book.state, {})
 
 
 def predict_run(
@@ -225,14 +217,14 @@ def add_normals_to_run(
     Raises:
         InputError: The model has no memory bank, cannot be replaced, or an image cannot be used.
     """
-    folder = Path(run).expanduser()
-    record = read_json(folder / RECORD, "run")
-    refuse_unwritable(folder / MODEL)
     opened = as_image_set(normals, "train")
-    AnomalyNCD.load(folder / MODEL, weights=weights).add_normals(opened).save(folder / MODEL)
     added = describe_inputs({"normals": normals}) | {"n_images": len(opened)}
-    record["added_normals"] = [*record.get("added_normals", []), added]
-    write_json(folder / RECORD, record)
+    with _alone(run) as before:
+        model = before.folder / MODEL
+        refuse_unwritable(model)
+        AnomalyNCD.load(model, weights=weights).add_normals(opened).save(model)
+        earlier = before.record.get("added_normals", [])
+        write_json(before.folder / RECORD, before.record | {"added_normals": [*earlier, added]})
     return len(opened)
 
 
@@ -321,16 +313,14 @@ def operate_run(run: str | Path, point: OperatingPoint) -> None:
     Raises:
         InputError: The folder cannot be used.
     """
-    before = read_run(run)
-    folder = before.folder
-    refuse_unwritable(folder)
-    stored = read_model(folder / MODEL)
-    corrected = stored.states.get("corrections") is not None
-    operation = Operation.of_run(before, point, corrected)
-    with replace_together(folder) as new:
-        write_point(point, new)
-        (new / MODEL).mkdir()
-        write_changed(stored, {"operation": operation}, new / MODEL)
+    with _alone(run) as before:
+        stored = read_model(before.folder / MODEL)
+        corrected = stored.states.get("corrections") is not None
+        operation = Operation.of_run(before, point, corrected)
+        with replace_together(before.folder) as new:
+            write_point(point, new)
+            (new / MODEL).mkdir()
+            write_changed(stored, {"operation": operation}, new / MODEL)
 
 
 def grow_run(
