@@ -27,7 +27,8 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run, read_run
-from anomalyncd.workflows import correct_run, discover_run, grow_run
+from anomalyncd.revision import correct_run, grow_run
+from anomalyncd.workflows import discover_run
 
 SHARE = 0.2
 """Share of the images of the other kinds that is added."""

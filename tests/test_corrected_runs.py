@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from anomalyncd import AnomalyNCD, InputError, workflows
+from anomalyncd import AnomalyNCD, InputError, revision
 from anomalyncd.cli.main import app
 from anomalyncd.exchange.run_labels import labelled_run
 from anomalyncd.report.contents import doubtful_images
 from anomalyncd.results import replacement
 from anomalyncd.results.model_file import read_model
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.workflows import correct_run, discover_run, predict_run, write_run
+from anomalyncd.revision import correct_run
+from anomalyncd.workflows import discover_run, predict_run, write_run
 
 TABLES = ("images.csv", "regions.csv", "classes.csv")
 
@@ -128,7 +129,7 @@ def test_a_full_disk_leaves_the_run_as_it_was(run: Path, monkeypatch: pytest.Mon
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("anomalyncd.workflows.write_changed", full)
+    monkeypatch.setattr("anomalyncd.revision.write_changed", full)
     with pytest.raises(InputError, match="No space left"):
         correct_run(run)
     assert _tables(run) == before
@@ -217,13 +218,13 @@ def test_a_discovery_drops_what_an_interrupted_correction_had_not_put_in_place(
 def test_what_is_said_while_a_run_is_refitted_remains_to_be_applied(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refit = workflows._refitted
+    refit = revision._refitted
 
     def say_more(*arguments: Any) -> Any:
         read_run(run).labels.edit(2, name="dent")
         return refit(*arguments)
 
-    monkeypatch.setattr(workflows, "_refitted", say_more)
+    monkeypatch.setattr(revision, "_refitted", say_more)
     correct_run(run)
     assert read_run(run).class_names[2] == "class 2"
     assert read_run(run).labels.n_pending == 1

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from anomalyncd.results.predictions import Predictions as Predictions
     from anomalyncd.results.run_folder import Run as Run
     from anomalyncd.results.run_folder import read_run as read_run
+    from anomalyncd.revision import correct_run as correct_run
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
     from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
-    from anomalyncd.workflows import correct_run as correct_run
 
 _STAGES = (
     *("Detector", "Mebin", "Region", "Foreground", "Encoder", "Crop"),
@@ -60,7 +60,7 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "Run": "results.run_folder",
     "RunLength": "line.verdict",
     "Verdict": "line.verdict",
-    "correct_run": "workflows",
+    "correct_run": "revision",
     "export_labels": "exchange.run_labels",
     "import_labels": "exchange.run_labels",
     "make_synthetic_images": "synthetic.generate",

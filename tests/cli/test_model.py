@@ -11,7 +11,8 @@ from anomalyncd import AnomalyNCD, ProtoAnomalyNCD
 from anomalyncd.line.predictor import Predictor
 from anomalyncd.results.operating_point import OperatingPoint
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.workflows import correct_run, discover_run, operate_run
+from anomalyncd.revision import correct_run, operate_run
+from anomalyncd.workflows import discover_run
 from support.quick import call, picture, succeed, use_tiny
 
 

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from anomalyncd import AnomalyNCD, InputError, workflows
+from anomalyncd import AnomalyNCD, InputError, revision
 from anomalyncd.report.report import write_report
 from anomalyncd.results import replacement
 from anomalyncd.results.run_folder import Run, read_run
-from anomalyncd.workflows import correct_run, discover_run, grow_run
+from anomalyncd.revision import correct_run, grow_run
+from anomalyncd.workflows import discover_run
 from support.quick import picture, succeed, use_tiny
 
 
@@ -171,10 +172,10 @@ def test_interrupted_anywhere_the_run_is_as_before_or_grown(
     read_run(run).labels.edit(1, name="scratch")
     contents = _contents(run)
     for module, name in (
-        (workflows, "with_images_added"),
-        (workflows, "write_pictures"),
-        (workflows, "write_arrays"),
-        (workflows, "write_changed"),
+        (revision, "with_images_added"),
+        (revision, "write_pictures"),
+        (revision, "write_arrays"),
+        (revision, "write_changed"),
     ):
         with monkeypatch.context() as patch:
 
@@ -218,7 +219,7 @@ def test_maps_are_not_made_twice(
     run: Path, new: Path, forwards: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(workflows, "_add", lambda *_: 1 / 0)
+        patch.setattr(revision, "_add", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             grow_run(run, new)
     first = len(forwards)

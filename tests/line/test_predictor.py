@@ -19,7 +19,8 @@ from anomalyncd.line.predictor import Predictor
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.workflows import correct_run, discover_run, operate_run, predict_run
+from anomalyncd.revision import correct_run, operate_run
+from anomalyncd.workflows import discover_run, predict_run
 from support.quick import QUICK, picture, use_tiny
 
 KINDS = ("spot", "line", "good", "spot", "good", "line", "spot")

@@ -8,7 +8,8 @@ import pytest
 from anomalyncd import AnomalyNCD
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
-from anomalyncd.workflows import correct_run, discover_run
+from anomalyncd.revision import correct_run
+from anomalyncd.workflows import discover_run
 
 
 @pytest.fixture

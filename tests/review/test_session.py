@@ -9,7 +9,7 @@ import pytest
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.review import session as session_module
 from anomalyncd.review.session import ReviewSession
-from anomalyncd.workflows import correct_run
+from anomalyncd.revision import correct_run
 from support.review import wait_until
 
 

@@ -39,7 +39,7 @@ def grow(
     """
     from anomalyncd.growth.proposals import proposals
     from anomalyncd.results.run_folder import read_run
-    from anomalyncd.workflows import grow_run
+    from anomalyncd.revision import grow_run
 
     growth = grow_run(run, sources.images, weights=weights, device=device, **sources.further())
     grown = read_run(run)

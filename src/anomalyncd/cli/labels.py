@@ -187,7 +187,7 @@ def correct(run: RunFolder, images: MovedImages = None) -> None:
     those of the discovery.
     """
     from anomalyncd.report.report import write_report
-    from anomalyncd.workflows import correct_run
+    from anomalyncd.revision import correct_run
 
     say(str(correct_run(run)))
     say(f"see {write_report(run, images)}")

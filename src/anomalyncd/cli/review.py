@@ -55,7 +55,7 @@ def _apply(run: Path, images: Path | None) -> None:
     """Refits the run to what was said in the review, so that predict and the report follow it."""
     from anomalyncd.report.report import write_report
     from anomalyncd.results.run_folder import read_run
-    from anomalyncd.workflows import correct_run
+    from anomalyncd.revision import correct_run
 
     reviewed = read_run(run)
     if reviewed.has_labels and reviewed.labels.n_pending:

@@ -38,7 +38,7 @@ def add_normals(
 
     The classes and the results of the RUN stay as they are.
     """
-    from anomalyncd.workflows import add_normals_to_run
+    from anomalyncd.revision import add_normals_to_run
 
     count = add_normals_to_run(run, normals, weights=weights)
     say(f"normal images given: {count}; predict with {run} compares with them from now on")
@@ -78,7 +78,7 @@ def operate(
     from anomalyncd.evaluation.operating_point import curve_of_run
     from anomalyncd.report.report import write_report
     from anomalyncd.results.run_folder import read_run
-    from anomalyncd.workflows import operate_run
+    from anomalyncd.revision import operate_run
 
     curve = curve_of_run(read_run(run), normal)
     if max_overkill is not None:

@@ -2,7 +2,6 @@
 
 import getpass
 import math
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +13,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.labels.checks import check_description, checked_name, plain_name, require_class
 from anomalyncd.labels.log import LabelLog
 from anomalyncd.labels.rediscovery import Discovered, meet_run
 from anomalyncd.labels.state import (
-    KINDS,
     NORMAL,
     PERMANENT,
-    SEVERITIES,
     Action,
     Kind,
-    LabelClass,
     LabelState,
     Severity,
     replay,
@@ -31,12 +28,8 @@ from anomalyncd.labels.state import (
 
 FILE = "labels.sqlite"
 """Name of the label book in a run folder."""
-LONGEST_NAME = 80
-"""Characters of a name at most."""
 FOLLOWED = "followed"
 """Number of the last action that the tables of a run follow, in what the program notes."""
-LONGEST_DESCRIPTION = 10_000
-"""Characters of a description at most."""
 BOX = ["left", "top", "right", "bottom"]
 
 
@@ -210,7 +203,7 @@ class LabelBook:
                 checked[examples] = self._known(checked[examples])
             if math.isnan(checked.get("escape_cost", 0)):
                 checked["escape_cost"] = None
-            _check_description(checked)
+            check_description(checked)
             return {"class": class_id, **checked}
 
         return self._act("edit", decide)
@@ -409,67 +402,6 @@ def count_pending(actions: Sequence[Action]) -> int:
         if action.name in PERMANENT:
             followed = int(action.arguments.get(FOLLOWED, 0))
     return sum(one.number > followed and one.name not in PERMANENT for one in actions)
-
-
-def require_class(state: LabelState, class_id: int) -> LabelClass:
-    """Returns a class in use.
-
-    Raises:
-        InputError: It does not exist or was merged into another one.
-    """
-    found = state.classes.get(class_id)
-    if found is None:
-        known = ", ".join(str(one.id) for one in state.in_use)
-        raise InputError(f"class {class_id} does not exist; the classes are {known}")
-    if found.merged_into is not None:
-        into = state.classes[state.resolve(class_id)]
-        raise InputError(
-            f"class {class_id} ('{found.name}') was merged into class {into.id} ('{into.name}'); "
-            "use that one"
-        )
-    return found
-
-
-def plain_name(name: str) -> str:
-    """A name with single blanks between its words and none around them."""
-    return " ".join(name.split())
-
-
-def checked_name(name: str, taken: Collection[str]) -> str:
-    """Returns the name of a class without blanks around it.
-
-    Raises:
-        InputError: It is empty, too long, has characters that cannot be printed, or is taken.
-    """
-    name = plain_name(name)
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise InputError(
-            f"'{name[:LONGEST_NAME]}' cannot be the name of a class; use 1 to {LONGEST_NAME} "
-            "characters that can be printed"
-        )
-    if name.casefold() in {one.casefold() for one in taken}:
-        raise InputError(f"there is a class '{name}' already; choose another name, or merge them")
-    return name
-
-
-def _check_description(changes: Mapping[str, Any]) -> None:
-    colour, cost = changes.get("colour"), changes.get("escape_cost")
-    text = changes.get("description", "")
-    if len(text) > LONGEST_DESCRIPTION:
-        raise InputError(
-            f"the description has {len(text):,} characters; use {LONGEST_DESCRIPTION:,} at most"
-        )
-    if any("\ud800" <= one <= "\udfff" for one in text):
-        raise InputError("the description is not in UTF-8; type it again")
-    if colour is not None and not re.fullmatch("#[0-9a-fA-F]{6}", colour):
-        raise InputError(f"'{colour}' is no colour; use #rrggbb")
-    if "kind" in changes and changes["kind"] not in KINDS:
-        raise InputError(f"'{changes['kind']}' is no kind of class; use one of {', '.join(KINDS)}")
-    if "severity" in changes and changes["severity"] not in SEVERITIES:
-        known = ", ".join(SEVERITIES[1:])
-        raise InputError(f"'{changes['severity']}' is no severity; use one of {known}")
-    if cost is not None and not (math.isfinite(cost) and cost >= 0):
-        raise InputError(f"an escape cannot cost {cost}; use a number from 0 on")
 
 
 def _user() -> str:

@@ -14,7 +14,8 @@ from anomalyncd.discovery.novelty import fit_novelty_detector
 from anomalyncd.discovery.reliability import ReliabilityModel, tempered
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component
-from anomalyncd.labels.book import BOX, LabelBook, checked_name, plain_name
+from anomalyncd.labels.book import BOX, LabelBook
+from anomalyncd.labels.checks import checked_name, plain_name
 from anomalyncd.labels.state import LabelState
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.class_list import ClassList

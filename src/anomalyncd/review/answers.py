@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.labels.book import require_class
+from anomalyncd.labels.checks import require_class
 from anomalyncd.labels.history import concerns, lines, sentence
 from anomalyncd.labels.state import LabelClass
 from anomalyncd.report.contents import title

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from anomalyncd.errors import InputError
-from anomalyncd.labels.book import require_class
+from anomalyncd.labels.checks import require_class
 from anomalyncd.labels.state import NORMAL
 from anomalyncd.review.snapshot import Snapshot
 
