@@ -24,12 +24,14 @@ pytest.importorskip("fastapi", reason="the review needs pip install 'anomalyncd[
 api = pytest.importorskip(
     "playwright.sync_api", reason="drives the browser; pip install playwright"
 )
+axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+)
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed on this machine")
 
-AXE = Path(__file__).parents[1] / "support" / "vendor" / "axe.min.js"
 START = "from anomalyncd.cli.main import main; main()"
 VIEWS = ("#/", "#/class/1", "#/class/1/split", "#/ask", "#/new", "#/images", "#/map", "#/history")
 SIZES = {"desktop": (1280, 800), "tablet": (820, 1180)}
@@ -183,9 +185,11 @@ def test_whole_review(page: Any, server: Server) -> None:
 
     largest, other, *_ = _largest(page)
     _open_class(page, largest)
-    page.keyboard.press("s")
+    with page.expect_response(lambda one: "order=unsure" in one.url) as sorted_again:
+        page.keyboard.press("s")
+    first = sorted_again.value.json()["items"][0]["id"]
     page.wait_for_selector("button:has-text('Least sure first')[aria-pressed=true]")
-    page.wait_for_selector(".cell[data-id]")
+    page.wait_for_selector(f".cell[data-id='{first}']:first-child")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowRight")
     api.expect(page.locator(".cell.chosen")).to_have_count(2)
@@ -355,7 +359,6 @@ def test_page_is_accessible(
 
 def _findings(page: Any) -> list[tuple[str, str]]:
     """What axe-core calls serious or critical: the rule and the first element."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run()")["violations"]
+    found = axe.Axe().run(page).response["violations"]
     serious = [one for one in found if one["impact"] in ("serious", "critical")]
     return [(one["id"], one["nodes"][0]["html"][:200]) for one in serious]

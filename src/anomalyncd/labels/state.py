@@ -44,11 +44,6 @@ class LabelClass:
     merged_into: int | None = None
     """The class that took its regions; None for a class in use."""
 
-    @property
-    def counts_as_normal(self) -> bool:
-        """Whether an image that shows nothing else is a good one."""
-        return self.kind != "defect"
-
 
 @dataclass(frozen=True)
 class Action:

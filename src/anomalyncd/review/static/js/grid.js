@@ -71,7 +71,8 @@ export function Grid(props) {
     setView((old) => ({ ...old, top: node.scrollTop }));
     setCurrent(place);
     hadFocus.current = true;
-    requestAnimationFrame(() => focus(place));
+    focus(place); // At once, since the next key may come before the next frame.
+    requestAnimationFrame(() => focus(place)); // A cell that scrolls into view is drawn by then.
   }
   const idOf = (place) => list.at(place)?.id;
   async function selectRange(to) {
