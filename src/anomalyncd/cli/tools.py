@@ -63,6 +63,7 @@ def demo(
     print_detection(evaluation.detection)
     seconds = sum(estimator.stages_.seconds.values())
     say(f"{counted(len(estimator.labels_), 'image')} in {seconds:.0f} s; see {page}")
+    say(f"name and correct the classes with: anomalyncd review {run}")
 
 
 def _origin(path: Path) -> str:
