@@ -1,5 +1,6 @@
 """Discovers the kinds of defects in photographs of one product, without a label."""
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from anomalyncd.revision import correct_run as correct_run
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
     from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
+
+# Threads of torch that wait would spin, and slow down every other program. Torch reads this once,
+# when it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _STAGES = (
     *("Detector", "Mebin", "Region", "Foreground", "Encoder", "Crop"),

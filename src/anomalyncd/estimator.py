@@ -36,7 +36,12 @@ from anomalyncd.results.preconditions import (
     require_n_classes,
 )
 from anomalyncd.results.predictions import Predictions
-from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
+from anomalyncd.runtime.device import (
+    check_seed,
+    resolve_device,
+    resolve_precision,
+    use_free_processors,
+)
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -61,7 +66,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         preset: `default`, `paper`, or a `Config`.
         random_state: Seed of everything random.
         device: "auto", "cpu", "gpu", ... as lightning-fabric names them.
-        precision: Precision of the frozen blocks: `bf16`, `fp32`, or `auto`, the faster one here.
+        precision: Precision of the frozen blocks: `bf16`, `fp32`, or `auto`, bf16 where
+            the device has instructions for it.
 
     Attributes:
         labels_: Class of each image, (N,), int; 0 is the normal class. These images define what is
@@ -423,6 +429,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         resolve_precision(self.precision, resolve_device(self.device))
 
     def _encoder(self, config: Config) -> RegionEncoder:
+        use_free_processors()
         weights = Path(self.weights) if self.weights else None
         encoder = RegionEncoder(load_backbone(self.backbone, weights), config.encoder)
         if max(config.detector.layers) >= encoder.readout:

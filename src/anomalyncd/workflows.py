@@ -44,7 +44,12 @@ from anomalyncd.results.run_writing import (
     write_tables,
 )
 from anomalyncd.revision import correct_run
-from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
+from anomalyncd.runtime.device import (
+    check_seed,
+    resolve_device,
+    resolve_precision,
+    use_free_processors,
+)
 from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -207,6 +212,7 @@ def make_maps(
     refuse_unwritable(folder)
     check_seed(seed)
     check_backbone(backbone, weights)
+    use_free_processors()
     chosen = resolve_device(device)
     encoder = RegionEncoder(load_backbone(backbone, weights), config.encoder).to(chosen)
     encoder.vit.to(resolve_precision("auto", chosen))

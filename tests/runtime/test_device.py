@@ -1,13 +1,15 @@
-"""Precision: by name, and by what the device is faster in."""
+"""Precision by name and by what the device can do, and threads by the processors that are free."""
 
-import time
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 
+import joblib
 import pytest
 import torch
 
 from anomalyncd.errors import InputError
-from anomalyncd.runtime.device import _faster_in_bfloat16, resolve_precision
+from anomalyncd.runtime.device import resolve_precision, use_free_processors
 
 CPU = torch.device("cpu")
 
@@ -19,32 +21,38 @@ def test_precisions_by_name() -> None:
         resolve_precision("fp8", CPU)
 
 
-@pytest.fixture
-def afresh() -> Iterator[None]:
-    """Nothing is known of the processor before, and nothing afterwards."""
-    _faster_in_bfloat16.cache_clear()
-    yield
-    _faster_in_bfloat16.cache_clear()
-
-
-@pytest.mark.usefixtures("afresh")
-@pytest.mark.parametrize("slow", [torch.bfloat16, torch.float32])
-def test_auto_takes_the_faster_one(monkeypatch: pytest.MonkeyPatch, slow: torch.dtype) -> None:
-    def matmul(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        time.sleep(0.1 if left.dtype is slow else 0)
-        return left[:, :1]
-
-    monkeypatch.setattr(torch.Tensor, "__matmul__", matmul)
-    expected = torch.float32 if slow is torch.bfloat16 else torch.bfloat16
+@pytest.mark.parametrize(("able", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_asks_what_the_processor_can_do(
+    monkeypatch: pytest.MonkeyPatch, able: bool, expected: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: able)
     assert resolve_precision("auto", CPU) is expected
+    assert resolve_precision("auto", torch.device("meta")) is torch.float32
 
 
-@pytest.mark.usefixtures("afresh")
-def test_auto_avoids_what_the_device_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
-    def matmul(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        if left.dtype is torch.bfloat16:
-            raise TypeError("BFloat16 is not supported")
-        return left[:, :1]
+@pytest.mark.parametrize(("given", "expected"), [(None, 1), ("2", 2)])
+def test_threads_follow_the_processors_that_are_free(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, expected: int
+) -> None:
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", given)
+    try:
+        torch.set_num_threads(2)
+        use_free_processors()
+        assert torch.get_num_threads() == expected
+    finally:
+        torch.set_num_threads(threads)
 
-    monkeypatch.setattr(torch.Tensor, "__matmul__", matmul)
-    assert resolve_precision("auto", CPU) is torch.float32
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_let_others_work(given: str | None, expected: str) -> None:
+    environment = {name: text for name, text in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    if given is not None:
+        environment["OMP_WAIT_POLICY"] = given
+    code = "import anomalyncd, os; print(os.environ['OMP_WAIT_POLICY'])"
+    run = [sys.executable, "-c", code]
+    printed = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == expected

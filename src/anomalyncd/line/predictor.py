@@ -38,7 +38,8 @@ class Predictor:
         model: Folder of a finished run, or of a model.
         weights: File of the backbone's weights, where it is another than for the discovery.
         device: Where to predict, if not on the device of the discovery.
-        threads: How many threads torch uses, in the whole process; None leaves that to torch.
+        threads: How many threads torch uses, in the whole process; None takes as many as
+            processors are free.
 
     Attributes:
         model: Folder of the model.
@@ -61,12 +62,12 @@ class Predictor:
         folder = Path(model).expanduser().absolute()
         carried = None if weights is None else Path(weights).expanduser().absolute()
         self._arguments = (folder, {"weights": carried, "device": device, "threads": threads})
-        if threads is not None:
-            if threads < 1:
-                raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
-            torch.set_num_threads(threads)
+        if threads is not None and threads < 1:
+            raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
         self.model = locate_model(folder)
         estimator = AnomalyNCD.load(self.model, weights=carried, device=device)
+        if threads is not None:
+            torch.set_num_threads(threads)
         self._fitted = estimator.model_
         _refuse_further_inputs(self._fitted, self.model)
         self._config = estimator.config().central_views_only()

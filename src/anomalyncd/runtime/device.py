@@ -1,8 +1,8 @@
-"""Device, precision and seed of a run."""
+"""Device, threads, precision and seed of a run."""
 
-import time
-from functools import cache
+import os
 
+import joblib
 import torch
 
 from anomalyncd.errors import InputError
@@ -33,7 +33,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Returns the type of the frozen blocks for the name of a precision.
 
     Args:
-        precision: One of `PRECISIONS`; "auto" is bfloat16 where the device is faster with it.
+        precision: One of `PRECISIONS`; "auto" is bfloat16 where the device has instructions for it.
         device: The device of the blocks.
 
     Raises:
@@ -41,37 +41,31 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision not in PRECISIONS:
         raise InputError(f"precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
-    if precision == "fp32" or (precision == "auto" and not _faster_in_bfloat16(device)):
+    if precision == "fp32" or (precision == "auto" and not _computes_bfloat16(device)):
         return torch.float32
     return torch.bfloat16
 
 
-@cache
-def _faster_in_bfloat16(device: torch.device) -> bool:
-    """Measures for about 0.2 s whether matrix products are clearly faster in bfloat16.
+def _computes_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16.
 
-    Processors without instructions for bfloat16 emulate it, up to fifty times slower, and torch
-    does not tell on every system which ones do. A device may also refuse bfloat16.
+    What the device can do decides, and no measurement, so that a busy machine has the same results
+    as an idle one. Processors without such instructions imitate them, up to fifty times slower.
     """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Torch has no public name for this in all releases that are supported.
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
-    def seconds(dtype: torch.dtype) -> float:
-        tokens, weight = (torch.ones(rows, 384, device=device, dtype=dtype) for rows in (128, 384))
-        start = time.perf_counter()
-        float((tokens @ weight)[0, 0])  # Reading the value waits for the device.
-        return time.perf_counter() - start
 
-    # The types alternate, so that other work on the machine affects both of them.
-    types = (torch.bfloat16, torch.float32)
-    rounds: list[list[float]] = []
-    end = time.perf_counter() + 0.2
-    try:
-        while len(rounds) < 4 or time.perf_counter() < end:
-            rounds.append([seconds(dtype) for dtype in types])
-        # The first round is a warm-up.
-        bfloat16, float32 = (min(times) for times in zip(*rounds[1:], strict=True))
-        return bool(1.5 * bfloat16 < float32)
-    except (RuntimeError, TypeError):
-        return False
+def use_free_processors() -> None:
+    """Lets torch use no more threads than there are processors for this process.
+
+    Torch counts those of the machine; a container may have the time of fewer. A number of threads
+    that the user has set with `OMP_NUM_THREADS` is left as it is.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), joblib.cpu_count()))
 
 
 def check_seed(seed: int) -> None:
