@@ -55,6 +55,26 @@ class BenchSet:
         ignored = () if self.entry.combined == "scored" else LEFT_OUT
         return ~np.isin(self.labels, [*ignored, ""])
 
+    @cached_property
+    def parts(self) -> NDArray[np.int64] | None:
+        """For each image that counts the number of the part that it shows, (N,).
+
+        None where every image shows a part of its own.
+        """
+        series = self.entry.series
+        if series is None:
+            return None
+        names = pd.Series(self.inputs.images.names)[self.scored]
+        photograph, order = (
+            _numbers(names, pattern) for pattern in (series.photograph, series.order)
+        )
+        labels = self.labels[self.scored]
+        taken = np.lexsort((order, labels))
+        same = (labels[taken][1:] == labels[taken][:-1]) & (np.diff(photograph[taken]) > 0)
+        parts = np.zeros(len(names), np.int64)
+        parts[taken[1:]] = np.cumsum(~same)
+        return parts
+
     @property
     def n_classes(self) -> int:
         """Number of true classes among the images that count."""
@@ -106,6 +126,16 @@ def _source(entry: SetEntry, folders: Folders) -> Path:
     manifest = folders.out / "work" / "manifests" / f"{entry.name}.csv"
     write_manifest(prepare(entry.layout, folder, entry.category), manifest)
     return manifest
+
+
+def _numbers(names: "pd.Series[str]", pattern: str) -> NDArray[np.int64]:
+    """The number that a pattern finds in each name."""
+    found = names.str.extract(pattern, expand=False)
+    numbers = pd.to_numeric(found, errors="coerce")
+    if numbers.isna().any():
+        name = names[numbers.isna()].iloc[0]
+        raise InputError(f"series: '{pattern}' finds no number in '{name}'; change the pattern")
+    return np.asarray(numbers, np.int64)
 
 
 def _labels(images: ImageSet, entry: SetEntry) -> NDArray[np.str_]:

@@ -1,5 +1,6 @@
 """The file of a table: which methods are compared on which data sets, as YAML."""
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,11 +50,36 @@ def _one_of(*known: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"a regular expression ({error})") from error
+    if re.compile(value).groups != 1:
+        raise ValueError("a regular expression with one number in brackets, such as '_([0-9]+)'")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
+Number = Annotated[Text, AfterValidator(_pattern)]
+"""A regular expression that finds a number in the name of an image, in brackets."""
 
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+
+class SeriesEntry(_Entry):
+    """How the names of images tell which of them show the same part.
+
+    Each part was photographed several times. Within a class, in the order in which images were
+    taken, another part begins where the number of the photograph does not rise.
+    """
+
+    photograph: Number
+    """Which photograph of its part an image is."""
+    order: Number
+    """The order in which images were taken."""
 
 
 class DataSetEntry(_Entry):
@@ -67,6 +93,9 @@ class DataSetEntry(_Entry):
     """Products in sub-folders, or categories of the layout."""
     combined: Literal["unscored", "dropped", "scored"] = "unscored"
     """What happens to images with several kinds of defects."""
+    series: SeriesEntry | None = None
+    """Which images show the same part; intervals resample parts. None takes every image for a part
+    of its own."""
     published: Annotated[Text, _one_of(*PUBLISHED)] | None = None
     """Name of the data set in the tables of the papers."""
 

@@ -18,7 +18,7 @@ from anomalyncd_bench.data_sets import BenchSet, Folders, open_set
 from anomalyncd_bench.entries import NO_MAPS, MethodEntry, SourceEntry, TableEntry
 from anomalyncd_bench.map_sources import images_key, made_from, open_source
 from anomalyncd_bench.methods import Method, resolve_method
-from anomalyncd_bench.results import Job, MapsJob, Plan
+from anomalyncd_bench.results import Job, MapsJob, Plan, as_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,7 @@ def _set_record(one: BenchSet) -> dict[str, Any]:
     normals = one.inputs.normals
     record = one.entry.model_dump(include={"name", "group", "category", "published", "combined"})
     return record | {
+        "parts": None if one.parts is None else as_text(one.parts),
         "n_images": len(one.labels),
         "n_scored": int(one.scored.sum()),
         "n_normals": len(normals) if normals else 0,

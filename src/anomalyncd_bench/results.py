@@ -64,8 +64,8 @@ class Plan:
 
     name: str
     sets: Sequence[Mapping[str, Any]]
-    """For each: name, group, category, published, combined, and the numbers of images, of images
-    that are scored, of normal images and of classes."""
+    """For each: name, group, category, published, combined, parts (see `BenchSet.parts`), and the
+    numbers of images, of images that are scored, of normal images and of classes."""
     sources: Sequence[Mapping[str, Any]]
     """For each: name, kind, with_normals."""
     methods: Sequence[Mapping[str, Any]]

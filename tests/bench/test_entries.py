@@ -76,6 +76,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("seeds:", "sedes:", "'sedes' is unknown; use seeds"),
         ("sets:", "stes:", "'sets' is missing; add it"),
         ("combined: dropped", "combined: gone", "use one of unscored, dropped, scored"),
+        ("combined: dropped", "series: {photograph: '(', order: a(b)}", "a regular expression"),
         (
             "categories: [bottle, pill]",
             "layout: mvtek",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anomalyncd.errors import InputError
 from anomalyncd_bench.data_sets import BenchSet, Folders, open_set
 from anomalyncd_bench.entries import SetEntry, SourceEntry, TableEntry
 from anomalyncd_bench.map_sources import open_source
@@ -38,10 +39,26 @@ def _save(path: Path, pixels: np.ndarray) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def _open(folders: Folders, folder: str = "plates", combined: str = "unscored") -> BenchSet:
-    entry = {"folder": folder, "combined": combined, "name": "plates", "group": "plates"}
+def _open(
+    folders: Folders,
+    folder: str = "plates",
+    combined: str = "unscored",
+    series: dict[str, str] | None = None,
+) -> BenchSet:
+    entry = {"folder": folder, "combined": combined, "series": series}
+    entry |= {"name": "plates", "group": "plates"}
     chosen = SetEntry.model_validate(entry | {"category": None})
     return open_set(chosen, folders, base=None, with_normals=True)
+
+
+def test_names_tell_which_part_an_image_shows(folders: Folders) -> None:
+    assert _open(folders).parts is None
+    # The images that count are good/0, good/1, line/0 and line/1.
+    order = r"/(\d+)"
+    rising = {"photograph": order, "order": order}
+    assert _open(folders, series=rising).parts.tolist() == [0, 0, 1, 1]
+    with pytest.raises(InputError, match="finds no number in 'good/0'"):
+        _ = _open(folders, series=rising | {"photograph": r"exp(\d+)"}).parts
 
 
 def test_combined_images_take_part_and_do_not_count(folders: Folders) -> None:

@@ -28,25 +28,30 @@ def paired_differences(
     true: NDArray[np.int64],
     first: Sequence[NDArray[np.int64]],
     second: Sequence[NDArray[np.int64]],
+    parts: NDArray[np.int64] | None = None,
     n_resamples: int = N_RESAMPLES,
 ) -> dict[str, Difference]:
-    """Bootstrap intervals over images; both methods get the same images in every resample.
+    """Bootstrap intervals over parts; both methods get the same images in every resample.
 
-    The variation over seeds is averaged out and not in the interval.
+    Photographs of one part resemble each other, so they are drawn together. The variation over
+    seeds is averaged out and not in the interval.
 
     Args:
         true: True class of each image, (N,), 0 and up.
         first: For each seed the class of each image, (N,), 0 and up.
         second: The same for the other method.
-        n_resamples: How often N images are drawn with replacement.
+        parts: Number of the part that each image shows, (N,), from 0 on without gaps; None takes
+            every image for a part of its own.
+        n_resamples: How often as many parts are drawn, with replacement, as there are.
 
     Returns:
         For each of `SCORES` a difference with its interval (percentiles).
     """
-    n_images = len(true)
+    parts = np.arange(len(true)) if parts is None else parts
+    n_parts = int(parts.max()) + 1
     rng = np.random.default_rng(0)
-    drawn = rng.multinomial(n_images, np.full(n_images, 1 / n_images), n_resamples)
-    weights = np.vstack([np.ones(n_images, np.int64), drawn])
+    drawn = rng.multinomial(n_parts, np.full(n_parts, 1 / n_parts), n_resamples)
+    weights = np.vstack([np.ones(len(true), np.int64), drawn[:, parts]])
     gaps = _mean_scores(true, first, weights) - _mean_scores(true, second, weights)
     low, high = np.quantile(gaps[:, 1:], [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=1)
     return {

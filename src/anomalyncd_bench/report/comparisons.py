@@ -24,19 +24,21 @@ def differences(results: Results) -> Table | None:
     for one in results.plan.sets:
         for source in results.plan.sources:
             for ours in results.methods("ours"):
-                row = _difference_row(results, one["name"], source["name"], ours)
+                row = _difference_row(results, one, source["name"], ours)
                 if row is not None:
                     rows.append(row)
     note = (
         "The best baseline has the highest mean over seeds in that score. In brackets 95 % of "
-        "1,000 resamples of the images, the same for both methods, scores averaged over seeds."
+        "1,000 resamples of the images, the same for both methods, scores averaged over seeds. "
+        "Photographs of one part, where their names tell, are drawn together."
     )
     return Table("Ours minus the best baseline", pd.DataFrame(rows), note) if rows else None
 
 
 def _difference_row(
-    results: Results, set_name: str, source: str, ours: str
+    results: Results, one: Mapping[str, Any], source: str, ours: str
 ) -> dict[str, str] | None:
+    set_name = str(one["name"])
     measured = results.of(set_name, source, ours)
     if not measured:
         return None
@@ -49,18 +51,19 @@ def _difference_row(
                 best, highest = baseline, spread.mean
         if best is None:
             return None
-        difference = _compared(measured, results.of(set_name, source, best))[score]
+        others = results.of(set_name, source, best)
+        difference = _compared(measured, others, one.get("parts"))[score]
         row[HEADS[score]] = f"{_difference_text(difference)} ({best})"
     return row
 
 
 def _compared(
-    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]
+    first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]], parts: str | None
 ) -> dict[str, Difference]:
     """Differences of two methods from their results over seeds, see `paired_differences`."""
     true = from_text(first[0]["true_classes"])
     ours, others = ([from_text(one["classes"]) for one in results] for results in (first, second))
-    return paired_differences(true, ours, others)
+    return paired_differences(true, ours, others, from_text(parts) if parts else None)
 
 
 def _difference_text(difference: Difference) -> str:

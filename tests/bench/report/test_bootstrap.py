@@ -39,6 +39,18 @@ def test_equally_good_methods_are_not_separated() -> None:
         assert gap.low < 0 < gap.high
 
 
+def test_photographs_of_one_part_are_drawn_together() -> None:
+    alone = paired_differences(TRUE, [GOOD], [POOR])
+    repeated = [np.repeat(one, 5) for one in (TRUE, GOOD, POOR)]
+    true, good, poor = repeated
+    together = paired_differences(true, [good], [poor], np.repeat(np.arange(80), 5))
+    apart = paired_differences(true, [good], [poor])
+    for name in ("nmi", "f1"):
+        widths = [one[name].high - one[name].low for one in (alone, together, apart)]
+        assert widths[1] == pytest.approx(widths[0])
+        assert widths[2] < 0.6 * widths[0]
+
+
 def test_a_better_method_is_separated_by_the_difference_of_the_means() -> None:
     differences = paired_differences(TRUE, [GOOD, GOOD], [POOR, TRUE])
     good, poor = cluster_scores(TRUE, GOOD), cluster_scores(TRUE, POOR)
