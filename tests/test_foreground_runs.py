@@ -1,10 +1,12 @@
 """Masks of the product through the estimator, the command line, a model and a run."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -20,6 +22,7 @@ from anomalyncd.foreground.masks import ForegroundSummary
 from anomalyncd.foreground.principal_component import PrincipalComponent, fit_principal_component
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
+from anomalyncd.line.predictor import Predictor
 from anomalyncd.report.report import write_report
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.workflows import discover_run
@@ -70,10 +73,46 @@ def test_new_parts_need_what_the_model_was_made_with(
     assert plain.foreground_summary_ is None
     with pytest.raises(InputError, match="takes whole images for foreground"):
         plain.predict(new, foreground=foreground)
-    with_masks = model.fit(images_folder, foreground=foreground)
+    masks = foreground.parent / "masks"
+    for path in images_folder.rglob("*.png"):
+        copy = masks / path.relative_to(images_folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(foreground, copy)
+    with_masks = model.fit(images_folder, foreground=masks)
     with pytest.raises(InputError, match="give `foreground` for the new images"):
         with_masks.predict(new)
     assert len(with_masks.predict(new, foreground=foreground)) == 1
+
+
+@pytest.mark.parametrize("what", ["foreground", "ignore"])
+def test_one_mask_for_all_images_holds_for_new_ones(
+    tiny: Path, images_folder: Path, foreground: Path, tmp_path: Path, what: str
+) -> None:
+    new = [np.asarray(Image.open(path)) for path in sorted(images_folder.rglob("*.png"))]
+    given = {what: foreground}
+    model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder, **given)
+    model.save(tmp_path / "model")
+    loaded = AnomalyNCD.load(tmp_path / "model", weights=tiny)
+    carried, named = loaded.classify(new), loaded.classify(new, **given)
+    pd.testing.assert_frame_equal(carried.regions, named.regions)
+    np.testing.assert_array_equal(carried.probabilities, named.probabilities)
+    nothing = np.zeros(SIZE, bool)
+    Image.fromarray(nothing).save(tmp_path / "nothing.png")
+    others = loaded.classify(new, **{what: tmp_path / "nothing.png"})
+    assert not np.array_equal(carried.probabilities, others.probabilities)
+
+
+def test_a_line_ignores_what_the_discovery_ignored(
+    tiny: Path, images_folder: Path, foreground: Path, tmp_path: Path
+) -> None:
+    model = AnomalyNCD(2, backbone="tiny", weights=tiny).fit(images_folder, ignore=foreground)
+    model.save(tmp_path / "model")
+    verdicts = Predictor(tmp_path / "model", weights=tiny).predict_batch(
+        sorted(images_folder.rglob("*.png"))
+    )
+    boxes = [region.box for verdict in verdicts for region in verdict.regions]
+    assert boxes
+    assert all(left >= SIZE[1] // 2 - 1 for left, *_ in boxes)
 
 
 def test_textures_are_told_to_be_some(tiny: Path, images_folder: Path, tmp_path: Path) -> None:

@@ -151,9 +151,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             normal_maps: Anomaly maps of the normal images, needed where `maps` are given.
             boxes: Marked defects as a table of boxes, see `read_boxes`.
             ignore: Where nothing counts: a mask for all images, a folder of masks, or a table of
-                boxes. It is not saved, so `predict` has to be given it again.
+                boxes. One mask for all images holds for those of `predict`, too.
             foreground: Where the product is: a mask for all images, a folder of masks, or a table
-                of boxes. It replaces `Config.foreground`, and `predict` needs it as well.
+                of boxes. It replaces `Config.foreground`. Unless it is one mask for all images,
+                `predict` needs it as well.
             white_level: The value that is white in images of more than 8 bits, 1..65535; None takes
                 it from the files, or from the brightest places of all images.
             black_level: The value that is black in them; None takes it from the files, or 0.
@@ -238,8 +239,10 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             maps: Their anomaly maps, needed where `fit` was given maps.
             masks: Marked defects in place of maps.
             boxes: Marked defects as a table of boxes.
-            ignore: Where nothing counts, as for `fit`.
-            foreground: Where the product is, needed where `fit` was given it.
+            ignore: Where nothing counts; None takes the one mask that `fit` was given for all
+                images.
+            foreground: Where the product is; None takes the one mask that `fit` was given for all
+                images. Needed where it was given a mask for each image.
             white_level: As for `fit`; None takes that of the model.
             black_level: As for `fit`; None takes that of the model.
             skip_damaged: As for `fit`.

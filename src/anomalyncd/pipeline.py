@@ -36,6 +36,7 @@ from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.foreground.masks import write_foreground_masks
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
+from anomalyncd.inputs.fixed_masks import FixedMasks
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.key import key
@@ -256,6 +257,7 @@ class Pipeline:
         """The components that were fitted."""
         return FittedModel(
             self.inputs.images.levels,
+            FixedMasks.of(self.inputs),
             self.foreground,
             self.detector,
             self.score_range,
@@ -309,8 +311,11 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
         context: The encoder of the model; the config without augmented views. Without a folder
             nothing is written.
         model: What a pipeline fitted.
-        inputs: The new images.
+        inputs: The new images. The fixed masks of the model hold for them, too, unless they come
+            with others.
     """
+    if model.fixed_masks is not None:
+        inputs = model.fixed_masks.complete(inputs)
     with context.stages("foreground_masks") as done:
         foreground_masks = _foreground_masks(context, inputs, model.foreground)
         done += amount(foreground_masks)

@@ -145,7 +145,11 @@ def _refuse_further_inputs(model: FittedModel, folder: Path) -> None:
     needed = None
     if model.detector is None:
         needed = "masks" if model.score_range is None else "maps"
-    elif model.foreground is not None and model.foreground.source == "given":
+    elif (
+        model.foreground is not None
+        and model.foreground.source == "given"
+        and (model.fixed_masks is None or model.fixed_masks.foreground is None)
+    ):
         needed = "masks of the foreground"
     if needed is not None:
         raise InputError(

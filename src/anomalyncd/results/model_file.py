@@ -20,6 +20,7 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.images.levels import Levels
+from anomalyncd.inputs.fixed_masks import FixedMasks
 from anomalyncd.io.component import Component, State
 from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
@@ -41,6 +42,8 @@ class FittedModel:
 
     levels: Levels | None
     """What is black and white in images of more than 8 bits; None where there were none."""
+    fixed_masks: FixedMasks | None
+    """Masks that hold for all images; None where there were none."""
     foreground: Foreground | None
     """Separates the foreground from the background; None where whole images are foreground."""
     detector: Detector | None
@@ -61,6 +64,7 @@ class FittedModel:
 
 _COMPONENTS: Mapping[str, type[Component]] = {
     "levels": Levels,
+    "fixed_masks": FixedMasks,
     "foreground": Foreground,
     "score_range": ScoreRange,
     "normality": Normality,

@@ -66,7 +66,8 @@ def require_inputs_of(model: FittedModel, inputs: Inputs) -> None:
                 "leave `maps` out"
             )
     source = "none" if model.foreground is None else model.foreground.source
-    if source == "given" and inputs.foreground is None:
+    fixed = None if model.fixed_masks is None else model.fixed_masks.foreground
+    if source == "given" and inputs.foreground is None and fixed is None:
         raise InputError(
             "the model was made with masks of the foreground; give `foreground` for the new images"
         )
