@@ -29,8 +29,9 @@ SUBJECTS: tuple[Subject, ...] = ("unseen", "scores", "classes")
 
 _HOURS = 8760
 """Hours with images until a false alarm, on average and at least, over all subjects."""
-_FIRST = 168.0
-"""Hours that the first one counts as, since a line may differ from its fit from the start."""
+_FIRST = 438.0
+"""Hours that the first one counts as, since a line may differ from its fit from the start: the
+chance that this alone gives a false alarm, in the life of a model, is 5 % at most."""
 _PARTS = {"unseen": 0.5, "scores": 0.25, "classes": 0.25}
 """How false alarms are divided among the subjects."""
 _LEAST = {"unseen": 0.01, "scores": 0.03, "classes": 0.03}
@@ -141,8 +142,8 @@ class DriftMonitor:
         for subject, hourly in counts.items():
             fit = self._fit(subject)
             evidence = log_evidence(fit, hourly, self._prior(subject))
-            evidence[0] += np.log(_FIRST)
-            if logsumexp(evidence) >= np.log(_HOURS / _PARTS[subject]):
+            weights = np.where(np.arange(len(evidence)) == 0, _FIRST, 1.0)
+            if logsumexp(evidence, b=weights) >= np.log(_HOURS / _PARTS[subject]):
                 start = int(evidence.argmax())
                 found = self._described(subject, hours[start], hourly[start:].sum(0), fit)
                 if abs(found.share - found.share_of_fit) >= _LEAST[subject]:
@@ -183,7 +184,7 @@ class DriftMonitor:
             value = int(np.abs(now - before).argmax())
             what = f"have a score above {self.fit.score_edges[value]:.3f}"
         else:
-            value = int(np.abs(now - before).argmax())
+            value = int((now - before).argmax())
             names = (*self.fit.class_names, "another class")
             what = f"are most like {names[value]}"
         return Drift(subject, since, float(now[value]), float(before[value]), what)

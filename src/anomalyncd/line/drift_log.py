@@ -63,8 +63,11 @@ class DriftLog:
         subject = "" if self.drift is None else self.drift.subject
         if subject != self._subject:
             _log.warning("%s", self.drift or OVER)
-            self._write()
             self._subject = subject
+            try:
+                self._write()
+            except OSError as error:
+                _log.warning("'%s' could not be written (%s)", self._path, error)
 
     def _write(self) -> None:
         drift, found = self.drift, datetime.now(UTC).isoformat(timespec="seconds")

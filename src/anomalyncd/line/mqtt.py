@@ -36,7 +36,7 @@ class Broker:
     """Without a slash at its end; results are published below it."""
     encrypted: bool = False
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     content: Content = "verdict"
 
     @classmethod
