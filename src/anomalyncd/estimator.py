@@ -325,7 +325,9 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         bank = extend_memory_bank(
             vit, bank, check_normals(normals, self.model_.levels), config, self.random_state
         )
-        self.model_ = replace(self.model_, detector=bank)
+        counts = self.model_.fit_counts
+        counts = None if counts is None else counts.without_scores()
+        self.model_ = replace(self.model_, detector=bank, fit_counts=counts)
         return self
 
     def config(self) -> Config:

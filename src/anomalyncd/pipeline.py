@@ -51,6 +51,7 @@ from anomalyncd.regions.windows import (
     with_looked_at_side,
 )
 from anomalyncd.results.class_warnings import class_warnings
+from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
 from anomalyncd.runtime.logs import LOG
@@ -264,6 +265,7 @@ class Pipeline:
             self.discovery.classifier,
             self.discovery.normality,
             self.reliability[0],
+            fit_counts=FitCounts.of_images(self.predictions.images, self.predictions.classes),
         )
 
     def normal_scores(self) -> NDArray[np.float32]:

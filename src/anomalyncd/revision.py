@@ -33,6 +33,7 @@ from anomalyncd.results.corrections import (
     changes_between,
     correct_tables,
 )
+from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.model_file import StoredModel, read_model, write_changed
 from anomalyncd.results.model_folder import MODEL
 from anomalyncd.results.operating_point import OperatingPoint, read_point, write_point
@@ -211,6 +212,14 @@ def _write_refitted(refitted: CorrectedRun, stored: StoredModel, run: Run, folde
         "corrections": refitted.corrections,
         "reliability": refitted.reliability,
         "operation": Operation.of_run(run, read_point(run.folder), corrected=True),
+        "fit_counts": _counts(refitted, stored),
     }
     (folder / MODEL).mkdir()
     write_changed(stored, learned, folder / MODEL)
+
+
+def _counts(refitted: CorrectedRun, stored: StoredModel) -> FitCounts:
+    counts = FitCounts.of_images(refitted.images, refitted.classes)
+    before: FitCounts | None = stored.component("fit_counts")
+    scores_differ = before is not None and not before.score_edges
+    return counts.without_scores() if scores_differ else counts

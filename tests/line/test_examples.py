@@ -1,11 +1,16 @@
 """The programs of the guide run."""
 
+import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+import yaml
 
+from anomalyncd.cli import main as cli
 from support.line import TOKEN, FakePredictor, picture, served, service_of, verdict_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -39,3 +44,23 @@ def test_client_sends_an_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["camera_loop.py", "rest_client.py"])
 def test_examples_are_short(name: str) -> None:
     assert len((EXAMPLES / name).read_text().splitlines()) <= 50
+
+
+def test_containers_run_commands_that_exist_on_folders_that_they_are_given() -> None:
+    content = yaml.safe_load((EXAMPLES / "compose.yaml").read_text(encoding="utf-8"))
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert set(content["services"]) == {"serve", "watch"}
+    for service in content["services"].values():
+        name, *arguments = service["command"]
+        known = {option for one in commands[name].params for option in one.opts}
+        assert {one for one in arguments if one.startswith("--")} <= known
+        given = {volume.split(":")[1] for volume in service["volumes"]}
+        assert {one for one in arguments if one.startswith("/")} == given
+
+
+def test_images_of_containers_install_the_extras() -> None:
+    dockerfile = (EXAMPLES.parent / "Dockerfile").read_text(encoding="utf-8")
+    project = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', dockerfile)
+    assert set(extras.split(",")) <= set(project["project"]["optional-dependencies"])
+    assert "serve" in extras

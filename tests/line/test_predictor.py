@@ -1,5 +1,6 @@
 """The predictor: the verdicts of predict, the same bits alone and in a batch, nothing written."""
 
+import json
 import pickle
 import shutil
 from collections.abc import Callable
@@ -91,6 +92,7 @@ def test_predict_states_the_same(
         assert verdict.name == image["name"]
         assert (verdict.height, verdict.width) == (image["height"], image["width"])
         assert verdict.score == image["score"]
+        assert verdict.novelty == image["novelty"]
         assert verdict.class_id == image["class"]
         expected = {"unseen": "unseen", "unsure": "unsure"}.get(
             image["decision"], "normal" if image["normal"] else "class"
@@ -245,6 +247,32 @@ def test_normals_added_later_leave_the_operation(
     loaded = AnomalyNCD.load(tmp_path / "run" / "model")
     loaded.add_normals([picture("good", 70)]).save(tmp_path / "run" / "model")
     assert Predictor(tmp_path / "run" / "model").threshold == 0.25
+    counts = [loaded.model_.fit_counts, Predictor(tmp_path / "run").fit_counts]
+    correct_run(tmp_path / "run")
+    counts.append(Predictor(tmp_path / "run").fit_counts)
+    # New images score lower than those of the fit did.
+    assert [one is not None and one.score_edges for one in counts] == [(), (), ()]
+
+
+def test_a_model_counts_the_images_of_its_run_and_follows_corrections(run: Path) -> None:
+    counts, images = Predictor(run).fit_counts, read_run(run).images
+    assert counts is not None
+    assert counts.n_images == sum(counts.n_of_class) == sum(counts.n_of_scores) == len(images)
+    assert counts.class_names == ("normal", "class 1", "class 2")
+    read_run(run).labels.edit(1, name="dent")
+    correct_run(run)
+    corrected = Predictor(run / "model").fit_counts
+    assert corrected is not None
+    assert "dent" in corrected.class_names
+    assert corrected.score_edges == pytest.approx(counts.score_edges)
+
+
+def test_a_model_of_an_earlier_version_has_no_counts(run: Path) -> None:
+    description = run / "model" / "model.json"
+    content = json.loads(description.read_text())
+    del content["components"]["fit_counts"]
+    description.write_text(json.dumps(content))
+    assert Predictor(run).fit_counts is None
 
 
 @pytest.mark.parametrize(
@@ -299,3 +327,11 @@ def test_what_is_no_model_is_refused(tmp_path: Path, run: Path) -> None:
 def test_a_verdict_survives_json(predictor: Predictor, new: list[Path]) -> None:
     verdict = predictor.predict(new[0])
     assert Verdict.from_dict(verdict.to_dict()) == verdict
+
+
+def test_a_verdict_of_an_earlier_version_has_no_novelty(
+    predictor: Predictor, new: list[Path]
+) -> None:
+    fields = predictor.predict(new[0]).to_dict()
+    del fields["novelty"]
+    assert Verdict.from_dict(fields).novelty == 0.0

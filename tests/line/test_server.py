@@ -17,6 +17,7 @@ from anomalyncd.line.limits import Limits
 from anomalyncd.line.metrics import CLASSIFY
 from anomalyncd.line.server import Service
 from anomalyncd.line.verdict import Verdict
+from anomalyncd.results.fit_counts import FitCounts
 from support.line import TOKEN, FakePredictor, picture, served, service_of
 
 BEARER = {"authorization": f"Bearer {TOKEN}"}
@@ -328,3 +329,23 @@ def test_clients_at_the_same_time_all_get_an_answer(predictor: FakePredictor) ->
         with ThreadPoolExecutor(32) as pool:
             counts = list(pool.map(ask, [50, 100] * 16))
     assert min(counts) > 0
+
+
+def test_metrics_state_drift_and_begin_anew_with_another_model() -> None:
+    predictor = FakePredictor()
+    predictor.fit_counts = FitCounts(1000, 1, 0, (1,), (1000,), ("scratch",), (), (1000,))
+    with served(service_of(predictor)) as address:
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+            quiet = client.get("/metrics").text.splitlines()
+            send(client, *[picture(150)] * 12)
+            moved = client.get("/metrics").text.splitlines()
+            client.post("/v1/model:reload")
+            reloaded = client.get("/metrics").text
+    assert 'anomalyncd_drift{subject="unseen"} 0.0' in quiet
+    assert 'anomalyncd_drift{subject="unseen"} 1.0' in moved
+    assert 'anomalyncd_drift{subject="classes"} 0.0' in moved
+    assert 'anomalyncd_unseen_share{images="recent"} 1.0' in moved
+    assert 'anomalyncd_unseen_share{images="fit"} 0.001' in moved
+    # The new model has no counts.
+    assert "anomalyncd_drift{" not in reloaded

@@ -19,6 +19,7 @@ from anomalyncd.line.limits import Limits
 from anomalyncd.line.server import Service, make_app
 from anomalyncd.line.verdict import ClassShare, Decision, RegionVerdict, RunLength, Verdict
 from anomalyncd.line.watch import Watch, WatchSettings
+from anomalyncd.results.fit_counts import FitCounts
 
 TOKEN = "a-token-of-the-tests"
 LEVELS: dict[int, Decision] = {50: "normal", 100: "class", 150: "unseen", 200: "unsure"}
@@ -34,6 +35,8 @@ def picture(level: int = 100, size: tuple[int, int] = (12, 8), kind: str = "PNG"
 
 class FakePredictor:
     """Decides by the grey level of an image."""
+
+    fit_counts: FitCounts | None = None
 
     def __init__(self, seconds: float = 0.0, class_name: str = "scratch") -> None:
         self.seconds, self.class_name = seconds, class_name

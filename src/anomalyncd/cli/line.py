@@ -5,7 +5,7 @@ import os
 import signal
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
@@ -131,6 +131,20 @@ def watch(
             show_default="none",
         ),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            help="Broker and topic that each result is published at, mqtt://host/topic.",
+            show_default="none",
+        ),
+    ] = None,
+    mqtt_content: Annotated[
+        Literal["verdict", "image", "picture"],
+        typer.Option(
+            help="With --mqtt, publish the verdict alone, or also the image or a picture of its "
+            "regions."
+        ),
+    ] = "verdict",
     weights: WeightsFile = None,
     device: Device = None,
     threads: Threads = None,
@@ -144,9 +158,14 @@ def watch(
         raise InputError("`gate` needs the end of the watch; give `once` as well")
     if not (poll or once):
         _needed("watchdog")
+    from anomalyncd.line.mqtt import Broker, MqttSink
     from anomalyncd.line.predictor import Predictor
     from anomalyncd.line.watch import Watch, WatchSettings
 
+    broker = None
+    if mqtt is not None:
+        broker = Broker.parse(mqtt, os.environ.get("ANOMALYNCD_MQTT_PASSWORD"), mqtt_content)
+        MqttSink(folder, broker)  # Refuses a missing package before the model is loaded.
     predictor = Predictor(model, weights=weights, device=device, threads=threads)
     settings = WatchSettings(
         steady=steady,
@@ -154,6 +173,7 @@ def watch(
         every=every,
         webhook=webhook,
         webhook_token=os.environ.get("ANOMALYNCD_WEBHOOK_TOKEN"),
+        mqtt=broker,
         folder=to_folder,
     )
     watched = Watch(folder, out, predictor, settings, lambda finished: say(str(finished)))

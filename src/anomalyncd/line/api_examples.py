@@ -26,6 +26,7 @@ _VERDICT: dict[str, Any] = {
             "mask": {"counts": [48993, 28, 258179], "size": [480, 640]},
         }
     ],
+    "novelty": 0.41,
 }
 _MODEL = "5f0c2d9a41be"
 _ERROR = "image '0002.png' cannot be read (the file is empty); save it again or remove it"

@@ -65,6 +65,8 @@ def delivering(folder: Path, sinks: Sequence[Sink], drain: bool) -> Iterator[Non
                 deliver_due(state, sinks)
         finally:
             state.close()
+            for sink in sinks:
+                sink.close()
 
     thread = threading.Thread(target=work, name="delivery")
     thread.start()

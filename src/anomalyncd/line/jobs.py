@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from anomalyncd.line.verdict import Verdict
+from anomalyncd.results.fit_counts import FitCounts
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +21,11 @@ class Predicts(Protocol):
     @property
     def classes(self) -> Sequence[dict[str, Any]]:
         """The classes: id, name, kind and severity."""
+        ...
+
+    @property
+    def fit_counts(self) -> FitCounts | None:
+        """Counts of the images of the fit; None where the model has none."""
         ...
 
     def predict(self, image: bytes, name: str | None = None) -> Verdict:

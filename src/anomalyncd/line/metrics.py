@@ -1,6 +1,7 @@
 """What a server counts, in the format of Prometheus."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,7 +13,9 @@ from prometheus_client import (
     generate_latest,
 )
 
+from anomalyncd.line.drift import SUBJECTS, DriftMonitor, Observation
 from anomalyncd.line.verdict import Verdict
+from anomalyncd.results.fit_counts import FitCounts
 
 CLASSIFY = "/v1/images:classify"
 _PATHS = frozenset({CLASSIFY, "/v1/classes", "/v1/model:reload", "/metrics", "/healthz", "/readyz"})
@@ -55,6 +58,19 @@ class Metrics:
             registry=self.registry,
         )
         self._model = Info("anomalyncd_model", "The model in use.", registry=self.registry)
+        self._drifts = Gauge(
+            "anomalyncd_drift",
+            "1 where the images differ from those of the fit.",
+            ["subject"],
+            registry=self.registry,
+        )
+        self._unseen = Gauge(
+            "anomalyncd_unseen_share",
+            "Share of unseen images: within the last 24 hours with images, and of the fit.",
+            ["images"],
+            registry=self.registry,
+        )
+        self._monitor: DriftMonitor | None = None
         waiting = Gauge("anomalyncd_queue_length", "Images that wait.", registry=self.registry)
         waiting.set_function(n_waiting)
 
@@ -76,13 +92,27 @@ class Metrics:
             self._failed.inc()
         else:
             self._verdicts.labels(verdict.class_name, verdict.decision).inc()
+            if self._monitor is not None:
+                self._monitor.add(datetime.now(UTC), Observation.of(verdict))
 
-    def name_model(self, version: str) -> None:
-        """States the model in use."""
+    def name_model(self, version: str, fit: FitCounts | None) -> None:
+        """States the model in use; images are compared with those of its fit from now on."""
         self._model.info({"version": version})
+        self._monitor = None if fit is None else DriftMonitor(fit)
+        self._drifts.clear()
+        self._unseen.clear()
 
     def text(self) -> bytes:
         """Returns everything that was counted."""
+        monitor = self._monitor
+        if monitor is not None:
+            found = {drift.subject for drift in monitor.drifts()}
+            for subject in SUBJECTS:
+                self._drifts.labels(subject).set(subject in found)
+            for images, share in zip(
+                ("recent", "fit"), monitor.unseen_shares() or (), strict=False
+            ):
+                self._unseen.labels(images).set(share)
         return generate_latest(self.registry)
 
 

@@ -14,6 +14,7 @@ from anomalyncd.line.stating import state_verdict
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.pipeline import apply
 from anomalyncd.results.class_list import ClassList
+from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.model_folder import locate_model
 from anomalyncd.results.operating_point import read_point
@@ -84,6 +85,11 @@ class Predictor:
             {"id": number, "name": name, "kind": kind, "severity": self._operation.severity(number)}
             for number, name, kind in zip(listed.ids, listed.names, listed.kinds, strict=True)
         ]
+
+    @property
+    def fit_counts(self) -> FitCounts | None:
+        """Counts of the images of the fit; None in models of versions that did not count."""
+        return self._fitted.fit_counts
 
     def predict(self, image: Picture, name: str | None = None) -> Verdict:
         """Gives the verdict on one image.

@@ -43,7 +43,7 @@ class Service:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "metrics", Metrics(lambda: self.jobs.n_waiting))
-        self.metrics.name_model(self.jobs.model)
+        self.metrics.name_model(self.jobs.model, self.jobs.predictor.fit_counts)
 
     def reload(self) -> str:
         """Swaps in the model as it is now; requests are answered by the old one meanwhile.
@@ -60,7 +60,7 @@ class Service:
             version = self.jobs.swap(self.load)
         finally:
             self._loading.release()
-        self.metrics.name_model(version)
+        self.metrics.name_model(version, self.jobs.predictor.fit_counts)
         return version
 
 

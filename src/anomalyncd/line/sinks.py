@@ -51,9 +51,13 @@ class Sink(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Ends a connection, where it has one."""
+        return None
+
 
 @dataclass
-class CsvSink:
+class CsvSink(Sink):
     """Appends a row to a table, once for each result."""
 
     path: Path
@@ -93,7 +97,7 @@ class CsvSink:
 
 
 @dataclass(frozen=True)
-class ReviewSink:
+class ReviewSink(Sink):
     """Copies the images that a person should look at: unseen and unsure ones."""
 
     watched: Path
@@ -113,7 +117,7 @@ class ReviewSink:
 
 
 @dataclass(frozen=True)
-class FolderSink:
+class FolderSink(Sink):
     """Stores each image, the picture with its regions, and its verdict, in folders of classes."""
 
     watched: Path
@@ -141,7 +145,7 @@ class FolderSink:
 
 
 @dataclass(frozen=True)
-class WebhookSink:
+class WebhookSink(Sink):
     """Sends each result to an address as JSON.
 
     The header `Idempotency-Key` is the same for each attempt to send a result, because an answer

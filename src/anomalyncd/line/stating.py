@@ -37,6 +37,7 @@ def state_verdict(predictions: Predictions, operation: Operation) -> Verdict:
         severity="" if unseen else operation.severity(decided["class_id"]),
         classes=_shares(predictions, image),
         regions=tuple(sorted(regions, key=lambda region: -region.area)),
+        novelty=float(image["novelty"]),
         **decided,
     )
 

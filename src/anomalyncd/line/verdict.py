@@ -123,6 +123,8 @@ class Verdict:
     """All classes, the most probable first."""
     regions: tuple[RegionVerdict, ...]
     """The anomalous regions, the largest first; none on an image without one."""
+    novelty: float = 0.0
+    """Share of the regions of the fit that are less of an outlier, 0..1."""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields as JSON can hold them; a mask as COCO does, `counts` and `size`."""
@@ -137,6 +139,8 @@ class Verdict:
             InputError: A field is missing or of another kind.
         """
         try:
+            # Verdicts of earlier versions state no novelty.
+            fields = {"novelty": 0.0, **fields}
             known = {name: fields[name] for name in cls.__dataclass_fields__}
             known["classes"] = tuple(ClassShare(**one) for one in known["classes"])
             known["regions"] = tuple(_region_of(one) for one in known["regions"])

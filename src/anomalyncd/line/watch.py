@@ -12,8 +12,11 @@ from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.files import name_of, refuse_unwritable, require_folder
 from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, delivering
+from anomalyncd.line.drift import Drift
+from anomalyncd.line.drift_log import DriftLog
 from anomalyncd.line.jobs import Predicts
 from anomalyncd.line.limits import Limits, TooLargeError, check_size
+from anomalyncd.line.mqtt import Broker, MqttSink
 from anomalyncd.line.sinks import CsvSink, FolderSink, ReviewSink, Sink, WebhookSink
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.line.watch_state import Arrival, Finished, WatchState, only_watcher
@@ -52,6 +55,8 @@ class WatchSettings:
     """Address that each result is sent to."""
     webhook_token: str | None = None
     """Token that is sent along."""
+    mqtt: Broker | None = None
+    """Broker that each result is published at."""
     folder: Path | None = None
     """Folder for each image, its picture and its verdict."""
     limits: Limits = field(default_factory=Limits)
@@ -70,6 +75,8 @@ class Summary:
     n_broken: int = 0
     n_undelivered: int = 0
     """Results that a sink has not taken yet; they are tried again by the next watch."""
+    drift: Drift | None = None
+    """How the images differ from those of the fit; None where they do not."""
 
     @property
     def exit_code(self) -> int:
@@ -84,7 +91,8 @@ class Summary:
         ]
         if self.n_undelivered:
             told.append(f"{self.n_undelivered:,} not delivered yet")
-        return f"images: {', '.join(told)}"
+        counted = f"images: {', '.join(told)}"
+        return counted if self.drift is None else f"{counted}\n{self.drift}"
 
     def counting(self, finished: Finished) -> "Summary":
         """Returns the counts with one more file."""
@@ -161,15 +169,17 @@ class Watch:
             rescan = self.settings.every
             if not (once or self.settings.poll):
                 rescan = stack.enter_context(self._events(arrivals))
-            summary = self._loop(state, arrivals, [*local, *remote], None if once else rescan)
+            drift = DriftLog(self.out, state, self.predictor.fit_counts)
+            reading = _Reading(state, arrivals, local, [*local, *remote], drift)
+            summary = self._loop(reading, None if once else rescan)
             deliver_due(state, local)
+            drift.look(again=True)
+            summary = replace(summary, drift=drift.drift)
         return replace(summary, n_undelivered=self._n_undelivered())
 
-    def _loop(
-        self, state: WatchState, arrivals: Arrivals, sinks: Sequence[Sink], rescan: float | None
-    ) -> Summary:
+    def _loop(self, reading: "_Reading", rescan: float | None) -> Summary:
         """Reads files as they come; without `rescan`, only those that are there at the start."""
-        summary, local = Summary(), [one for one in sinks if not isinstance(one, WebhookSink)]
+        summary, arrivals = Summary(), reading.arrivals
         listed, next_scan = False, 0.0
         while not self._stopped.is_set():
             now = arrivals.clock()
@@ -179,22 +189,23 @@ class Watch:
             for arrival in arrivals.ready():
                 if self._stopped.is_set():
                     break
-                finished = self._read(state, arrivals, arrival, sinks)
+                finished = self._read(reading, arrival)
                 if finished is not None:
                     summary = summary.counting(finished)
                     self.on_result(finished)
-                    deliver_due(state, local)
+                    reading.drift.add(finished)
+                    deliver_due(reading.state, reading.local)
+                    reading.drift.look()
             if rescan is None and listed and not len(arrivals):
                 break
-            deliver_due(state, local)
+            deliver_due(reading.state, reading.local)
             self._woken.wait(_TICK if len(arrivals) else min(_TICK * 5, rescan or _TICK))
             self._woken.clear()
         return summary
 
-    def _read(
-        self, state: WatchState, arrivals: Arrivals, arrival: Arrival, sinks: Sequence[Sink]
-    ) -> Finished | None:
+    def _read(self, reading: "_Reading", arrival: Arrival) -> Finished | None:
         """Reads one file; None where it is not complete yet."""
+        state, arrivals, sinks = reading.state, reading.arrivals, reading.sinks
         number, attempts = state.start(arrival)
         verdict, reason = None, ""
         last = arrivals.age(arrival) >= _PATIENCE * self.settings.steady
@@ -255,9 +266,12 @@ class Watch:
         local.append(ReviewSink(self.folder, self.out / "review"))
         if settings.folder is not None:
             local.append(FolderSink(self.folder, settings.folder))
-        if settings.webhook is None:
-            return local, []
-        return local, [WebhookSink(settings.webhook, settings.webhook_token)]
+        remote: list[Sink] = []
+        if settings.webhook is not None:
+            remote.append(WebhookSink(settings.webhook, settings.webhook_token))
+        if settings.mqtt is not None:
+            remote.append(MqttSink(self.folder, settings.mqtt))
+        return local, remote
 
     @contextmanager
     def _events(self, arrivals: Arrivals) -> Iterator[float]:
@@ -280,6 +294,19 @@ class Watch:
             return state.n_pending()
         finally:
             state.close()
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the loop works with."""
+
+    state: WatchState
+    arrivals: Arrivals
+    local: Sequence[Sink]
+    """Sinks that are served at once."""
+    sinks: Sequence[Sink]
+    """All sinks."""
+    drift: DriftLog
 
 
 def _same(arrival: Arrival, size: int, mtime_ns: int) -> bool:

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
     attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0, error TEXT,
     PRIMARY KEY (file, sink)
 );
+CREATE TABLE IF NOT EXISTS models (fit TEXT NOT NULL, first INTEGER NOT NULL);
 """
 
 
@@ -125,6 +126,35 @@ class WatchState:
             "SELECT path, size, mtime_ns FROM files WHERE state != 'started'"
         )
         yield from (Arrival(*row) for row in rows)
+
+    def observed(self, fit: str) -> Iterator[tuple[str, bool, float, int, float]]:
+        """Yields what the same model said of earlier images, the oldest first.
+
+        Args:
+            fit: Digest of what the model was made from; another one than before begins anew.
+
+        Yields:
+            Time, whether the image is unseen, its novelty, the id of its class, and its score.
+        """
+        with self._change() as connection:
+            last = connection.execute(
+                "SELECT fit, first FROM models ORDER BY rowid DESC LIMIT 1"
+            ).fetchone()
+            if last is None or last[0] != fit:
+                connection.execute(
+                    "INSERT INTO models SELECT ?, coalesce(max(id), 0) + 1 FROM files "
+                    "WHERE state != 'started'",
+                    (fit,),
+                )
+                return
+        rows = self._connection.execute(
+            "SELECT finished, decision = 'unseen', "
+            "coalesce(json_extract(verdict, '$.novelty'), 0.0), "
+            "json_extract(verdict, '$.class_id'), score "
+            "FROM files WHERE state = 'done' AND id >= ? ORDER BY finished",
+            (last[1],),
+        )
+        yield from rows
 
     def start(self, arrival: Arrival) -> tuple[int, int]:
         """Notes that a file is about to be read.

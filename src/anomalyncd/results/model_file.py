@@ -26,6 +26,7 @@ from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.results.corrections import Corrections
+from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.operation import Operation
 
 FORMAT = 1
@@ -60,6 +61,8 @@ class FittedModel:
     """What a person said; None for the classes as they were discovered."""
     operation: Operation | None = None
     """The operating point and the severities of classes; None where none was ever stated."""
+    fit_counts: FitCounts | None = None
+    """What a line is compared with; None in models of versions that did not count."""
 
 
 _COMPONENTS: Mapping[str, type[Component]] = {
@@ -71,6 +74,7 @@ _COMPONENTS: Mapping[str, type[Component]] = {
     "reliability": ReliabilityModel,
     "corrections": Corrections,
     "operation": Operation,
+    "fit_counts": FitCounts,
 }
 
 
