@@ -9,7 +9,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TypeVar
 from uuid import uuid4
@@ -300,8 +300,11 @@ def workshop(folder: Path) -> Iterator[Path]:
             tempfile.TemporaryDirectory(
                 dir=folder, prefix=_WORKSHOP, ignore_cleanup_errors=True
             ) as hidden,
-            FileLock(Path(hidden) / _IN_USE),
+            ExitStack() as held,
         ):
+            # Some drives have no locks; nothing is removed there.
+            with suppress(OSError, NotImplementedError):
+                held.enter_context(FileLock(Path(hidden) / _IN_USE))
             yield Path(hidden)
 
 
@@ -317,7 +320,7 @@ def remove_abandoned(folder: Path) -> None:
             try:
                 with FileLock(lock, timeout=0):
                     pass
-            except (Timeout, OSError):
+            except (Timeout, OSError, NotImplementedError):
                 continue
             shutil.rmtree(hidden, ignore_errors=True)
 
