@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 from time import sleep
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 
 from anomalyncd import AnomalyNCD, InputError, revision
 from anomalyncd.cli.main import app
-from anomalyncd.exchange.run_labels import labelled_run
+from anomalyncd.exchange.run_labels import export_labels, import_labels, labelled_run
 from anomalyncd.report.contents import doubtful_images
 from anomalyncd.results import replacement
 from anomalyncd.results.model_file import read_model
@@ -170,6 +172,15 @@ def test_an_estimator_in_memory_is_corrected_by_names(
     assert estimator.predictions_.images.equals(before)
     with pytest.raises(InputError, match="no region 999"):
         estimator.correct({999: "pit"})
+    for odd in ("good/000", -1, 1.0, True, None):
+        with pytest.raises(InputError, match=r"the rows are 0 to \d+"):
+            estimator.correct({odd: "pit"})
+    for name in (3, None, ""):
+        with pytest.raises(InputError, match="name of a class"):
+            estimator.correct({0: name})
+    with pytest.raises(InputError, match="give a dictionary"):
+        estimator.correct(["pit"])
+    estimator.correct({np.int64(0): "pit"})
 
 
 def test_labels_on_the_command_line(run: Path, tmp_path: Path) -> None:
@@ -295,3 +306,39 @@ def test_what_was_said_in_memory_joins_the_label_book_of_the_folder(
     assert {"scratch", "pit"} <= set(read_run(run).class_names.values())
     assert read_run(run).regions["class_name"][0] == "pit"
     assert read_run(run).labels.n_pending == 0
+
+
+def test_a_description_does_not_ask_for_a_correction(
+    run: Path, images_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_run(run).labels.edit(1, severity="major", escape_cost=20.0, description="deep")
+    predict_run(run, images_folder, tmp_path / "new")
+    assert "does not follow" not in caplog.text
+    read_run(run).labels.edit(1, name="scratch")
+    predict_run(run, images_folder, tmp_path / "new")
+    assert "does not follow 2 actions" in caplog.text
+
+
+@pytest.mark.parametrize("label_format", ["csv", "coco", "folders"])
+def test_an_export_from_before_a_merge_does_not_make_the_class_again(
+    run: Path, tmp_path: Path, label_format: str
+) -> None:
+    book = read_run(run).labels
+    book.edit(1, name="scratch")
+    book.edit(2, name="dent")
+    export_labels(read_run(run), label_format, tmp_path / "labels")
+    book.merge(1, [2])
+    import_labels(read_run(run), tmp_path / "labels")
+    assert [one.name for one in read_run(run).labels.state.in_use] == ["normal", "scratch"]
+
+
+def test_results_that_a_killed_correction_left_are_removed_by_the_next_one(run: Path) -> None:
+    killed = (
+        "import os, sys; from pathlib import Path; "
+        "from anomalyncd.results.replacement import replace_together; "
+        "held = replace_together(Path(sys.argv[1])); held.__enter__(); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(run)], check=False)
+    assert len(list(run.glob(".results-*"))) == 1
+    correct_run(run)
+    assert not list(run.glob(".results-*"))

@@ -225,13 +225,13 @@ def make_maps(
 
 
 def _warn_of_pending_labels(run: Path) -> None:
-    """Warns if the label book says more than the model knows."""
-    if (run / LABELS).is_file() and (pending := read_run(run).labels.n_pending):
+    """Warns if the label book says something that changes classes and the model does not know."""
+    if (run / LABELS).is_file() and not (book := read_run(run).labels).is_followed:
         LOG.warning(
             "the model of run '%s' does not follow %s on its classes yet; "
             "apply them with anomalyncd correct",
             run,
-            counted(pending, "action"),
+            counted(book.n_pending, "action"),
         )
 
 

@@ -23,7 +23,7 @@ WHOLE = (math.nan,) * 4
 
 def match(*rows: tuple[object, ...], marked: object = None) -> MatchedLabels:
     table = pd.DataFrame(
-        [(region, name, *box, label, "here") for region, name, box, label in rows],
+        [(region, name, *box, label, "", "here") for region, name, box, label in rows],
         columns=list(ROW_COLUMNS),
     )
     return match_regions(table, REGIONS, None if marked is None else np.array(marked))

@@ -25,7 +25,7 @@ IMAGES = pd.DataFrame(
 def read(path: Path) -> list[tuple[Any, ...]]:
     table = read_labels(path, IMAGES)
     assert tuple(table) == ROW_COLUMNS
-    rows = table.astype(object).where(table.notna(), None).drop(columns="from")
+    rows = table.astype(object).where(table.notna(), None).drop(columns=["class_id", "from"])
     return [tuple(row) for row in rows.itertuples(index=False)]
 
 

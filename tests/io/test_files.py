@@ -1,5 +1,7 @@
 """Listing, reading in threads, and writing whole files."""
 
+import subprocess
+import sys
 import time
 import unicodedata
 from pathlib import Path
@@ -11,6 +13,8 @@ from anomalyncd.io.files import (
     files_by_name,
     read_each,
     refuse_unwritable_names,
+    remove_abandoned,
+    workshop,
     write_atomically,
 )
 
@@ -124,3 +128,32 @@ def test_names_that_differ_only_in_case(system: str) -> None:
     with pytest.raises(InputError, match="'A/x' and 'a/X' differ only in case"):
         refuse_unwritable_names(["A/x", "b", "a/X"], system)
     refuse_unwritable_names(["A/x", "a/y", "console", "a.b/c.d", "Würfel 1"], system)
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from anomalyncd.io.files import workshop
+with workshop(Path(sys.argv[1])) as hidden:
+    (hidden / sys.argv[2]).mkdir()
+    os._exit(1)
+"""
+
+
+def _leave_workshop(folder: Path, content: str = "new") -> None:
+    subprocess.run([sys.executable, "-c", _KILLED, str(folder), content], check=False)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_in_use_stays(tmp_path: Path) -> None:
+    _leave_workshop(tmp_path)
+    (abandoned,) = tmp_path.iterdir()
+    with workshop(tmp_path) as used:
+        remove_abandoned(tmp_path)
+        assert list(tmp_path.iterdir()) == [used]
+    assert not abandoned.exists()
+
+
+def test_the_only_copy_of_a_folder_that_was_being_replaced_stays(tmp_path: Path) -> None:
+    _leave_workshop(tmp_path, "old")
+    remove_abandoned(tmp_path)
+    assert len(list(tmp_path.glob("*/old"))) == 1

@@ -177,6 +177,59 @@ def test_labels_by_name_make_the_classes_that_are_missing(tmp_path):
     assert (book.said() == -1).all()
 
 
+def test_labels_from_before_a_merge_are_about_the_class_that_took_the_regions(tmp_path):
+    book = _book(tmp_path)
+    book.edit(2, name="crack")
+    book.edit(2, name="fissure")
+    book.merge(1, [2])
+    rows = book.ids.tolist()
+    book.add_named(
+        [
+            Named("crack", rows[:1], class_id=2),
+            Named("fissure", rows[1:2]),
+            Named("pit", rows[2:3], class_id=2),  # A person changed the name in the table.
+            Named("class 1", rows[3:4], class_id=77),
+        ]
+    )
+    assert list(book.said()) == [1, 1, 3, 1, -1, -1, -1, -1]
+    assert [one.name for one in book.state.in_use] == ["normal", "class 1", "pit"]
+
+
+def test_a_label_follows_the_id_of_a_class_that_got_another_name(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, name="dent")
+    other = book.new_class("class 1")
+    book.add_named([Named("class 1", [1], class_id=1), Named("class 1", [2])])
+    assert list(book.said()[:2]) == [1, other]
+
+
+def test_an_edit_says_something(tmp_path):
+    book = _book(tmp_path)
+    with pytest.raises(InputError, match="nothing is said of class 1"):
+        book.edit(1)
+    assert [one.name for one in book.history] == ["discovered"]
+
+
+def test_descriptions_do_not_change_what_the_tables_follow(tmp_path):
+    book = _book(tmp_path)
+    assert book.is_followed
+    book.edit(1, severity="major", escape_cost=3.0, description="deep", examples=[1])
+    assert book.is_followed
+    book.edit(1, name="scratch")
+    assert not book.is_followed
+    book.undo()
+    assert book.is_followed
+    book.edit(1, kind="ignored")
+    assert not book.is_followed
+    book.note("corrected", book.state, {})
+    assert book.is_followed
+    book.undo()
+    assert not book.is_followed
+    book.redo()
+    book.move([1], 2)
+    assert not book.is_followed
+
+
 def test_two_writers_lose_nothing_of_each_other(tmp_path):
     books = [_book(tmp_path, author) for author in ("ada", "ben", "cay")]
 

@@ -59,16 +59,19 @@ def read_class_folders(folder: Path) -> pd.DataFrame:
 
     Returns:
         One row a file: `name` (of an image, or its last part), `id` (of a region; "" for a whole
-        image), `class_name` and `from`.
+        image), `class_name`, `class_id` ("" where the list does not say it) and `from`.
 
     Raises:
         InputError: No image lies in a folder of the folder.
     """
-    names = {}
+    names: dict[str, str] = {}
+    ids: dict[str, str] = {}
     if (folder / LIST).is_file():
         table = read_table(folder / LIST, "list of classes")
         if {"folder", "name"} <= {*table}:
             names = dict(zip(table["folder"], table["name"], strict=True))
+        if {"folder", "id"} <= {*table}:
+            ids = dict(zip(table["folder"], table["id"], strict=True))
     rows = []
     for found in files_by_name(folder, IMAGE_SUFFIXES, "image"):
         owner, _, rest = found.partition("/")
@@ -76,12 +79,13 @@ def read_class_folders(folder: Path) -> pd.DataFrame:
             crop = _CROP.fullmatch(rest)
             name = unquote(crop["name"]) if crop else rest
             region = unquote(crop["id"]) if crop else ""
-            rows.append((name, region, names.get(owner, owner), f"'{found}'"))
+            class_name, class_id = names.get(owner, owner), ids.get(owner, "")
+            rows.append((name, region, class_name, class_id, f"'{found}'"))
     if not rows:
         raise InputError(
             f"no folder in '{folder}' holds an image; give a folder that holds one for each class"
         )
-    return pd.DataFrame(rows, columns=["name", "id", "class_name", "from"])
+    return pd.DataFrame(rows, columns=["name", "id", "class_name", "class_id", "from"])
 
 
 def _folder_names(classes: pd.DataFrame) -> dict[int, str]:

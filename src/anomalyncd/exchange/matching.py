@@ -19,7 +19,7 @@ class MatchedLabels:
     """What `match_regions` found."""
 
     labels: pd.DataFrame
-    """One row a region that has got a class: `id`, `class_name`."""
+    """One row a region that has got a class: `id`, `class_name`, `class_id` ("" or as written)."""
     unmatched: pd.DataFrame
     """Rows of `read_labels` that say nothing about any region, with the column `reason`."""
 
@@ -126,8 +126,9 @@ class _Assignment:
 
     def result(self, rows: pd.DataFrame, regions: pd.DataFrame) -> MatchedLabels:
         places = sorted(self._label_of)
-        classes = [self._classes[self._label_of[place]] for place in places]
-        labels = regions[["id"]].iloc[places].reset_index(drop=True).assign(class_name=classes)
+        said = rows[["class_name", "class_id"]].iloc[[self._label_of[place] for place in places]]
+        found = regions[["id"]].iloc[places].reset_index(drop=True)
+        labels = pd.concat([found, said.astype(str).reset_index(drop=True)], axis=1)
         lost = sorted(self._reasons)
         unmatched = rows.loc[lost, list(ROW_COLUMNS)].reset_index(drop=True)
         return MatchedLabels(labels, unmatched.assign(reason=[self._reasons[n] for n in lost]))

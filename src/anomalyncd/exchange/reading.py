@@ -21,11 +21,11 @@ from anomalyncd.inputs.boxes import BOX_COLUMNS, IMAGE_COLUMNS, Shape, Shapes, c
 from anomalyncd.io.decoding import unreadable
 from anomalyncd.io.tables import is_table, read_table
 
-ROW_COLUMNS = ("id", "name", "left", "top", "right", "bottom", "class_name", "from")
+ROW_COLUMNS = ("id", "name", "left", "top", "right", "bottom", "class_name", "class_id", "from")
 
 _INDEX_FILES = (TABLE, coco.FILE, xml_formats.CVAT_FILE, label_studio.FILE, fiftyone.FILE)
 _CLASS_COLUMNS = ("class_name", "label", "class")
-_Row: TypeAlias = tuple[str, str, float, float, float, float, str, str]
+_Row: TypeAlias = tuple[str, str, float, float, float, float, str, str, str]
 _WHOLE = (math.nan, math.nan, math.nan, math.nan)
 _DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
 
@@ -45,8 +45,9 @@ def read_labels(path: str | Path, images: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a statement: `id` (of a region, "" where it is not known), `name` of the image,
-        `left`, `top`, `right`, `bottom` (px; NaN for a whole image or a known region), `class_name`
-        and `from`, where it is written. An image that is not among `images` has the name by which
+        `left`, `top`, `right`, `bottom` (px; NaN for a whole image or a known region),
+        `class_name`, `class_id` ("" unless `write_labels` wrote it), and `from`, where it is
+        written. An image that is not among `images` has the name by which
         the file calls it. `match_regions` finds the regions.
 
     Raises:
@@ -81,6 +82,7 @@ def _table_rows(source: Path, names: Sequence[str]) -> list[_Row]:
         return next((columns[one] for one in wanted if one in columns), None)
 
     label, region, owner = find(_CLASS_COLUMNS), find(("id",)), find(IMAGE_COLUMNS)
+    class_id = find(("class_id",))
     if label is None or (region is None and owner is None):
         lacking = "'class_name'" if label is None else "'id' or 'name'"
         raise InputError(
@@ -101,15 +103,17 @@ def _table_rows(source: Path, names: Sequence[str]) -> list[_Row]:
         number = "" if region is None else str(cells[region]).strip()
         name = "" if owner is None else finder.find(str(cells[owner]))
         place = _WHOLE if number else (left, top, right, bottom)
-        rows.append((number, name, *place, str(cells[label]), f"row {row}"))
+        number_of_class = "" if class_id is None else str(cells[class_id]).strip()
+        rows.append((number, name, *place, str(cells[label]), number_of_class, f"row {row}"))
     return rows
 
 
 def _folder_rows(source: Path, names: Sequence[str]) -> list[_Row]:
     finder = _Finder(names, source)
     return [
-        (str(row["id"]), finder.find(row["name"]), *_WHOLE, row["class_name"], row["from"])
+        (str(row["id"]), finder.find(row["name"]), *_WHOLE, *said)
         for row in read_class_folders(source).to_dict("records")
+        for said in [(row["class_name"], row["class_id"], row["from"])]
     ]
 
 
@@ -154,7 +158,7 @@ def _shape_rows(name: str, shapes: Shapes, size: tuple[int, int]) -> Iterator[_R
         corners = (*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0))
         left, top, right, bottom = (float(edge) for edge in corners)
         where = f"{parts[0].where} of '{shapes.file.name}'"
-        yield ("", name, left, top, right, bottom, parts[0].label, where)
+        yield ("", name, left, top, right, bottom, parts[0].label, "", where)
 
 
 def _instance_of(numbered: tuple[int, Shape]) -> str | int:
@@ -187,7 +191,7 @@ def _fiftyone_rows(
             label = one["label"]
             box = (left * width, top * height, (left + across) * width, (top + down) * height)
             label = classes[label] if isinstance(label, int) else str(label)
-            yield ("", name, *box, label, f"detection {number} of '{text}'")
+            yield ("", name, *box, label, "", f"detection {number} of '{text}'")
 
 
 def _choice_rows(tasks: list[Any], names: Sequence[str], source: Path) -> Iterator[_Row]:
@@ -200,7 +204,7 @@ def _choice_rows(tasks: list[Any], names: Sequence[str], source: Path) -> Iterat
                 if choices and "original_width" not in result:
                     name = finder.find(label_studio_names(task), source)
                     where = f"task {task.get('id', number)}"
-                    yield ("", name, *_WHOLE, str(choices[0]), where)
+                    yield ("", name, *_WHOLE, str(choices[0]), "", where)
 
 
 def _json(source: Path) -> Any:

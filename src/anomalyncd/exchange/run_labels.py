@@ -54,6 +54,8 @@ def export_labels(run: Run, label_format: str, target: str | Path, *, normal: bo
 def import_labels(run: Run, path: str | Path) -> MatchedLabels:
     """Reads labels from elsewhere into the label book of a run, as one action.
 
+    An export that is older than a merge or a new name of a class is about the class as it is now.
+
     Args:
         run: The run.
         path: As for `read_labels`.
@@ -71,9 +73,14 @@ def import_labels(run: Run, path: str | Path) -> MatchedLabels:
         raise InputError(
             f"no label in '{path}' belongs to a region of run '{run.folder}': {matched.summary}"
         )
+    said = matched.labels
     named = [
-        Named(str(name), [int(one) for one in group["id"]])
-        for name, group in matched.labels.groupby("class_name", sort=False)
+        Named(
+            name,
+            said["id"][(said["class_name"] == name) & (said["class_id"] == class_id)].tolist(),
+            class_id=int(class_id) if class_id.isdecimal() else None,
+        )
+        for name, class_id in dict.fromkeys(zip(said["class_name"], said["class_id"], strict=True))
     ]
     book.add_named(named)
     return matched

@@ -3,16 +3,18 @@
 import errno
 import os
 import re
+import shutil
 import sys
 import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TypeVar
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from anomalyncd.errors import InputError
@@ -20,6 +22,11 @@ from anomalyncd.runtime.progress import track
 
 Result = TypeVar("Result")
 
+_WORKSHOP = ".results-"
+_IN_USE = ".lock"
+"""Held by the process that works in a workshop."""
+_OLD = "old"
+"""In a workshop, a folder that is being replaced."""
 _N_THREADS = 8  # Each holds one decoded image, so this limits the memory on any machine.
 
 
@@ -277,7 +284,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def workshop(folder: Path) -> Iterator[Path]:
-    """Yields an empty hidden folder within a folder; it is deleted afterwards.
+    """Yields a hidden folder within a folder, empty but for a lock; it is deleted afterwards.
+
+    A process that is killed leaves it, see `remove_abandoned`.
 
     Args:
         folder: Made where it is missing.
@@ -287,10 +296,33 @@ def workshop(folder: Path) -> Iterator[Path]:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder, prefix=".results-", ignore_cleanup_errors=True
-        ) as hidden:
+        with (
+            tempfile.TemporaryDirectory(
+                dir=folder, prefix=_WORKSHOP, ignore_cleanup_errors=True
+            ) as hidden,
+            ExitStack() as held,
+        ):
+            # Some drives have no locks; nothing is removed there.
+            with suppress(OSError, NotImplementedError):
+                held.enter_context(FileLock(Path(hidden) / _IN_USE))
             yield Path(hidden)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Deletes what the `workshop` of a killed process left in a folder.
+
+    The system frees the lock of a workshop with its process. One that holds the only whole copy of
+    an earlier folder stays.
+    """
+    for hidden in folder.glob(f"{_WORKSHOP}*"):
+        lock = hidden / _IN_USE
+        if lock.is_file() and not (hidden / _OLD).exists():
+            try:
+                with FileLock(lock, timeout=0):
+                    pass
+            except (Timeout, OSError, NotImplementedError):
+                continue
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextmanager
@@ -309,7 +341,7 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         InputError: Something cannot be written, see `writing`.
     """
     with workshop(folder.parent) as hidden, writing(folder):
-        new, old = hidden / "new", hidden / "old"
+        new, old = hidden / "new", hidden / _OLD
         new.mkdir()
         yield new
         if folder.exists():

@@ -13,12 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.labels.checks import check_description, checked_name, plain_name, require_class
+from anomalyncd.labels.checks import check_description, require_class
+from anomalyncd.labels.following import FOLLOWED, count_pending, followed_by_tables
 from anomalyncd.labels.log import LabelLog
+from anomalyncd.labels.names import checked_name, folded
 from anomalyncd.labels.rediscovery import Discovered, meet_run
 from anomalyncd.labels.state import (
     NORMAL,
-    PERMANENT,
     Action,
     Kind,
     LabelState,
@@ -28,8 +29,6 @@ from anomalyncd.labels.state import (
 
 FILE = "labels.sqlite"
 """Name of the label book in a run folder."""
-FOLLOWED = "followed"
-"""Number of the last action that the tables of a run follow, in what the program notes."""
 BOX = ["left", "top", "right", "bottom"]
 
 
@@ -38,10 +37,13 @@ class Named:
     """Regions and whole images that belong to a class that is named."""
 
     class_name: str
+    """A class in use, one that was merged into another one and means that one, or a new one."""
     regions: Collection[int] = field(default_factory=tuple)
     """Ids of regions."""
     images: Collection[str] = field(default_factory=tuple)
     """Names of images, all of whose regions belong to the class."""
+    class_id: int | None = None
+    """Its id in this label book; None where only the name is known."""
 
 
 class LabelBook:
@@ -111,6 +113,20 @@ class LabelBook:
         """Number of actions since the run was last refitted to what was said."""
         return count_pending(self.history)
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether refitting would give the run the classes that it has.
+
+        What was only described, such as a severity or a cost, is in no table of a run.
+        """
+        before, now = (
+            (self.said(state), self.classes_of_discovery(state), _in_tables(state))
+            for state in (followed_by_tables(self.history), self.state)
+        )
+        return all(np.array_equal(*pair) for pair in zip(before[:2], now[:2], strict=True)) and (
+            before[2] == now[2]
+        )
+
     def rows(self, regions: Collection[int]) -> NDArray[np.int64]:
         """Rows in the table of regions of the run that have these ids; others are left out."""
         rows = [self._rows[int(one)] for one in regions if int(one) in self._rows]
@@ -159,7 +175,7 @@ class LabelBook:
         examples: Collection[int] | None = None,
         counter_examples: Collection[int] | None = None,
     ) -> int:
-        """Describes a class; what is None stays as it is.
+        """Describes a class; what is None stays as it is, and at least one thing is given.
 
         Args:
             class_id: The class.
@@ -177,7 +193,8 @@ class LabelBook:
             Number of the action, as all methods that change something.
 
         Raises:
-            InputError: The class does not exist or was merged, or a value cannot be used.
+            InputError: The class does not exist or was merged, a value cannot be used, or none is
+                given.
         """
         changes: dict[str, Any] = {
             "name": name,
@@ -190,6 +207,11 @@ class LabelBook:
             "counter_examples": counter_examples,
         }
         changes = {name: value for name, value in changes.items() if value is not None}
+        if not changes:
+            raise InputError(
+                f"nothing is said of class {class_id}; give its name, description, kind, severity, "
+                "colour or the cost of an escape"
+            )
 
         def decide(state: LabelState) -> dict[str, Any]:
             require_class(state, class_id)
@@ -291,14 +313,14 @@ class LabelBook:
         return self._act("merge", decide)
 
     def add_named(self, named: Sequence[Named]) -> int:
-        """Adds labels from elsewhere; classes are found by name, and made where there are none.
+        """Adds labels from elsewhere; classes are found by id or name, or made, see `Named`.
 
         Raises:
             InputError: A name cannot be used, or a region or an image is unknown.
         """
 
         def decide(state: LabelState) -> dict[str, Any]:
-            by_name = {one.name.casefold(): one.id for one in state.in_use}
+            new: dict[str, int] = {}
             made, said, next_id = [], [], state.next_id
             for one in named:
                 of_class: dict[str, Any] = {}
@@ -306,10 +328,12 @@ class LabelBook:
                     of_class["regions"] = self._known(one.regions)
                 if one.images:
                     of_class["images"] = self._known_images(one.images)
-                class_id = by_name.get(plain_name(one.class_name).casefold())
+                class_id = state.find(one.class_name, one.class_id)
                 if class_id is None:
-                    name = checked_name(one.class_name, by_name)
-                    by_name[name.casefold()] = next_id
+                    class_id = new.get(folded(one.class_name))
+                if class_id is None:
+                    name = checked_name(one.class_name, ())
+                    new[folded(name)] = next_id
                     made.append({"id": next_id, "name": name} | of_class)
                     next_id += 1
                 else:
@@ -395,13 +419,8 @@ class LabelBook:
         return list(images)
 
 
-def count_pending(actions: Sequence[Action]) -> int:
-    """Number of actions that the tables of the run do not follow yet."""
-    followed = 0
-    for action in actions:
-        if action.name in PERMANENT:
-            followed = int(action.arguments.get(FOLLOWED, 0))
-    return sum(one.number > followed and one.name not in PERMANENT for one in actions)
+def _in_tables(state: LabelState) -> list[tuple[int, str, Kind]]:
+    return [(one.id, one.name, one.kind) for one in state.in_use]
 
 
 def _user() -> str:

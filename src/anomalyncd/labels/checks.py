@@ -1,15 +1,13 @@
-"""What a person may say: names, descriptions and classes that can be used."""
+"""What a person may say: descriptions and classes that can be used."""
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from anomalyncd.errors import InputError
 from anomalyncd.labels.state import KINDS, SEVERITIES, LabelClass, LabelState
 
-LONGEST_NAME = 80
-"""Characters of a name at most."""
 LONGEST_DESCRIPTION = 10_000
 """Characters of a description at most."""
 
@@ -31,28 +29,6 @@ def require_class(state: LabelState, class_id: int) -> LabelClass:
             "use that one"
         )
     return found
-
-
-def plain_name(name: str) -> str:
-    """A name with single blanks between its words and none around them."""
-    return " ".join(name.split())
-
-
-def checked_name(name: str, taken: Collection[str]) -> str:
-    """Returns the name of a class without blanks around it.
-
-    Raises:
-        InputError: It is empty, too long, has characters that cannot be printed, or is taken.
-    """
-    name = plain_name(name)
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise InputError(
-            f"'{name[:LONGEST_NAME]}' cannot be the name of a class; use 1 to {LONGEST_NAME} "
-            "characters that can be printed"
-        )
-    if name.casefold() in {one.casefold() for one in taken}:
-        raise InputError(f"there is a class '{name}' already; choose another name, or merge them")
-    return name
 
 
 def check_description(changes: Mapping[str, Any]) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from anomalyncd.labels.names import folded
+
 NORMAL = 0
 """Id of the normal class, in every label book."""
 NORMAL_NAME = "normal"
@@ -64,6 +66,8 @@ class LabelState:
 
     classes: dict[int, LabelClass] = field(default_factory=dict)
     """By id, merged ones included."""
+    names: dict[int, set[str]] = field(default_factory=dict)
+    """By id: all names that a class has had, folded."""
     discovered: list[int] = field(default_factory=list)
     """Id that each class of the discovery was given, before any merging."""
     discovery: int = 0
@@ -86,6 +90,23 @@ class LabelState:
         while (into := self.classes[class_id].merged_into) is not None:
             class_id = into
         return class_id
+
+    def find(self, name: str, class_id: int | None = None) -> int | None:
+        """The class in use that a label from elsewhere is about; None where there is none yet.
+
+        Args:
+            name: Of the class in the label. The name of a class that was merged stands for the one
+                that took its regions, unless a class in use has that name.
+            class_id: Its id in this label book; it counts if the class has ever had that name.
+        """
+        wanted = folded(name)
+        if class_id is not None and wanted in self.names.get(class_id, ()):
+            return self.resolve(class_id)
+        of_name = [one for one in self.classes.values() if folded(one.name) == wanted]
+        in_use = [one.id for one in of_name if one.merged_into is None]
+        if in_use or not of_name:
+            return in_use[0] if in_use else None
+        return self.resolve(max(one.id for one in of_name))
 
     @property
     def in_use(self) -> list[LabelClass]:
@@ -153,6 +174,7 @@ def _make(state: LabelState, number: int, arguments: dict[str, Any]) -> None:
         colour = made.get("colour") or first_colour(class_id)
         kind: Kind = "not a defect" if class_id == NORMAL else "defect"
         state.classes[class_id] = LabelClass(class_id, made["name"], colour=colour, kind=kind)
+        state.names[class_id] = {folded(made["name"])}
         _say(state, number, class_id, made)
 
 
@@ -163,6 +185,7 @@ def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> No
     for class_id in set(state.discovered) - state.classes.keys():
         name = free_name(class_id, [one.name for one in state.in_use])
         state.classes[class_id] = LabelClass(class_id, name, colour=first_colour(class_id))
+        state.names[class_id] = {folded(name)}
     for old, new in arguments.get("same_regions", ()):
         if old in state.regions:
             state.regions[new] = state.regions[old]
@@ -175,6 +198,7 @@ def _edit(state: LabelState, _: int, arguments: dict[str, Any]) -> None:
             changes[name] = tuple(changes[name])
     class_id = int(arguments["class"])
     state.classes[class_id] = replace(state.classes[class_id], **changes)
+    state.names[class_id].add(folded(state.classes[class_id].name))
 
 
 def _assign(state: LabelState, number: int, arguments: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Protocol, Self
 
 import numpy as np
@@ -15,7 +16,7 @@ from anomalyncd.discovery.reliability import ReliabilityModel, tempered
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component
 from anomalyncd.labels.book import BOX, LabelBook
-from anomalyncd.labels.checks import checked_name, plain_name
+from anomalyncd.labels.names import checked_name, folded
 from anomalyncd.labels.state import LabelState
 from anomalyncd.regions.table import Regions
 from anomalyncd.results.class_list import ClassList
@@ -79,22 +80,35 @@ class Labels:
         """Names of classes by the row of the region; names that are new make classes.
 
         Raises:
-            InputError: There is no such row, or a name cannot be used.
+            InputError: A key is no row, or a name cannot be used.
         """
+        if not isinstance(names, Mapping):
+            raise InputError(
+                f"corrections are a {type(names).__name__}; give a dictionary of names by the rows "
+                "of the table of regions"
+            )
         discovered = ClassList.discovered(n_discovered)
         ids = {name.casefold(): index for index, name in discovered.by_id.items()}
         listed, said = list(discovered.names), np.full(n_regions, -1, np.int64)
         for row, name in names.items():
-            if not 0 <= row < n_regions:
-                raise InputError(f"there is no region {row}; the rows are 0 to {n_regions - 1}")
-            folded = plain_name(name).casefold()
-            if folded not in ids:
+            _refuse_row(row, n_regions)
+            if not isinstance(name, str):
+                raise InputError(f"{name!r} is no name of a class; give region {row} a text")
+            if folded(name) not in ids:
                 listed.append(checked_name(name, listed))
-                ids[folded] = len(listed) - 1
-            said[row] = ids[folded]
+                ids[folded(name)] = len(listed) - 1
+            said[row] = ids[folded(name)]
         kinds = (*discovered.kinds, *["defect"] * (len(listed) - n_discovered))
         class_list = ClassList(tuple(range(len(listed))), tuple(listed), kinds, len(listed))
         return cls(said, np.arange(n_discovered), class_list)
+
+
+def _refuse_row(row: object, n_regions: int) -> None:
+    rows = f"the rows are 0 to {n_regions - 1}" if n_regions else "no region was found"
+    if isinstance(row, bool) or not isinstance(row, Integral):
+        raise InputError(f"{row!r} is no row of the table of regions; {rows}")
+    if not 0 <= int(row) < n_regions:
+        raise InputError(f"there is no region {row}; {rows}")
 
 
 @dataclass(frozen=True, eq=False)

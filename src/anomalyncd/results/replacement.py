@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anomalyncd.io.files import workshop, writing
+from anomalyncd.io.files import remove_abandoned, workshop, writing
 from anomalyncd.io.lock import exclusive
 
 PENDING = ".pending"
@@ -24,6 +24,7 @@ def replace_together(folder: Path) -> Iterator[Path]:
     """
     with exclusive(folder):
         finish_replacement(folder)
+        remove_abandoned(folder)
         with workshop(folder) as hidden:
             new = hidden / "new"
             new.mkdir()

@@ -10,7 +10,7 @@ from anomalyncd.embedding.token_store import MAPPED
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_unwritable, workshop
+from anomalyncd.io.files import refuse_unwritable, remove_abandoned, workshop
 from anomalyncd.io.lock import exclusive
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
@@ -78,6 +78,7 @@ def replace_results(folder: Path) -> Iterator[Path]:
     with workshop(folder) as new:
         yield new
         with exclusive(folder):
+            remove_abandoned(folder)
             remove(folder / PENDING)  # Left by an interrupted correction of the earlier run.
             (folder / RECORD).unlink(missing_ok=True)
             for name in [*sorted(_RESULTS - {RECORD}), RECORD]:
