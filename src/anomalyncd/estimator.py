@@ -339,7 +339,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, weights: str | Path | None = None, device: str | None = None
+        cls,
+        folder: str | Path,
+        *,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        precision: str | None = None,
     ) -> Self:
         """Reads what `save` wrote; the backbone's weights are located as they were for `fit`.
 
@@ -351,6 +356,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             weights: File of the backbone's weights, where it is another than for `fit`, or than
                 the one that lies in the folder.
             device: Where to predict, if not on the device that `fit` was given.
+            precision: Precision of the frozen blocks, if not the one that `fit` was given.
 
         Raises:
             InputError: The folder is no model, is damaged, is one of another estimator, or does not
@@ -367,6 +373,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             carried = Path(folder) / WEIGHTS_FILE
             loaded.weights = weights or (carried if carried.is_file() else loaded.weights)
             loaded.device = device or loaded.device
+            loaded.precision = precision or loaded.precision
             loaded._check_parameters()
             fitted = {"encoder.n_rotations": stored.n_rotations}
             encoder = loaded._encoder(with_overrides(stored.config, fitted))

@@ -142,7 +142,7 @@ def predict_run(
     """
     folder = Path(folder).expanduser()
     prepare_prediction(folder, images)
-    _warn_of_pending_labels(Path(run))
+    warn_of_pending_labels(Path(run))
     estimator = AnomalyNCD.load(Path(run) / MODEL, weights=weights, device=device)
     predictions = estimator.classify(images, folder=folder, **inputs)
     write_prediction(predictions, folder, threshold)
@@ -218,7 +218,7 @@ def make_maps(
     return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
 
 
-def _warn_of_pending_labels(run: Path) -> None:
+def warn_of_pending_labels(run: Path) -> None:
     """Warns if the label book says more than the model knows."""
     if (run / LABELS).is_file() and (pending := read_run(run).labels.n_pending):
         LOG.warning(

@@ -1,0 +1,128 @@
+"""Rows of a table, one for each image that many machines will predict: name and place."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from anomalyncd.errors import InputError
+from anomalyncd.images.image_set import as_image_set
+from anomalyncd.images.pixels import IMAGE_SUFFIXES
+from anomalyncd.io.files import name_of
+
+NAME, PATH, BYTES = "name", "path", "image"
+"""Columns: name of the image, where its file lies, and the content of its file."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRows:
+    """The images to predict: a table of places, or files of Parquet that hold the images."""
+
+    table: pd.DataFrame
+    """`name`, `path` and what a manifest says of each image; empty where Parquet holds them."""
+    parquet: str | None = None
+    """A file or a folder of Parquet with the columns `name` and `image`, the content of a file."""
+
+
+def image_rows(images: str | Path) -> ImageRows:
+    """Lists the images of a source; no image is opened.
+
+    Args:
+        images: A folder or a manifest as for `AnomalyNCD.fit`; a folder, or a file or a folder of
+            Parquet, at a place of fsspec such as "s3://bucket/images"; or Parquet that holds
+            images: the columns `name` and `image`, the content of an image file.
+
+    Raises:
+        InputError: The source holds no images, or cannot be listed.
+    """
+    if _holds_bytes(str(images)):
+        return ImageRows(pd.DataFrame(columns=[NAME, PATH]), str(images))
+    if is_place(images):
+        return ImageRows(_listed(str(images)))
+    opened = as_image_set(images)
+    table = pd.DataFrame({NAME: opened.names, PATH: opened.paths})
+    if opened.columns is not None:
+        table = pd.concat([table, opened.columns], axis=1)
+    return ImageRows(table)
+
+
+def is_place(images: object) -> bool:
+    """Whether a source is a place of fsspec such as "s3://bucket/images"."""
+    return isinstance(images, str) and "://" in images
+
+
+def read_place(path: str) -> bytes:
+    """Reads the content of a file at a place of fsspec.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        system, inside = file_system(path)
+        content: bytes = system.cat_file(inside)
+    except OSError as error:
+        raise InputError(f"image '{path}' cannot be read ({error}); check the path") from error
+    return content
+
+
+def file_system(place: str) -> tuple[Any, str]:
+    """Returns the file system of fsspec that a place lies on, and the path within it.
+
+    Raises:
+        InputError: fsspec, or the package that knows such places, is not installed.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise InputError(f"'{place}' needs fsspec; install 'anomalyncd[ray]'") from error
+    try:
+        system, inside = url_to_fs(place)
+    except (ImportError, ValueError) as error:
+        raise InputError(
+            f"'{place}' cannot be opened ({error}); install the package of fsspec for "
+            f"'{urlsplit(place).scheme}://', or copy the images to a disk"
+        ) from error
+    return system, inside
+
+
+def _listed(place: str) -> pd.DataFrame:
+    system, inside = file_system(place)
+    try:
+        found = sorted(system.find(inside))
+    except OSError as error:
+        raise InputError(f"'{place}' cannot be listed ({error}); check the place") from error
+    files = [one for one in found if Path(one).suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        raise InputError(f"no image at '{place}'; expected files such as .png, .jpg or .tif")
+    root = inside.rstrip("/") + "/"
+    names = [name_of(Path(one.removeprefix(root)), IMAGE_SUFFIXES) for one in files]
+    table = pd.DataFrame({NAME: names, PATH: [system.unstrip_protocol(one) for one in files]})
+    doubled = table[NAME][table[NAME].duplicated()]
+    if len(doubled):
+        raise InputError(f"image '{doubled.iloc[0]}' exists twice at '{place}'; keep one")
+    return table
+
+
+def _holds_bytes(images: str) -> bool:
+    """Whether a source is Parquet whose column `image` holds the content of files, not paths."""
+    local = images if is_place(images) else str(Path(images).expanduser().absolute())
+    system, inside = file_system(local)
+    files = [inside] if inside.endswith(".parquet") else sorted(system.glob(f"{inside}/*.parquet"))
+    if not files or not system.exists(files[0]):
+        return False
+    from pyarrow import ArrowException, parquet, types
+
+    try:
+        with system.open(files[0]) as file:
+            schema = parquet.read_schema(file)
+    except (ArrowException, OSError) as error:
+        raise InputError(f"'{images}' is damaged ({error}); save it again") from error
+    if BYTES not in schema.names:
+        return False
+    kind = schema.field(BYTES).type
+    holds = types.is_binary(kind) or types.is_large_binary(kind)
+    if holds and NAME not in schema.names:
+        raise InputError(f"'{images}' has no column '{NAME}'; add it with the name of each image")
+    return bool(holds)
