@@ -37,6 +37,7 @@ from anomalyncd.results.preconditions import (
 )
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
+from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -129,6 +130,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         black_level: int | None = None,
         skip_damaged: bool = False,
         folder: str | Path | None = None,
+        engine: Engine | None = None,
     ) -> Self:
         """Discovers classes.
 
@@ -154,6 +156,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             skip_damaged: Whether images that cannot be read are left out, with a warning.
             folder: Where maps, regions and tokens are saved, so that an interrupted run can go on;
                 None saves nothing.
+            engine: Does the work on each image, see `scale.engine.ray_engine`; None does it in this
+                process.
 
         Raises:
             InputError: Something cannot be used; nothing that takes long has started then.
@@ -164,11 +168,14 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         given |= {"ignore": ignore, "foreground": foreground, "skip_damaged": skip_damaged}
         given |= {"white_level": white_level, "black_level": black_level}
         with _work_folder(folder) as work:
-            self._discover(self._pipeline(images, given, n_classes, work, folder is not None))
+            resumable = folder is not None
+            self._discover(self._pipeline(images, given, n_classes, work, resumable), engine)
         return self
 
-    def _discover(self, pipeline: Pipeline) -> None:
+    def _discover(self, pipeline: Pipeline, engine: Engine | None) -> None:
         """Runs all stages; the pipeline ends here, since Windows deletes no file that it maps."""
+        if engine is not None:
+            pipeline.context = replace(pipeline.context, engine=engine)
         self.predictions_ = pipeline.predictions
         self.model_ = pipeline.model()
         self.normal_scores_ = pipeline.normal_scores()

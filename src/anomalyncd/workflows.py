@@ -45,6 +45,7 @@ from anomalyncd.results.run_writing import (
 )
 from anomalyncd.revision import correct_run
 from anomalyncd.runtime.device import check_seed, resolve_device, resolve_precision
+from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -56,6 +57,7 @@ def discover_run(
     folder: str | Path,
     *,
     overwrite: bool = False,
+    engine: Engine | None = None,
     **inputs: Any,
 ) -> None:
     """Discovers classes and writes the run; after an interruption the same call goes on.
@@ -66,6 +68,7 @@ def discover_run(
         folder: A new or empty folder, or that of an interrupted run.
         overwrite: Whether the folder may hold a finished run. Its tables and its model stay until
             the new ones are complete; its maps are used if they fit the new run.
+        engine: See `AnomalyNCD.fit`.
         inputs: Further arguments of `AnomalyNCD.fit`.
 
     Raises:
@@ -74,7 +77,7 @@ def discover_run(
     folder = Path(folder).expanduser()
     prepare_run(folder, images, overwrite)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
-        estimator.fit(images, folder=folder, **inputs)
+        estimator.fit(images, folder=folder, engine=engine, **inputs)
         write_run(estimator, folder, {"images": images, **inputs})
 
 
@@ -149,6 +152,17 @@ def predict_run(
     return predictions
 
 
+def warn_of_pending_labels(run: Path) -> None:
+    """Warns if the label book of a run says more than its model knows."""
+    if (run / LABELS).is_file() and (pending := read_run(run).labels.n_pending):
+        LOG.warning(
+            "the model of run '%s' does not follow %s on its classes yet; "
+            "apply them with anomalyncd correct",
+            run,
+            counted(pending, "action"),
+        )
+
+
 def estimate_run(
     estimator: AnomalyNCD, images: ImagesLike, folder: str | Path, **inputs: Any
 ) -> ClassNumber:
@@ -216,17 +230,6 @@ def make_maps(
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps
     return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
-
-
-def warn_of_pending_labels(run: Path) -> None:
-    """Warns if the label book says more than the model knows."""
-    if (run / LABELS).is_file() and (pending := read_run(run).labels.n_pending):
-        LOG.warning(
-            "the model of run '%s' does not follow %s on its classes yet; "
-            "apply them with anomalyncd correct",
-            run,
-            counted(pending, "action"),
-        )
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

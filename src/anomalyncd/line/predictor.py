@@ -70,9 +70,7 @@ class Predictor:
                 raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
             torch.set_num_threads(threads)
         self.model = locate_model(folder)
-        estimator = AnomalyNCD.load(
-            self.model, weights=carried, device=device, precision=precision
-        )
+        estimator = AnomalyNCD.load(self.model, weights=carried, device=device, precision=precision)
         self.device = estimator.device
         self._fitted = estimator.model_
         # What "auto" measured here may differ from what it would measure where this is unpickled.

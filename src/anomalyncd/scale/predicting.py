@@ -115,7 +115,7 @@ def read_predictions(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     files = sorted((Path(folder).expanduser() / PARTS).glob(f"*{_SUFFIX}"))
     if not files:
-        raise InputError(f"'{folder}' holds no table of predictions; give the folder of a prediction")
+        raise InputError(f"'{folder}' holds no predictions of Ray; give the folder of some")
     table = concat_tables(
         [parquet.read_table(path) for path in files], promote_options="permissive"
     )
@@ -162,9 +162,8 @@ def _predicted(predictor: Predictor, row: Row) -> Row:
     if predictor.threshold is not None:
         images = images.assign(ok=images["score"] <= predictor.threshold)
     regions = tables.regions.drop(columns=[NAME, PATH]).to_dict("records")
-    predicted: Row = images.to_dict("records")[0]
     return {
-        **predicted,
+        **{str(name): value for name, value in images.to_dict("records")[0].items()},
         PATH: place,
         **further,
         "regions": regions,
