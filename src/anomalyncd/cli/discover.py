@@ -71,7 +71,11 @@ def discover(
     engine: EngineName = "process",
     address: ClusterAddress = None,
 ) -> None:
-    """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped."""
+    """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped.
+
+    With --engine ray, IMAGES may also be a place such as s3://bucket/images, or Parquet that holds
+    the images; they are copied to a folder beside the run.
+    """
     if n_classes is not None and defects is not None:
         raise InputError("`n_classes` and `defects` are both given; give only one of them")
     _refuse_address(engine, address)
@@ -84,10 +88,16 @@ def discover(
     estimator = options.estimator(n_classes, sources)
     run = out or Path("runs") / _name_of(sources.images)
     started = time.perf_counter()
+    images = sources.images
     with _engine(engine, address, options.device) as chosen:
+        if chosen is not None:
+            from anomalyncd.scale.fetching import fetch_images
+
+            assert isinstance(images, str | Path)
+            images = fetch_images(images, run.with_name(f"{run.name}-images"), chosen)
         discover_run(
             estimator,
-            sources.images,
+            images,
             run,
             overwrite=overwrite,
             engine=chosen,
