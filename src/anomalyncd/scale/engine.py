@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from anomalyncd.runtime.device import resolve_device
 from anomalyncd.runtime.engine import Item, Result
 from anomalyncd.scale.cluster import cluster, import_ray, original, use_one_thread, workers
 
@@ -21,13 +22,13 @@ def ray_engine(address: str | None = None, device: str = "auto") -> Iterator["Ra
 
     Args:
         address: See `cluster`.
-        device: The device of the discovery; see `workers`.
+        device: The device of the discovery; workers use one of the same kind.
 
     Raises:
         InputError: See `cluster`.
     """
     with cluster(address):
-        yield RayEngine(device)
+        yield RayEngine(resolve_device(device).type)
 
 
 class RayEngine:

@@ -13,7 +13,16 @@ from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.files import refuse_unwritable, write_atomically
 from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.progress import track
-from anomalyncd.scale.rows import BYTES, NAME, PATH, file_system, image_rows, read_place
+from anomalyncd.scale.rows import (
+    BYTES,
+    NAME,
+    PATH,
+    file_system,
+    holds_bytes,
+    image_rows,
+    is_place,
+    read_place,
+)
 
 
 def fetch_images(images: str | Path, folder: str | Path, engine: Engine) -> Path:
@@ -32,9 +41,9 @@ def fetch_images(images: str | Path, folder: str | Path, engine: Engine) -> Path
     Raises:
         InputError: The images cannot be read, or the folder cannot be written.
     """
-    rows = image_rows(images)
-    if rows.parquet is None and "://" not in str(images):
+    if not is_place(images) and not holds_bytes(images):
         return Path(images)
+    rows = image_rows(images)
     folder = Path(folder).expanduser().absolute()
     refuse_unwritable(folder)
     items: Sequence[Any]

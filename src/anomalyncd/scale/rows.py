@@ -9,6 +9,7 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import as_image_set
+from anomalyncd.images.manifest import MAP
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.files import name_of
 
@@ -37,12 +38,17 @@ def image_rows(images: str | Path) -> ImageRows:
     Raises:
         InputError: The source holds no images, or cannot be listed.
     """
-    if _holds_bytes(str(images)):
+    if holds_bytes(images):
         return ImageRows(pd.DataFrame(columns=[NAME, PATH]), str(images))
     if is_place(images):
         return ImageRows(_listed(str(images)))
     opened = as_image_set(images)
     table = pd.DataFrame({NAME: opened.names, PATH: opened.paths})
+    if opened.columns is not None and MAP in opened.columns:
+        raise InputError(
+            f"manifest '{images}' names maps in its column '{MAP}', and the engine 'ray' makes its "
+            "own; take the column out, or leave out `engine`"
+        )
     if opened.columns is not None:
         table = pd.concat([table, opened.columns], axis=1)
     return ImageRows(table)
@@ -51,6 +57,33 @@ def image_rows(images: str | Path) -> ImageRows:
 def is_place(images: object) -> bool:
     """Whether a source is a place of fsspec such as "s3://bucket/images"."""
     return isinstance(images, str) and "://" in images
+
+
+def holds_bytes(images: str | Path) -> bool:
+    """Whether a source is Parquet whose column `image` holds the content of files, not paths.
+
+    Raises:
+        InputError: The Parquet is damaged, or has no column `name`.
+    """
+    place = str(images) if is_place(images) else str(Path(images).expanduser().absolute())
+    system, inside = file_system(place)
+    files = [inside] if inside.endswith(".parquet") else sorted(system.glob(f"{inside}/*.parquet"))
+    if not files or not system.exists(files[0]):
+        return False
+    from pyarrow import ArrowException, parquet, types
+
+    try:
+        with system.open(files[0]) as file:
+            schema = parquet.read_schema(file)
+    except (ArrowException, OSError) as error:
+        raise InputError(f"'{images}' is damaged ({error}); save it again") from error
+    if BYTES not in schema.names:
+        return False
+    kind = schema.field(BYTES).type
+    holds = types.is_binary(kind) or types.is_large_binary(kind)
+    if holds and NAME not in schema.names:
+        raise InputError(f"'{images}' has no column '{NAME}'; add it with the name of each image")
+    return bool(holds)
 
 
 def read_place(path: str) -> bytes:
@@ -103,26 +136,3 @@ def _listed(place: str) -> pd.DataFrame:
     if len(doubled):
         raise InputError(f"image '{doubled.iloc[0]}' exists twice at '{place}'; keep one")
     return table
-
-
-def _holds_bytes(images: str) -> bool:
-    """Whether a source is Parquet whose column `image` holds the content of files, not paths."""
-    local = images if is_place(images) else str(Path(images).expanduser().absolute())
-    system, inside = file_system(local)
-    files = [inside] if inside.endswith(".parquet") else sorted(system.glob(f"{inside}/*.parquet"))
-    if not files or not system.exists(files[0]):
-        return False
-    from pyarrow import ArrowException, parquet, types
-
-    try:
-        with system.open(files[0]) as file:
-            schema = parquet.read_schema(file)
-    except (ArrowException, OSError) as error:
-        raise InputError(f"'{images}' is damaged ({error}); save it again") from error
-    if BYTES not in schema.names:
-        return False
-    kind = schema.field(BYTES).type
-    holds = types.is_binary(kind) or types.is_large_binary(kind)
-    if holds and NAME not in schema.names:
-        raise InputError(f"'{images}' has no column '{NAME}'; add it with the name of each image")
-    return bool(holds)
