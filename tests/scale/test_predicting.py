@@ -122,7 +122,7 @@ def test_parquet_that_holds_images_is_predicted(
     )
     (tmp_path / "held").mkdir()
     held[:6].to_parquet(tmp_path / "held" / "a.parquet")
-    held[6:].assign(camera="left").to_parquet(tmp_path / "held" / "b.parquet")
+    held[6:].to_parquet(tmp_path / "held" / "b.parquet", row_group_size=2)
     place = f"file://{tmp_path / 'held'}"
     assert predict_with_ray(run, place, tmp_path / "out") == len(KINDS)
     _refuse_any_difference(tmp_path / "out", one_process, leaving="path")
@@ -132,7 +132,7 @@ def test_a_manifest_passes_its_columns_on(run: Path, new: Path) -> None:
     table = pd.DataFrame({"image": ["0.png", "1.png"], "camera": ["left", "right"]})
     table.to_csv(new / "images.csv", index=False)
     predict = PredictRow(Predictor(run), frozenset({"0"}), skip_damaged=False)
-    rows = [predict(row) for row in image_rows(new / "images.csv").table.to_dict("records")]
+    rows = [predict(row) for row in image_rows(new / "images.csv").to_dict("records")]
     assert rows[0] == []
     assert [row["camera"] for row in rows[1]] == ["right"]
 
@@ -144,7 +144,7 @@ def test_places_of_fsspec_are_listed_and_read(run: Path, new: Path) -> None:
     for path in new.iterdir():
         memory.pipe_file(f"/bucket/line/{path.name}", path.read_bytes())
     memory.pipe_file("/bucket/notes.txt", b"no image")
-    rows = image_rows("memory://bucket").table
+    rows = image_rows("memory://bucket")
     assert rows["name"].tolist() == [f"line/{index}" for index in range(len(KINDS))]
     pixels = np.asarray(Image.open(io.BytesIO(read_place(rows["path"][3]))))
     assert np.array_equal(pixels, np.asarray(Image.open(new / "3.png")))

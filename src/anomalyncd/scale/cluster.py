@@ -14,7 +14,7 @@ Resources = dict[str, Any]
 """What a worker or a task asks of Ray: `num_cpus`, `num_gpus`."""
 
 NO_PROCESSOR: Resources = {"num_cpus": 0}
-"""For tasks that read or write a little: they run beside the workers, which hold all processors."""
+"""For tasks that write a little: they run beside the workers, which hold all processors."""
 
 
 @contextmanager

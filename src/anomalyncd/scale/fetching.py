@@ -1,7 +1,6 @@
 """Images of a place or of Parquet, copied to a disk that a discovery reads them from."""
 
 import io
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,12 +14,13 @@ from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.progress import track
 from anomalyncd.scale.rows import (
     BYTES,
+    GROUP,
     NAME,
     PATH,
-    file_system,
     holds_bytes,
     image_rows,
     is_place,
+    read_group,
     read_place,
 )
 
@@ -43,54 +43,25 @@ def fetch_images(images: str | Path, folder: str | Path, engine: Engine) -> Path
     """
     if not is_place(images) and not holds_bytes(images):
         return Path(images)
-    rows = image_rows(images)
+    rows = image_rows(images).to_dict("records")
     folder = Path(folder).expanduser().absolute()
     refuse_unwritable(folder)
-    items: Sequence[Any]
-    if rows.parquet is None:
-        items = list(zip(rows.table[NAME], rows.table[PATH], strict=True))
-        work = partial(partial, _copy, folder)
-    else:
-        items = _parquet_groups(rows.parquet)
-        work = partial(partial, _unpack, folder)
-    for _ in track(engine.map(work, items), "Copying images", len(items)):
+    for _ in track(engine.map(partial(partial, _fetch, folder), rows), "Copying images", len(rows)):
         pass
     return folder
 
 
-def _copy(folder: Path, item: tuple[str, str]) -> None:
-    name, place = item
-    path = _inside(folder, name, Path(place).suffix)
+def _fetch(folder: Path, row: dict[str, Any]) -> None:
+    """Writes one image, or those of a group of rows of Parquet."""
+    if GROUP in row:
+        for held in read_group(row[PATH], row[GROUP]):
+            path = _inside(folder, held[NAME], _suffix(held[NAME], held[BYTES]))
+            if not path.is_file():
+                _write(path, held[BYTES])
+        return
+    path = _inside(folder, row[NAME], Path(row[PATH]).suffix)
     if not path.is_file():
-        _write(path, read_place(place))
-
-
-def _unpack(folder: Path, item: tuple[str, int]) -> None:
-    """Writes the images of one group of rows of a file of Parquet."""
-    from pyarrow import parquet
-
-    place, group = item
-    system, inside = file_system(place)
-    with system.open(inside) as file:
-        rows = parquet.ParquetFile(file)
-        for batch in rows.iter_batches(8, row_groups=[group], columns=[NAME, BYTES]):
-            for row in batch.to_pylist():
-                path = _inside(folder, row[NAME], _suffix(row[NAME], row[BYTES]))
-                if not path.is_file():
-                    _write(path, row[BYTES])
-
-
-def _parquet_groups(place: str) -> list[tuple[str, int]]:
-    from pyarrow import parquet
-
-    system, inside = file_system(place)
-    single = inside.endswith(".parquet")
-    items = []
-    for path in [inside] if single else sorted(system.glob(f"{inside}/*.parquet")):
-        with system.open(path) as file:
-            n_groups = parquet.ParquetFile(file).num_row_groups
-        items += [(system.unstrip_protocol(path), group) for group in range(n_groups)]
-    return items
+        _write(path, read_place(row[PATH]))
 
 
 def _suffix(name: str, content: bytes) -> str:

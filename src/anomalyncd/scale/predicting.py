@@ -23,12 +23,12 @@ from anomalyncd.scale.cluster import (
 )
 from anomalyncd.scale.rows import (
     BYTES,
+    GROUP,
     NAME,
     PATH,
-    ImageRows,
-    file_system,
     image_rows,
     is_place,
+    read_group,
     read_place,
 )
 from anomalyncd.workflows import warn_of_pending_labels
@@ -39,6 +39,7 @@ _SUFFIX = ".parquet"
 _LARGEST_PART = 128
 _PARTS_A_WORKER = 8
 """So that workers end at about the same time, and little is lost with one of them."""
+_WORKERS_A_WRITER = 16
 
 Row = dict[str, Any]
 
@@ -94,7 +95,7 @@ def predict_with_ray(
     with cluster(address):
         _run(predictor, rows, parts, done, skip_damaged)
     total = len(_names_in(parts))
-    if rows.parquet is None and (left := len(rows.table) - total) > 0:
+    if NAME in rows and (left := len(rows) - total) > 0:
         LOG.warning("%s left out; mend them and give the same command", counted(left, "image is"))
     return total
 
@@ -138,19 +139,22 @@ class PredictRow:
         self._predictor, self._done, self._skip = predictor, done, skip_damaged
 
     def __call__(self, row: Row) -> list[Row]:
-        """Returns the row of the prediction in a list, or an empty list.
+        """Returns the rows of predictions of an image, or of a group of rows of Parquet.
 
         Raises:
-            InputError: The image cannot be read.
+            InputError: An image cannot be read.
         """
-        if row[NAME] in self._done:
-            return []
-        try:
-            return [_predicted(self._predictor, row)]
-        except InputError:
-            if self._skip:
-                return []
-            raise
+        images = read_group(row[PATH], row[GROUP]) if GROUP in row else [row]
+        predicted = []
+        for image in images:
+            if image[NAME] in self._done:
+                continue
+            try:
+                predicted.append(_predicted(self._predictor, image))
+            except InputError:
+                if not self._skip:
+                    raise
+        return predicted
 
 
 def _predicted(predictor: Predictor, row: Row) -> Row:
@@ -172,22 +176,23 @@ def _predicted(predictor: Predictor, row: Row) -> Row:
 
 
 def _run(
-    predictor: Predictor, rows: ImageRows, parts: Path, done: frozenset[str], skip: bool
+    predictor: Predictor, rows: pd.DataFrame, parts: Path, done: frozenset[str], skip: bool
 ) -> None:
     ray = import_ray()
     n_workers, asked = workers(predictor.device)
     dataset = _dataset(rows, done, n_workers)
     if dataset is None:
         return
-    passed_over = done if rows.parquet is not None else frozenset()
     predicted = dataset.flat_map(
         PredictRow,
-        fn_constructor_args=(predictor, passed_over, skip),
+        fn_constructor_args=(predictor, done, skip),
         compute=ray.data.ActorPoolStrategy(size=n_workers),
         **asked,
     )
     try:
-        predicted.write_parquet(str(parts), ray_remote_args=NO_PROCESSOR)
+        predicted.write_parquet(
+            str(parts), ray_remote_args=NO_PROCESSOR, concurrency=1 + n_workers // _WORKERS_A_WRITER
+        )
     except Exception as error:
         found = original(error)
         if found is error:
@@ -195,20 +200,14 @@ def _run(
         raise found from None
 
 
-def _dataset(rows: ImageRows, done: frozenset[str], n_workers: int) -> Any:
+def _dataset(rows: pd.DataFrame, done: frozenset[str], n_workers: int) -> Any:
     """The images that are not done as a data set of Ray; None where none is left."""
-    ray = import_ray()
-    if rows.parquet is not None:
-        system, inside = file_system(rows.parquet)
-        return ray.data.read_parquet(
-            inside, filesystem=system, file_extensions=["parquet"], ray_remote_args=NO_PROCESSOR
-        )
-    left = rows.table[~rows.table[NAME].isin(done)]
+    left = rows[~rows[NAME].isin(done)] if NAME in rows else rows
     if left.empty:
         return None
     part = min(_LARGEST_PART, -(-len(left) // (n_workers * _PARTS_A_WORKER)))
     parts = [left.iloc[start : start + part] for start in range(0, len(left), part)]
-    return ray.data.from_pandas(parts)
+    return import_ray().data.from_pandas(parts)
 
 
 def _made_from(predictor: Predictor) -> str:

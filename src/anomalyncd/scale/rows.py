@@ -1,6 +1,6 @@
-"""Rows of a table, one for each image that many machines will predict: name and place."""
+"""Tables of the images that many machines will predict: their names, and where they lie."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,21 +13,12 @@ from anomalyncd.images.manifest import MAP
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.files import name_of
 
-NAME, PATH, BYTES = "name", "path", "image"
-"""Columns: name of the image, where its file lies, and the content of its file."""
+NAME, PATH, BYTES, GROUP = "name", "path", "image", "group"
+"""Columns: name of the image, where its file lies, the content of its file; group of rows."""
+_AT_A_TIME = 8
 
 
-@dataclass(frozen=True, eq=False)
-class ImageRows:
-    """The images to predict: a table of places, or files of Parquet that hold the images."""
-
-    table: pd.DataFrame
-    """`name`, `path` and what a manifest says of each image; empty where Parquet holds them."""
-    parquet: str | None = None
-    """A file or a folder of Parquet with the columns `name` and `image`, the content of a file."""
-
-
-def image_rows(images: str | Path) -> ImageRows:
+def image_rows(images: str | Path) -> pd.DataFrame:
     """Lists the images of a source; no image is opened.
 
     Args:
@@ -35,13 +26,17 @@ def image_rows(images: str | Path) -> ImageRows:
             Parquet, at a place of fsspec such as "s3://bucket/images"; or Parquet that holds
             images: the columns `name` and `image`, the content of an image file.
 
+    Returns:
+        `name`, `path` and what a manifest says of each image. Where Parquet holds the images it has
+        one row for each of their groups of rows: `path` of the file and `group`.
+
     Raises:
         InputError: The source holds no images, or cannot be listed.
     """
     if holds_bytes(images):
-        return ImageRows(pd.DataFrame(columns=[NAME, PATH]), str(images))
+        return _groups(images)
     if is_place(images):
-        return ImageRows(_listed(str(images)))
+        return _listed(str(images))
     opened = as_image_set(images)
     table = pd.DataFrame({NAME: opened.names, PATH: opened.paths})
     if opened.columns is not None and MAP in opened.columns:
@@ -51,7 +46,7 @@ def image_rows(images: str | Path) -> ImageRows:
         )
     if opened.columns is not None:
         table = pd.concat([table, opened.columns], axis=1)
-    return ImageRows(table)
+    return table
 
 
 def is_place(images: object) -> bool:
@@ -65,9 +60,7 @@ def holds_bytes(images: str | Path) -> bool:
     Raises:
         InputError: The Parquet is damaged, or has no column `name`.
     """
-    place = str(images) if is_place(images) else str(Path(images).expanduser().absolute())
-    system, inside = file_system(place)
-    files = [inside] if inside.endswith(".parquet") else sorted(system.glob(f"{inside}/*.parquet"))
+    system, files = _parquet_files(images)
     if not files or not system.exists(files[0]):
         return False
     from pyarrow import ArrowException, parquet, types
@@ -84,6 +77,16 @@ def holds_bytes(images: str | Path) -> bool:
     if holds and NAME not in schema.names:
         raise InputError(f"'{images}' has no column '{NAME}'; add it with the name of each image")
     return bool(holds)
+
+
+def read_group(place: str, group: int) -> Iterator[dict[str, Any]]:
+    """Yields the rows of one group of a file of Parquet, of which a few are in memory at a time."""
+    from pyarrow import parquet
+
+    system, inside = file_system(place)
+    with system.open(inside) as file:
+        for batch in parquet.ParquetFile(file).iter_batches(_AT_A_TIME, row_groups=[group]):
+            yield from batch.to_pylist()
 
 
 def read_place(path: str) -> bytes:
@@ -118,6 +121,26 @@ def file_system(place: str) -> tuple[Any, str]:
             f"'{urlsplit(place).scheme}://', or copy the images to a disk"
         ) from error
     return system, inside
+
+
+def _parquet_files(images: str | Path) -> tuple[Any, list[str]]:
+    place = str(images) if is_place(images) else str(Path(images).expanduser().absolute())
+    system, inside = file_system(place)
+    if inside.endswith(".parquet"):
+        return system, [inside]
+    return system, sorted(system.glob(f"{inside}/*.parquet"))
+
+
+def _groups(images: str | Path) -> pd.DataFrame:
+    from pyarrow import parquet
+
+    system, files = _parquet_files(images)
+    rows = []
+    for path in files:
+        with system.open(path) as file:
+            n_groups = parquet.ParquetFile(file).num_row_groups
+        rows += [{PATH: system.unstrip_protocol(path), GROUP: group} for group in range(n_groups)]
+    return pd.DataFrame(rows)
 
 
 def _listed(place: str) -> pd.DataFrame:
