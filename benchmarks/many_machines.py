@@ -50,11 +50,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         images = _some(arguments.images, folder / "some", arguments.count)
-        figures = {"one process, images a second": _one_process(arguments.run, images)}
+        _say(_overhead(arguments.run, images, folder))
+        _say({"one process, images a second": _one_process(arguments.run, images)})
         for n_workers in (1, 2):
-            figures |= _by_ray(arguments.run, images, folder / f"by_{n_workers}", n_workers)
-        figures |= _overhead(arguments.run, images, folder)
-    print(json.dumps(figures, indent=2))
+            _say(_by_ray(arguments.run, images, folder / f"by_{n_workers}", n_workers))
+
+
+def _say(figures: dict[str, float]) -> None:
+    print(json.dumps(figures, indent=2), flush=True)
 
 
 def _some(images: Path, folder: Path, count: int) -> Path:
@@ -99,7 +102,7 @@ def _overhead(run: Path, images: Path, folder: Path) -> dict[str, float]:
     """Seconds that Ray takes for rows without work, and the memory of the driver."""
     ray = import_ray()
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    predicting.PredictRow = NoWork  # type: ignore[assignment,misc]
+    real, predicting.PredictRow = PredictRow, NoWork  # type: ignore[assignment,misc]
     seconds, figures = {}, {}
     for count in (100, SHORT, LONG):
         manifest = _manifest(folder / f"links_{count}", next(images.iterdir()), count)
@@ -111,6 +114,7 @@ def _overhead(run: Path, images: Path, folder: Path) -> dict[str, float]:
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
         )
     ray.shutdown()
+    predicting.PredictRow = real  # type: ignore[misc]
     figures["seconds for 100 rows without work"] = round(seconds[100], 1)
     per_thousand = (seconds[LONG] - seconds[100]) * 1000 / (LONG - 100)
     figures["seconds for a thousand further rows without work"] = round(per_thousand, 2)
