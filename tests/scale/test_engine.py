@@ -13,7 +13,7 @@ import torch
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.workflows import discover_run
 
-pytest.importorskip("ray", reason="the engine needs pip install 'anomalyncd[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed; see `make test-ray`")
 
 from anomalyncd.config import PRESETS
 from anomalyncd.results.run_folder import read_run

@@ -16,7 +16,7 @@ from anomalyncd.line.predictor import Predictor
 from anomalyncd.workflows import discover_run, predict_run
 from support.quick import picture, use_tiny
 
-pytest.importorskip("ray", reason="the engine needs pip install 'anomalyncd[ray]'")
+pytest.importorskip("ray", reason="Ray is not installed; see `make test-ray`")
 
 from anomalyncd.scale import predicting
 from anomalyncd.scale.predicting import PredictRow, predict_with_ray, read_predictions
