@@ -10,7 +10,7 @@ EXTRAS := dev
 TESTS := tests
 TABLES := mtd mvtec base_set limits unseen ablations ablation_maps maps
 
-.PHONY: install demo test test-anomalib check bench always results docs figures
+.PHONY: install demo test test-anomalib test-ray check bench always results docs figures
 
 install: $(VENV)/installed
 
@@ -30,6 +30,10 @@ test: install
 # In an environment of its own, since anomalib brings much along.
 test-anomalib:
 	$(MAKE) VENV=.venv-anomalib EXTRAS=dev,anomalib TESTS=tests/with_anomalib test
+
+# In an environment of its own, since its workers take minutes to start and to be killed.
+test-ray:
+	$(MAKE) VENV=.venv-ray EXTRAS=dev,ray TESTS=tests/scale test
 
 check: install
 	$(BIN)/ruff check .

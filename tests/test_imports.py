@@ -7,6 +7,7 @@ import sys
 OPTIONAL = (
     *("anomalib", "lightning", "pyarrow", "timm", "torchvision", "transformers"),
     *("fastapi", "starlette", "uvicorn", "prometheus_client", "watchdog", "paho"),
+    *("ray", "fsspec"),
 )
 NEED_AN_EXTRA = {
     "anomalyncd.integrations.anomalib_callback": "lightning",

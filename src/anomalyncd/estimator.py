@@ -42,6 +42,7 @@ from anomalyncd.runtime.device import (
     resolve_precision,
     use_free_processors,
 )
+from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -135,6 +136,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         black_level: int | None = None,
         skip_damaged: bool = False,
         folder: str | Path | None = None,
+        engine: Engine | None = None,
     ) -> Self:
         """Discovers classes.
 
@@ -161,6 +163,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             skip_damaged: Whether images that cannot be read are left out, with a warning.
             folder: Where maps, regions and tokens are saved, so that an interrupted run can go on;
                 None saves nothing.
+            engine: Does the work on each image, see `scale.engine.ray_engine`; None does it in this
+                process.
 
         Raises:
             InputError: Something cannot be used; nothing that takes long has started then.
@@ -171,11 +175,14 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         given |= {"ignore": ignore, "foreground": foreground, "skip_damaged": skip_damaged}
         given |= {"white_level": white_level, "black_level": black_level}
         with _work_folder(folder) as work:
-            self._discover(self._pipeline(images, given, n_classes, work, folder is not None))
+            resumable = folder is not None
+            self._discover(self._pipeline(images, given, n_classes, work, resumable), engine)
         return self
 
-    def _discover(self, pipeline: Pipeline) -> None:
+    def _discover(self, pipeline: Pipeline, engine: Engine | None) -> None:
         """Runs all stages; the pipeline ends here, since Windows deletes no file that it maps."""
+        if engine is not None:
+            pipeline.context = replace(pipeline.context, engine=engine)
         self.predictions_ = pipeline.predictions
         self.model_ = pipeline.model()
         self.normal_scores_ = pipeline.normal_scores()
@@ -350,7 +357,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(
-        cls, folder: str | Path, *, weights: str | Path | None = None, device: str | None = None
+        cls,
+        folder: str | Path,
+        *,
+        weights: str | Path | None = None,
+        device: str | None = None,
+        precision: str | None = None,
     ) -> Self:
         """Reads what `save` wrote; the backbone's weights are located as they were for `fit`.
 
@@ -362,6 +374,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             weights: File of the backbone's weights, where it is another than for `fit`, or than
                 the one that lies in the folder.
             device: Where to predict, if not on the device that `fit` was given.
+            precision: Precision of the frozen blocks, if not the one that `fit` was given.
 
         Raises:
             InputError: The folder is no model, is damaged, is one of another estimator, or does not
@@ -378,6 +391,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             carried = Path(folder) / WEIGHTS_FILE
             loaded.weights = weights or (carried if carried.is_file() else loaded.weights)
             loaded.device = device or loaded.device
+            loaded.precision = precision or loaded.precision
             loaded._check_parameters()
             fitted = {"encoder.n_rotations": stored.n_rotations}
             encoder = loaded._encoder(with_overrides(stored.config, fitted))

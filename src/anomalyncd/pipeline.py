@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,13 @@ from anomalyncd.discovery.reliability import Reliability, ReliabilityModel, fit_
 from anomalyncd.embedding.base_regions import BaseRegions, read_base
 from anomalyncd.embedding.checkpoint import Checkpoint
 from anomalyncd.embedding.context import RunContext
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.token_store import (
+    BATCH,
+    BatchReader,
+    TokenStore,
+    fill_token_store,
+    join_batches,
+)
 from anomalyncd.foreground.foreground import Foreground, fit_foreground
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.foreground.masks import write_foreground_masks
@@ -54,6 +60,7 @@ from anomalyncd.results.class_warnings import class_warnings
 from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.predictions import Predictions, RegionClasses, aggregate
+from anomalyncd.runtime.engine import ThisProcess
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.stages import Stage, amount
 
@@ -373,7 +380,7 @@ def _make_maps(
     context: RunContext, detector: Detector, images: ImageSet, folder: Path | None
 ) -> AnomalyMaps:
     vit, config = context.encoder.vit, context.config.detector
-    return write_anomaly_maps(vit, images, detector, config, folder)
+    return write_anomaly_maps(vit, images, detector, config, folder, context.engine)
 
 
 def _looked_at(context: RunContext, inputs: Inputs, detector: Detector | None) -> Config:
@@ -394,12 +401,20 @@ def _overlays(
     """What is cut out along with each region: the foreground, and the map that guides attention."""
     scores = None
     if context.config.encoder.guided_by == "map" and maps is not None and score_range is not None:
-        scores = lambda index: rescale(maps[index], score_range)  # noqa: E731
+        scores = partial(_rescaled, maps, score_range)
     return Overlays(foreground, context.encoder.vit.config.patch_size, scores)
+
+
+def _rescaled(maps: AnomalyMaps, score_range: ScoreRange, index: int) -> NDArray[np.float32]:
+    return rescale(maps[index], score_range)
 
 
 def _read_regions(
     context: RunContext, images: ImageSet, regions: Regions, overlays: Overlays
 ) -> TokenStore:
-    crops = read_crops(images, regions, context.config, overlays)
-    return fill_token_store(context, crops, len(regions))
+    config, count = context.config, len(regions)
+    if isinstance(context.engine, ThisProcess) or config.crops.n_views:
+        return fill_token_store(context, read_crops(images, regions, config, overlays), count)
+    make = partial(BatchReader, context.encoder, images, regions, config, overlays)
+    parts = context.engine.map(make, range(0, count, BATCH))
+    return join_batches(context, parts, count)

@@ -50,6 +50,7 @@ from anomalyncd.runtime.device import (
     resolve_precision,
     use_free_processors,
 )
+from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.logs import LOG, logged_to
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd.runtime.wording import counted
@@ -61,6 +62,7 @@ def discover_run(
     folder: str | Path,
     *,
     overwrite: bool = False,
+    engine: Engine | None = None,
     **inputs: Any,
 ) -> None:
     """Discovers classes and writes the run; after an interruption the same call goes on.
@@ -71,6 +73,7 @@ def discover_run(
         folder: A new or empty folder, or that of an interrupted run.
         overwrite: Whether the folder may hold a finished run. Its tables and its model stay until
             the new ones are complete; its maps are used if they fit the new run.
+        engine: See `AnomalyNCD.fit`.
         inputs: Further arguments of `AnomalyNCD.fit`.
 
     Raises:
@@ -79,7 +82,7 @@ def discover_run(
     folder = Path(folder).expanduser()
     prepare_run(folder, images, overwrite)
     with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
-        estimator.fit(images, folder=folder, **inputs)
+        estimator.fit(images, folder=folder, engine=engine, **inputs)
         write_run(estimator, folder, {"images": images, **inputs})
 
 
@@ -147,11 +150,22 @@ def predict_run(
     """
     folder = Path(folder).expanduser()
     prepare_prediction(folder, images)
-    _warn_of_pending_labels(Path(run))
+    warn_of_pending_labels(Path(run))
     estimator = AnomalyNCD.load(Path(run) / MODEL, weights=weights, device=device)
     predictions = estimator.classify(images, folder=folder, **inputs)
     write_prediction(predictions, folder, threshold)
     return predictions
+
+
+def warn_of_pending_labels(run: Path) -> None:
+    """Warns if the label book says something that changes classes and the model does not know."""
+    if (run / LABELS).is_file() and not (book := read_run(run).labels).is_followed:
+        LOG.warning(
+            "the model of run '%s' does not follow %s on its classes yet; "
+            "apply them with anomalyncd correct",
+            run,
+            counted(book.n_pending, "action"),
+        )
 
 
 def estimate_run(
@@ -222,17 +236,6 @@ def make_maps(
     pipeline = Pipeline(context, without, maps_folder=folder)
     normal_maps = None if normals_folder is None else pipeline.normal_maps
     return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
-
-
-def _warn_of_pending_labels(run: Path) -> None:
-    """Warns if the label book says something that changes classes and the model does not know."""
-    if (run / LABELS).is_file() and not (book := read_run(run).labels).is_followed:
-        LOG.warning(
-            "the model of run '%s' does not follow %s on its classes yet; "
-            "apply them with anomalyncd correct",
-            run,
-            counted(book.n_pending, "action"),
-        )
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +21,8 @@ from anomalyncd.cli.console import (
 )
 from anomalyncd.cli.options import (
     READING,
+    ClusterAddress,
+    EngineName,
     EstimatorOptions,
     Only,
     RunFolder,
@@ -31,6 +35,9 @@ from anomalyncd.cli.options import (
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.sources import InputSources
 from anomalyncd.runtime.wording import counted
+
+if TYPE_CHECKING:
+    from anomalyncd.runtime.engine import Engine
 
 
 @with_groups
@@ -61,10 +68,17 @@ def discover(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a finished run in this folder.")
     ] = False,
+    engine: EngineName = "process",
+    address: ClusterAddress = None,
 ) -> None:
-    """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped."""
+    """Discover the kinds of defects in IMAGES; an interrupted run continues where it stopped.
+
+    With --engine ray, IMAGES may also be a place such as s3://bucket/images, or Parquet that holds
+    the images; they are copied to a folder beside the run.
+    """
     if n_classes is not None and defects is not None:
         raise InputError("`n_classes` and `defects` are both given; give only one of them")
+    _refuse_address(engine, address)
     if defects is not None:
         n_classes = defects + 1
     from anomalyncd.report.report import write_report
@@ -74,7 +88,21 @@ def discover(
     estimator = options.estimator(n_classes, sources)
     run = out or Path("runs") / _name_of(sources.images)
     started = time.perf_counter()
-    discover_run(estimator, sources.images, run, overwrite=overwrite, **sources.further())
+    images = sources.images
+    with _engine(engine, address, options.device) as chosen:
+        if chosen is not None:
+            from anomalyncd.scale.fetching import fetch_images
+
+            assert isinstance(images, str | Path)
+            images = fetch_images(images, run.with_name(f"{run.name}-images"), chosen)
+        discover_run(
+            estimator,
+            images,
+            run,
+            overwrite=overwrite,
+            engine=chosen,
+            **sources.further(),
+        )
     try:
         page = write_report(run)
     except KeyboardInterrupt as interrupt:
@@ -141,8 +169,18 @@ def predict(
             callback=known_device,
         ),
     ] = None,
+    engine: EngineName = "process",
+    address: ClusterAddress = None,
 ) -> None:
-    """Classify new IMAGES into the classes of a RUN."""
+    """Classify new IMAGES into the classes of a RUN.
+
+    With --engine ray, IMAGES may also be a place such as s3://bucket/images, or Parquet that holds
+    the images, and the results are written as Parquet.
+    """
+    _refuse_address(engine, address)
+    if engine == "ray":
+        _predict_with_ray(run, sources, out, address, weights=weights, device=device)
+        return
     from anomalyncd.results.operating_point import read_point
     from anomalyncd.workflows import predict_run
 
@@ -167,6 +205,44 @@ def predict(
         rejected = int((images["score"] > point.threshold).sum())
         say(f"{counted(rejected, 'image is', 'images are')} NG (score above {point.threshold:.4f})")
     say(f"{counted(len(images), 'image')}; see {folder}")
+
+
+def _predict_with_ray(
+    run: Path, sources: InputSources, out: Path | None, address: str | None, **options: Any
+) -> None:
+    further = sources.further()
+    skip_damaged = further.pop("skip_damaged", False)
+    if further:
+        raise InputError(
+            f"`{next(iter(further))}` cannot be used with the engine 'ray', which reads images "
+            "alone; leave out `engine`"
+        )
+    from anomalyncd.scale.predicting import predict_with_ray
+
+    folder = out or run / "predictions" / f"{_name_of(sources.images)}-ray"
+    images = sources.images
+    assert isinstance(images, str | Path)
+    count = predict_with_ray(
+        run, images, folder, address=address, skip_damaged=skip_damaged, **options
+    )
+    say(f"{counted(count, 'image')}; see {folder}")
+
+
+def _refuse_address(engine: str, address: str | None) -> None:
+    if address is not None and engine != "ray":
+        raise InputError("`address` is that of a cluster of Ray; give `engine` ray as well")
+
+
+@contextmanager
+def _engine(engine: str, address: str | None, device: str) -> "Iterator[Engine | None]":
+    """The engine of a discovery; None works in this process."""
+    if engine == "process":
+        yield None
+        return
+    from anomalyncd.scale.engine import ray_engine
+
+    with ray_engine(address, device) as chosen:
+        yield chosen
 
 
 def evaluate(

@@ -27,12 +27,19 @@ DEVICES = ("auto", "cpu", "gpu", "cuda", "mps", "tpu")
 def existing(parameter: typer.CallbackParam, path: Path | None) -> Path | None:
     """Returns a path that was given; the callback of all paths that have to exist.
 
+    Places such as "s3://bucket" are text; whoever reads them finds out whether they exist.
+
     Raises:
         InputError: There is no file or folder at this path.
     """
-    if path is not None and not path.expanduser().exists():
+    if isinstance(path, Path) and not path.expanduser().exists():
         raise InputError(f"'{path}', given as `{parameter.name}`, does not exist; check the path")
     return path
+
+
+def _path_or_place(text: str) -> Path | str:
+    """A path, which would lose a slash of "s3://bucket", or such a place as it was given."""
+    return text if "://" in text else Path(text)
 
 
 def _known_backbone(name: str | None) -> str | None:
@@ -100,6 +107,21 @@ Device: TypeAlias = Annotated[
     typer.Option(
         help=f"Device to compute on: {', '.join(DEVICES)}.",
         callback=known_device,
+    ),
+]
+EngineName: TypeAlias = Annotated[
+    Literal["process", "ray"],
+    typer.Option(
+        "--engine",
+        help="What works on each image: this process, or the workers of a cluster of Ray.",
+    ),
+]
+ClusterAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Address of a cluster of Ray, such as auto or ray://HOST:10001.",
+        show_default="workers on this machine",
     ),
 ]
 SyntheticProduct: TypeAlias = Annotated[
@@ -208,7 +230,9 @@ def _input_options() -> dict[str, Any]:
     for name, annotation in InputSources.__annotations__.items():
         (description,) = annotation.__metadata__
         if name == "images":
-            argument = typer.Argument(metavar="IMAGES", help=description, callback=existing)
+            argument = typer.Argument(
+                metavar="IMAGES", help=description, parser=_path_or_place, callback=existing
+            )
             options[name] = Annotated[Path, argument]
         elif annotation.__origin__ is bool:
             flag = f"--{name.replace('_', '-')}"

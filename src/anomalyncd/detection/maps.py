@@ -1,5 +1,6 @@
 """Anomaly maps, drawn from the scores of patches and written to a folder."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.io.arrays import as_read_back, write_map
 from anomalyncd.io.key import keep_only_files_of, key
+from anomalyncd.runtime.engine import Engine, ThisProcess
 from anomalyncd.runtime.progress import track
 
 
@@ -27,6 +29,7 @@ def write_anomaly_maps(
     detector: Detector,
     config: DetectorConfig,
     folder: Path | None,
+    engine: Engine | None = None,
 ) -> AnomalyMaps:
     """Scores every image and writes its map as `folder/NAME.npy`, float16.
 
@@ -40,6 +43,7 @@ def write_anomaly_maps(
         config: As the detector was fitted with.
         folder: The folder; it is created if it does not exist. None keeps the maps in memory, with
             the values that their files would have, and caches no tokens.
+        engine: Makes the maps of a folder, which all its workers see; None makes them here.
 
     Returns:
         The maps, in the order of the images.
@@ -55,10 +59,32 @@ def write_anomaly_maps(
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
     paths = tuple(folder / f"{name}.npy" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
-    reader = PatchReader(vit, detector.extractor, config)
-    for index in track(missing, "Scoring images"):
-        write_map(paths[index], _scores(reader, images, index, detector, config))
+    if missing:
+        make = partial(_MapWriter, vit, images, detector, config, folder.absolute())
+        written = (engine or ThisProcess()).map(make, missing)
+        for _ in track(written, "Scoring images", len(missing)):
+            pass
     return AnomalyMaps(images.names, paths)
+
+
+class _MapWriter:
+    """Scores an image and writes its map; as `write_anomaly_maps`."""
+
+    def __init__(
+        self,
+        vit: VisionTransformer,
+        images: ImageSet,
+        detector: Detector,
+        config: DetectorConfig,
+        folder: Path,
+    ) -> None:
+        self._images, self._detector, self._config = images, detector, config
+        self._folder = folder
+        self._reader = PatchReader(vit, detector.extractor, config)
+
+    def __call__(self, index: int) -> None:
+        scores = _scores(self._reader, self._images, index, self._detector, self._config)
+        write_map(self._folder / f"{self._images.names[index]}.npy", scores)
 
 
 def _scores(

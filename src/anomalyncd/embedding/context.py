@@ -1,10 +1,11 @@
 """What the stages of a run share: encoder, config, seed, folder and measurement."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anomalyncd.config import Config
 from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.runtime.engine import Engine, ThisProcess
 from anomalyncd.runtime.measurement import Stages
 
 
@@ -25,6 +26,8 @@ class RunContext:
     """Measures the time and the memory of each stage."""
     resumable: bool = False
     """Whether the folder outlives the run, so that a later run can go on from it."""
+    engine: Engine = field(default_factory=ThisProcess)
+    """Makes the maps and reads the regions."""
 
     def within(self, *names: str) -> Path | None:
         """Returns a folder within that of the run; None where nothing is written."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from anomalyncd.backbone.pixels import to_tensor
-from anomalyncd.config import CropConfig
+from anomalyncd.config import Config, CropConfig
 from anomalyncd.embedding.augmentation import (
     CropBatch,
     augmented_view,
@@ -21,8 +21,10 @@ from anomalyncd.embedding.augmentation import (
 )
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
+from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.files import writing
-from anomalyncd.regions.crops import Crop, Levels
+from anomalyncd.regions.crops import Crop, Levels, Overlays, read_crops
+from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.progress import track
 
 BATCH = 16
@@ -105,22 +107,91 @@ def fill_token_store(context: RunContext, crops: Iterable[Crop], n_regions: int)
         The tokens of all views.
     """
     encoder, config = context.encoder, context.config.crops
-    store: TokenStore | None = None
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
         torch.manual_seed(context.seed)
-        for start, batch in track(_batches(crops), "Reading regions", -(-n_regions // BATCH)):
-            rows = slice(start, start + len(batch.images))
-            for index, view in enumerate(_views(batch, config)):
-                features = _frozen_features(encoder, view)
-                store = store or _allocate(features, n_regions, context)
-                store.tokens[rows, index] = features.tokens.to("cpu", torch.bfloat16)
-                store.shares[rows, index] = features.shares.cpu()
-                store.frozen[rows, index] = features.frozen.cpu()
-                if store.means is not None and index == 0:
-                    store.means[rows] = _mean_over_rotations(encoder, view, features)
+        parts = (read_batch(encoder, config, batch) for batch in _batches(crops))
+        return join_batches(context, parts, n_regions)
+
+
+def read_batch(encoder: RegionEncoder, config: CropConfig, batch: CropBatch) -> TokenStore:
+    """Runs the frozen blocks over the central and the augmented views of a batch of regions.
+
+    Args:
+        encoder: On its device and in its precision.
+        config: The views.
+        batch: The crops.
+
+    Returns:
+        The tokens of the batch, on the CPU. Their last bits may depend on the size of the batch.
+    """
+    views, means = [], None
+    for index, view in enumerate(_views(batch, config)):
+        features = _frozen_features(encoder, view)
+        views.append(
+            (
+                features.tokens.to("cpu", torch.bfloat16),
+                features.shares.cpu(),
+                features.frozen.cpu(),
+            )
+        )
+        if encoder.config.n_rotations > 1 and index == 0:
+            means = _mean_over_rotations(encoder, view, features)
+    tokens, shares, frozen = (torch.stack(one, 1) for one in zip(*views, strict=True))
+    return TokenStore(tokens, shares, frozen, means)
+
+
+def join_batches(context: RunContext, parts: Iterable[TokenStore], n_regions: int) -> TokenStore:
+    """Joins the tokens of batches of `BATCH` regions, in memory or in a file.
+
+    Args:
+        context: As for `fill_token_store`.
+        parts: The tokens of each batch, in order.
+        n_regions: Number of regions in all batches; at least one.
+    """
+    store, start = None, 0
+    for part in track(parts, "Reading regions", -(-n_regions // BATCH)):
+        store = store or _allocate(part, n_regions, context)
+        rows = slice(start, start := start + len(part))
+        store.tokens[rows], store.shares[rows] = part.tokens, part.shares
+        store.frozen[rows] = part.frozen
+        if store.means is not None and part.means is not None:
+            store.means[rows] = part.means
     if store is None:
         raise ValueError("no region to read")
     return store
+
+
+class BatchReader:
+    """Cuts out and reads batches of regions, of which each is read as `fill_token_store` does.
+
+    Augmented views are drawn in the order of all regions, so there may be none.
+
+    Args:
+        encoder: On its device and in its precision.
+        images: The images.
+        regions: All regions.
+        config: Of the run.
+        overlays: See `read_crops`.
+    """
+
+    def __init__(
+        self,
+        encoder: RegionEncoder,
+        images: ImageSet,
+        regions: Regions,
+        config: Config,
+        overlays: Overlays,
+    ) -> None:
+        self._encoder, self._images, self._regions = encoder, images, regions
+        self._config, self._overlays = config, overlays
+
+    def __call__(self, start: int) -> TokenStore:
+        """Reads the batch of regions that begins at a row."""
+        regions = self._regions.select(slice(start, start + BATCH))
+        crops = read_crops(self._images, regions, self._config, self._overlays)
+        (batch,) = _batches(crops)
+        with torch.inference_mode():
+            return read_batch(self._encoder, self._config.crops, batch)
 
 
 def _frozen_features(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
@@ -186,19 +257,15 @@ def _views(batch: CropBatch, config: CropConfig) -> Iterator[CropBatch]:
         yield augmented_view(batch, config)
 
 
-def _batches(crops: Iterable[Crop]) -> Iterator[tuple[int, CropBatch]]:
-    stream, start = iter(crops), 0
+def _batches(crops: Iterable[Crop]) -> Iterator[CropBatch]:
+    stream = iter(crops)
     while chunk := list(islice(stream, BATCH)):
-        yield (
-            start,
-            CropBatch(
-                to_tensor(np.stack([crop.image for crop in chunk])),
-                torch.from_numpy(np.stack([crop.mask for crop in chunk]))[:, None],
-                _stacked([crop.foreground_mask for crop in chunk]),
-                _stacked([crop.anomaly_map for crop in chunk]),
-            ),
+        yield CropBatch(
+            to_tensor(np.stack([crop.image for crop in chunk])),
+            torch.from_numpy(np.stack([crop.mask for crop in chunk]))[:, None],
+            _stacked([crop.foreground_mask for crop in chunk]),
+            _stacked([crop.anomaly_map for crop in chunk]),
         )
-        start += len(chunk)
 
 
 def _stacked(layers: list[Levels | None]) -> Tensor | None:
@@ -206,18 +273,13 @@ def _stacked(layers: list[Levels | None]) -> Tensor | None:
     return torch.from_numpy(np.stack(present))[:, None] if present else None
 
 
-def _allocate(features: FrozenFeatures, n_regions: int, context: RunContext) -> TokenStore:
-    config, encoder = context.config.crops, context.encoder
-    rows = (n_regions, 1 + config.n_views)
-    shape = (*rows, *features.tokens.shape[1:])
-    if context.folder is not None and 2 * math.prod(shape) > config.memory_limit_gb * 1e9:
+def _allocate(part: TokenStore, n_regions: int, context: RunContext) -> TokenStore:
+    shape = (n_regions, *part.tokens.shape[1:])
+    limit = context.config.crops.memory_limit_gb * 1e9
+    if context.folder is not None and 2 * math.prod(shape) > limit:
         tokens = mapped_tokens(context.folder, shape, new=True)
     else:
         tokens = torch.empty(shape, dtype=torch.bfloat16)
-    shares, frozen = (
-        torch.empty(*rows, *one.shape[1:]) for one in (features.shares, features.frozen)
-    )
-    means = None
-    if encoder.config.n_rotations > 1:
-        means = torch.empty(n_regions, sum(encoder.widths))
+    shares, frozen = (torch.empty(n_regions, *one.shape[1:]) for one in (part.shares, part.frozen))
+    means = None if part.means is None else torch.empty(n_regions, *part.means.shape[1:])
     return TokenStore(tokens, shares, frozen, means)

@@ -215,6 +215,11 @@ def as_image_set(
     """
     if isinstance(value, ImageSet):
         return value
+    if isinstance(value, str) and "://" in value:
+        raise InputError(
+            f"images '{value}' are on no disk of this system; copy them to one, or predict with "
+            "the engine 'ray'"
+        )
     if isinstance(value, str | Path) and is_table(value):
         return ImageSet.from_manifest(value, split)
     if isinstance(value, str | Path):

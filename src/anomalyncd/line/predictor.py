@@ -19,6 +19,7 @@ from anomalyncd.results.model_file import FittedModel
 from anomalyncd.results.model_folder import locate_model
 from anomalyncd.results.operating_point import read_point
 from anomalyncd.results.operation import Operation
+from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.run_folder import RECORD, read_run
 from anomalyncd.runtime.measurement import Stages
 
@@ -28,7 +29,8 @@ class Predictor:
 
     Nothing is written to disk. Every image is looked at alone, so its verdict does not depend on
     the images beside it, and has the same bits in a batch as alone. After loading nothing changes,
-    so one predictor serves several threads. Pickled, it is loaded from its folder again.
+    so one predictor serves several threads. Pickled, it is loaded from its folder again, in the
+    same precision.
 
     Examples:
         >>> predictor = Predictor("runs/bottle")  # doctest: +SKIP
@@ -41,10 +43,12 @@ class Predictor:
         device: Where to predict, if not on the device of the discovery.
         threads: How many threads torch uses, in the whole process; None takes as many as
             processors are free.
+        precision: Precision of the frozen blocks, if not that of the discovery, see `AnomalyNCD`.
 
     Attributes:
         model: Folder of the model.
         threshold: Score above which an image is not good; None where no operating point was chosen.
+        device: Device as it was named, for this predictor or for the discovery; may be "auto".
 
     Raises:
         InputError: The folder holds no usable model, or the model needs more than images: maps,
@@ -58,18 +62,24 @@ class Predictor:
         weights: str | Path | None = None,
         device: str | None = None,
         threads: int | None = None,
+        precision: str | None = None,
     ) -> None:
         # Absolute, because a process that unpickles the predictor may run in another folder.
         folder = Path(model).expanduser().absolute()
         carried = None if weights is None else Path(weights).expanduser().absolute()
-        self._arguments = (folder, {"weights": carried, "device": device, "threads": threads})
         if threads is not None and threads < 1:
             raise InputError(f"threads={threads} cannot be used; give 1 or more, or None")
         self.model = locate_model(folder)
-        estimator = AnomalyNCD.load(self.model, weights=carried, device=device)
+        estimator = AnomalyNCD.load(self.model, weights=carried, device=device, precision=precision)
+        self.device = estimator.device
         if threads is not None:
             torch.set_num_threads(threads)
         self._fitted = estimator.model_
+        # What "auto" means here may differ from what it means where this is unpickled.
+        weight = self._fitted.classifier.encoder.vit.patch_embed.proj.weight
+        chosen = "fp32" if weight.dtype == torch.float32 else "bf16"
+        options = {"weights": carried, "device": device, "threads": threads, "precision": chosen}
+        self._arguments = (folder, options)
         _refuse_further_inputs(self._fitted, self.model)
         self._config = estimator.config().central_views_only()
         self._seed = estimator.random_state
@@ -103,10 +113,22 @@ class Predictor:
         Raises:
             InputError: The image cannot be read.
         """
+        return state_verdict(self.tables(image, name), self._operation)
+
+    def tables(self, image: Picture, name: str | None = None) -> Predictions:
+        """Predicts one image and returns the tables that `anomalyncd predict` would write of it.
+
+        Args:
+            image: As for `predict`.
+            name: As for `predict`.
+
+        Raises:
+            InputError: The image cannot be read.
+        """
         inputs = read_picture(image, name, self._fitted.levels)
         encoder = self._fitted.classifier.encoder
         context = RunContext(encoder, self._config, self._seed, None, Stages(logged=False))
-        return state_verdict(apply(context, self._fitted, inputs), self._operation)
+        return apply(context, self._fitted, inputs)
 
     def predict_batch(
         self, images: Sequence[Picture], names: Sequence[str] | None = None

@@ -1,0 +1,1 @@
+"""Many images on many machines, by Ray Data."""
