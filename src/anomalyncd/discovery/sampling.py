@@ -42,7 +42,7 @@ def sample_of_images(images: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
         return np.arange(len(images))
     names, position, counts = np.unique(images, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
-    n_drawn = max(2, int(np.searchsorted(counts[order].cumsum(), SAMPLE)))
+    n_drawn = max(2, int(np.searchsorted(counts[order].cumsum(), SAMPLE, "right")))
     drawn = np.zeros(len(names), np.bool_)
     drawn[order[:n_drawn]] = True
     rows = np.flatnonzero(drawn[position])
