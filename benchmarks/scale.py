@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py RUN --regions 10000 --regions 100000 --out scale.json
 
-Regions are simulated: descriptors of a finished run, drawn at random, plus noise. Every step runs in
-a process of its own. `peak` is the largest resident set, the 0.4 GB of the libraries and files that
-are mapped included; `own` leaves out pages of mapped files, which the system takes back at need.
+Regions are simulated: descriptors of a finished run, drawn at random, plus noise. Every step runs
+in a process of its own. `peak` is the largest resident set in GB, with the libraries and all files
+that are mapped; `own` leaves out pages of mapped files, which the system takes back at need.
 `processor` adds up the seconds of all cores; on a busy machine it says more than `seconds`.
 """
 
@@ -41,6 +41,7 @@ from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.io.tables import ENCODING
+from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.regions.table import Regions
 from anomalyncd.report import contents
 from anomalyncd.report.projection import project, projection
@@ -60,7 +61,7 @@ SEED = 0
 
 
 class Simulated:
-    """Regions in a folder; arrays are mapped until `loaded`."""
+    """Regions in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -282,9 +283,9 @@ def report(data: Simulated) -> Prepared:
 
 
 def review(data: Simulated) -> Prepared:
-    """The review page is opened and a class is given a region: state, refit, neighbouring classes."""
+    """The review page is opened: state, list of regions, neighbouring classes and first refit."""
     run = data.run
-    (run.folder / "labels.jsonl").unlink(missing_ok=True)
+    (run.folder / LABELS).unlink(missing_ok=True)
     labels = run.labels
 
     def work() -> object:
