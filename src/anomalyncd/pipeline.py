@@ -27,6 +27,7 @@ from anomalyncd.discovery.discover import (
     discover_classes,
 )
 from anomalyncd.discovery.reliability import Reliability, ReliabilityModel, fit_reliability
+from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.embedding.base_regions import BaseRegions, read_base
 from anomalyncd.embedding.checkpoint import Checkpoint
 from anomalyncd.embedding.context import RunContext
@@ -223,9 +224,10 @@ class Pipeline:
         """Estimates the number of classes; None where it was given."""
         if self.n_classes is not None:
             return None
-        features, known = describe_start(self.context, self.regions, self.tokens, self.base)
         config, seed = self.context.config.class_number, self.context.seed
-        estimated = estimate_n_classes(features, self.regions, known, config, seed)
+        rows = sample_of_images(self.regions.image, seed)
+        features, known = describe_start(self.context, self.regions, self.tokens, self.base, rows)
+        estimated = estimate_n_classes(features, self.regions.select(rows), known, config, seed)
         LOG.info("%s", estimated)
         return estimated
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from anomalyncd.correction.neighbours import N_NEIGHBOURS, nearest, neighbour_graph, weight
+from anomalyncd.discovery.sampling import blocks
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
@@ -258,10 +259,11 @@ def _linear(
     scores: NDArray[np.float32],
     model: Correction,
 ) -> NDArray[np.float32]:
-    result = np.zeros_like(prior)
-    logits = _offsets(prior, model.used)
-    logits = logits + _evidence(features, scores) @ model.weights[:, model.used]
-    result[:, model.used] = scipy.special.softmax(logits, axis=1)
+    result, weights = np.zeros_like(prior), model.weights[:, model.used]
+    for block in blocks(len(prior)):
+        logits = _offsets(prior[block], model.used)
+        logits = logits + _evidence(features[block], scores[block]) @ weights
+        result[block, model.used] = scipy.special.softmax(logits, axis=1)
     return result
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from anomalyncd.discovery.sampling import MANY, largest
+
 N_NEIGHBOURS = 10
 TEMPERATURE = 0.1
 """Of the weights, `exp((cosine - 1) / TEMPERATURE)`."""
@@ -102,7 +104,7 @@ def _weights_within(
         count = min(N_NEIGHBOURS, len(rows) - 1)
         if count < 1:
             continue
-        columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        columns = largest(similarity, count, len(features) > MANY)
         cosines = np.take_along_axis(similarity, columns, axis=1)
         entries.append((weight(cosines).ravel(), np.repeat(rows, count), rows[columns].ravel()))
     shape = (len(features), len(features))

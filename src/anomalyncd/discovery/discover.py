@@ -14,6 +14,7 @@ from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
 from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
+from anomalyncd.discovery.sampling import blocks, sample
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
@@ -63,14 +64,14 @@ def discover_classes(
     n_base = base.n_classes if base else 0
     model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
-        features = describe_all(model, tokens, regions)
-        for head in range(len(model.prototypes.prototypes)):
-            own_seed = seed * 1000 + head
-            if normality is not None and not (normal > 0.5).any():
-                centres = centres_of_defects(features, n_classes, own_seed)
-            else:
-                centres = spherical_kmeans(features, normal, n_classes, own_seed)
-            model.prototypes.prototypes.data[head, n_base:] = centres
+        seeds = range(seed * 1000, seed * 1000 + len(model.prototypes.prototypes))
+        without_normal = normality is not None and not (normal > 0.5).any()
+        model.prototypes.prototypes.data[:, n_base:] = _cluster_centres(
+            describe_all(model, tokens, regions),
+            None if without_normal else normal,
+            n_classes,
+            seeds,
+        )
         if base is not None:
             _start_at_base_means(model, base)
     targets = np.zeros_like(normal) if config.correction == "none" else normal
@@ -94,12 +95,29 @@ def discover_classes(
 
 
 def describe_start(
-    context: RunContext, regions: Regions, tokens: TokenStore, base: BaseRegions | None
+    context: RunContext,
+    regions: Regions,
+    tokens: TokenStore,
+    base: BaseRegions | None,
+    rows: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float32], LabelledRegions | None]:
-    """Unit descriptors of novel regions before any training, (R, D), and of labelled ones."""
-    model, *_ = _start(context, regions, tokens, base, 1)
+    """Describes regions as they are before any training.
+
+    Args:
+        context: With the encoder.
+        regions: The novel regions, R of them.
+        tokens: Their frozen tokens.
+        base: Labelled regions, or None.
+        rows: The novel regions that are described, (N,); None describes all.
+
+    Returns:
+        Unit descriptors of novel regions, (N, D), and of labelled ones.
+    """
+    model = _new_classifier(context, tokens, 1)
+    if context.config.training.correction == "neighbours":
+        _fit_descriptor(model, context, regions, tokens, base)
     known = LabelledRegions(describe_all(model, base.tokens), base.labels) if base else None
-    return describe_all(model, tokens, regions), known
+    return describe_all(model, tokens, regions, rows), known
 
 
 def classify(
@@ -128,21 +146,40 @@ def _start(
     model = _new_classifier(context, tokens, n_prototypes)
     if context.config.training.correction != "neighbours":
         return model, None, published_weights(regions.score)
-    features = describe_all(model, tokens, regions)
-    _, normal = fit_normality(features, regions, context.seed)
+    fitted = _fit_descriptor(model, context, regions, tokens, base)
+    if fitted is None:
+        fitted = fit_normality(describe_all(model, tokens, regions), regions, context.seed)
+    return model, *fitted
+
+
+def _fit_descriptor(
+    model: RegionClassifier,
+    context: RunContext,
+    regions: Regions,
+    tokens: TokenStore,
+    base: BaseRegions | None,
+) -> tuple[Normality, NDArray[np.float32]] | None:
+    """Fits damping and shape, on a sample of many regions.
+
+    Returns:
+        What `fit_normality` found for all regions; None where it saw a sample, or before the shape.
+    """
+    rows = sample(len(regions), context.seed)
+    few = regions.select(rows)
+    features = describe_all(model, tokens, regions, rows)
+    _, normal = fit_normality(features, few, context.seed)
     sure, known = torch.from_numpy(features[normal > 0.5]), list[Tensor]()
     if base is not None:
         described = torch.from_numpy(describe_all(model, base.tokens))
         labels = torch.from_numpy(base.labels)
         known = [described[labels == label] for label in range(base.n_classes)]
     model.descriptor.fit_damping(sure, known)
-    fitted = fit_normality(describe_all(model, tokens, regions), regions, context.seed)
+    fitted = fit_normality(describe_all(model, tokens, regions, rows), few, context.seed)
     # Training describes augmented views, whose masks are cropped.
-    if not context.config.training.epochs and model.descriptor.fit_shape(
-        regions.shape[fitted[1] <= 0.5]
-    ):
-        fitted = fit_normality(describe_all(model, tokens, regions), regions, context.seed)
-    return model, *fitted
+    shaped = not context.config.training.epochs and model.descriptor.fit_shape(
+        few.shape[fitted[1] <= 0.5]
+    )
+    return None if shaped or len(rows) < len(regions) else fitted
 
 
 def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:
@@ -168,6 +205,18 @@ def _log_guidance_factor(context: RunContext) -> None:
     factors = zip(encoder.guidance.learnt_factor.items(), guidance.guidance_factor, strict=True)
     changes = [f"{kind} {before:.4g} -> {after:.4g}" for (kind, after), before in factors]
     LOG.info("region guidance factor before -> after training: %s", ", ".join(changes))
+
+
+def _cluster_centres(
+    features: NDArray[np.float32],
+    normal: NDArray[np.float32] | None,
+    n_classes: int,
+    seeds: range,
+) -> Tensor:
+    """Centres of k-means for each seed, (seeds, n_classes, D); no region is normal for None."""
+    if normal is None:
+        return torch.stack([centres_of_defects(features, n_classes, seed) for seed in seeds])
+    return torch.stack([spherical_kmeans(features, normal, n_classes, seed) for seed in seeds])
 
 
 def _start_at_base_means(model: RegionClassifier, base: BaseRegions) -> None:
@@ -213,20 +262,29 @@ def _reduce(
 
 
 def describe_all(
-    model: RegionClassifier, tokens: TokenStore, regions: Regions | None = None
+    model: RegionClassifier,
+    tokens: TokenStore,
+    regions: Regions | None = None,
+    rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
-    """Descriptors of the central views of all regions, (R, D), unit length.
+    """Descriptors of the central views of regions, (N, D), unit length.
 
     Args:
         model: With a fitted descriptor.
         tokens: Of R regions.
         regions: Their table, for their shapes; without it they count as average.
+        rows: The regions that are described, (N,); None describes all.
     """
-    shapes = None if regions is None else torch.from_numpy(regions.shape)
-    pieces = tokens.read(model.encoder).to(model.prototypes.prototypes.device)
-    with torch.inference_mode():
-        features: Tensor = model.descriptor(pieces, shapes).cpu()
-    return features.numpy()
+    device = model.prototypes.prototypes.device
+    count = len(tokens) if rows is None else len(rows)
+    features = np.empty((count, model.descriptor.width), np.float32)
+    for block in blocks(count):
+        some = block if rows is None else torch.from_numpy(rows[block])
+        shapes = None if regions is None else torch.from_numpy(regions.shape)[some]
+        with torch.inference_mode():
+            pieces = tokens.read(model.encoder, some).to(device)
+            features[block] = model.descriptor(pieces, shapes).cpu().numpy()
+    return features
 
 
 def attend_all(encoder: RegionEncoder, tokens: TokenStore) -> NDArray[np.float16] | None:
@@ -246,10 +304,12 @@ def attend_all(encoder: RegionEncoder, tokens: TokenStore) -> NDArray[np.float16
 
 def _cosines(model: RegionClassifier, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """With each head's prototypes, (heads, R, C), of descriptors (R, D)."""
-    with torch.inference_mode():
-        logits = model.prototypes(torch.from_numpy(features).to(model.prototypes.prototypes.device))
-    cosines: NDArray[np.float32] = logits.cpu().numpy()
-    return cosines
+    device, cosines = model.prototypes.prototypes.device, []
+    for block in blocks(len(features)):
+        with torch.inference_mode():
+            logits = model.prototypes(torch.from_numpy(features[block]).to(device))
+        cosines.append(logits.cpu().numpy())
+    return np.concatenate(cosines, axis=1)
 
 
 def _softmax(cosines: NDArray[np.float32]) -> NDArray[np.float32]:

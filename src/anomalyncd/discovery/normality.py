@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.discovery.prototypes import kmeans
+from anomalyncd.discovery.sampling import MANY, blocks, largest, sample
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
@@ -39,7 +40,7 @@ class Normality(Component):
     """
 
     features: NDArray[np.float32]
-    """(R, D): unit descriptors of the regions it was learnt from."""
+    """(R, D): unit descriptors of the regions it was learnt from, of many a sample."""
     scores: NDArray[np.float32]
     """(R,): their smoothed scores, 0..1."""
     centres: NDArray[np.float32]
@@ -59,14 +60,9 @@ class Normality(Component):
         Returns:
             (B,), 0..1; 0.5 where the smoothed score meets the threshold.
         """
-        similarity, neighbours = _nearest(features, self.features)
-        own = np.ones((len(features), 1), np.float32)
-        similarity = np.concatenate([own, similarity], axis=1)
-        averaged = scores
-        for _ in range(N_PASSES):
-            known = np.concatenate([averaged[:, None], self.scores[neighbours]], axis=1)
-            averaged = _weighted_mean(known, similarity)
-        return normal_weights(_smoothed(scores, averaged), self.threshold)
+        many = len(features) > MANY
+        smoothed = [self._smooth(features[one], scores[one], many) for one in blocks(len(features))]
+        return normal_weights(np.concatenate(smoothed), self.threshold)
 
     def posterior(
         self,
@@ -95,11 +91,25 @@ class Normality(Component):
         posterior: NDArray[np.float32] = odds / np.maximum(odds.sum(1, keepdims=True), 1e-30)
         return posterior
 
+    def _smooth(
+        self, features: NDArray[np.float32], scores: NDArray[np.float32], many: bool
+    ) -> NDArray[np.float32]:
+        similarity, neighbours = _nearest(features, self.features, many)
+        own = np.ones((len(features), 1), np.float32)
+        similarity = np.concatenate([own, similarity], axis=1)
+        averaged = scores
+        for _ in range(N_PASSES):
+            known = np.concatenate([averaged[:, None], self.scores[neighbours]], axis=1)
+            averaged = _weighted_mean(known, similarity)
+        return _smoothed(scores, averaged)
+
 
 def fit_normality(
     features: NDArray[np.float32], regions: Regions, seed: int
 ) -> tuple[Normality, NDArray[np.float32]]:
     """Smooths the scores of all regions, finds the threshold and the normal centres.
+
+    Of more than `MANY` regions a sample is smoothed; the others are judged like new regions.
 
     Args:
         features: Unit descriptors, (R, D).
@@ -111,21 +121,13 @@ def fit_normality(
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
-    similarity, neighbours = _nearest(features, features)
-    averaged = regions.score
-    for _ in range(N_PASSES):
-        averaged = _weighted_mean(averaged[neighbours], similarity)
-    smoothed = _smoothed(regions.score, averaged)
-    threshold = min(steady_threshold(smoothed, seed), regions.max_normal_score)
-    if np.ptp(smoothed) < 1e-5:
-        threshold = PUBLISHED_SPLIT  # Nothing to compare with.
-    normal = normal_weights(smoothed, threshold)
-    sure = features[normal > 0.5]
-    centres = np.zeros((0, features.shape[1]), np.float32)
-    if len(sure):
-        centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
-        centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-    return Normality(features, smoothed, centres.astype(np.float32), threshold), normal
+    rows = sample(len(features), seed)
+    if len(rows) == len(features):
+        return _fit(features, regions, seed)
+    normality, normal_rows = _fit(features[rows], regions.select(rows), seed)
+    normal = normality.weights(features, regions.score)
+    normal[rows] = normal_rows
+    return normality, normal
 
 
 def normal_weights(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
@@ -175,13 +177,33 @@ def minimum_cross_entropy(values: NDArray[np.float32]) -> float:
     return threshold
 
 
+def _fit(
+    features: NDArray[np.float32], regions: Regions, seed: int
+) -> tuple[Normality, NDArray[np.float32]]:
+    similarity, neighbours = _nearest(features, features)
+    averaged = regions.score
+    for _ in range(N_PASSES):
+        averaged = _weighted_mean(averaged[neighbours], similarity)
+    smoothed = _smoothed(regions.score, averaged)
+    threshold = min(steady_threshold(smoothed, seed), regions.max_normal_score)
+    if np.ptp(smoothed) < 1e-5:
+        threshold = PUBLISHED_SPLIT  # Nothing to compare with.
+    normal = normal_weights(smoothed, threshold)
+    sure = features[normal > 0.5]
+    centres = np.zeros((0, features.shape[1]), np.float32)
+    if len(sure):
+        centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
+        centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    return Normality(features, smoothed, centres.astype(np.float32), threshold), normal
+
+
 def _smoothed(scores: NDArray[np.float32], averaged: NDArray[np.float32]) -> NDArray[np.float32]:
     mixed: NDArray[np.float32] = OWN_SHARE * scores + (1 - OWN_SHARE) * averaged
     return mixed
 
 
 def _nearest(
-    queries: NDArray[np.float32], keys: NDArray[np.float32]
+    queries: NDArray[np.float32], keys: NDArray[np.float32], many: bool = False
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Cosines and indices of the nearest keys of each query, the square root of their number.
 
@@ -191,7 +213,7 @@ def _nearest(
     cosines, indices = [], []
     for start in range(0, len(queries), 2048):
         similarity = queries[start : start + 2048] @ keys.T
-        columns = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
+        columns = largest(similarity, count, many)
         cosines.append(np.take_along_axis(similarity, columns, axis=1))
         indices.append(columns)
     return np.concatenate(cosines), np.concatenate(indices)

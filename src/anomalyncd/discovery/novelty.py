@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from anomalyncd.discovery.sampling import MANY, blocks, largest, sample_of_images
 from anomalyncd.io.component import Component
+from anomalyncd.regions.table import Regions
 
 N_FOLDS = 5
 N_NEIGHBOURS = 5
@@ -26,7 +28,7 @@ class NoveltyDetector(Component):
     """
 
     features: NDArray[np.float32]
-    """(R, D): unit descriptors."""
+    """(R, D): unit descriptors, of many regions a sample."""
     sizes: NDArray[np.float32]
     """(R,): logarithm of the square root of the mask area in px."""
     mean: NDArray[np.float32]
@@ -50,13 +52,46 @@ class NoveltyDetector(Component):
             features: Unit descriptors, (B, D).
             areas: Mask pixels, (B,).
         """
-        nearest = _to_known(features, _log_sides(areas), self.features, self.sizes)
-        rest = _unexplained(features, self.mean, self.directions)
-        return _combined(np.stack([nearest[0], rest, nearest[1]]), self.measures)
+        sizes, many = _log_sides(areas), len(features) > MANY
+        scores = []
+        for block in blocks(len(features)):
+            some = features[block]
+            near, size = _to_known(some, sizes[block], self.features, self.sizes, many=many)
+            rest = _unexplained(some, self.mean, self.directions)
+            scores.append(_combined(np.stack([near, rest, size]), self.measures))
+        return np.concatenate(scores)
 
     def novelty(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
         """Share of the known regions that are less of an outlier than each score, (B,), 0..1."""
         return _ranks(scores, self.totals)
+
+
+def fit_novelty(
+    features: NDArray[np.float32], regions: Regions, rows: NDArray[np.int64], seed: int
+) -> tuple[NoveltyDetector, NDArray[np.float32]]:
+    """Learns to know regions; of more than `MANY` those of a sample of their images.
+
+    Args:
+        features: Unit descriptors of all regions, (R, D).
+        regions: All regions.
+        rows: Those that are known, of at least two images, (N,).
+        seed: Of the sample and of the folds.
+
+    Returns:
+        The known regions, and the novelty of each of `rows`, (N,), measured without its own image.
+    """
+    few = sample_of_images(regions.image[rows], seed)
+    known = rows[few]
+    detector, scores = fit_novelty_detector(
+        features[known], regions.area[known], regions.image[known], seed
+    )
+    novelty = np.zeros(len(rows), np.float32)
+    novelty[few] = detector.novelty(scores)
+    others = np.setdiff1d(np.arange(len(rows)), few)
+    if len(others):
+        of_others = detector.scores(features, regions.area)
+        novelty[others] = detector.novelty(of_others[rows[others]])
+    return detector, novelty
 
 
 def fit_novelty_detector(
@@ -101,6 +136,7 @@ def _to_known(
     known: NDArray[np.float32],
     known_sizes: NDArray[np.float32],
     images: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    many: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Distance to the nearest known region, and deviation from its neighbours in size, (B,) each.
 
@@ -111,6 +147,7 @@ def _to_known(
         known_sizes: Log sides, (R,).
         images: Image of each region of both, so that regions of one image are not compared; None
             compares all.
+        many: Whether there are many more regions than these, see `largest`.
     """
     count = min(N_NEIGHBOURS, len(known))
     distance = np.empty(len(features), np.float32)
@@ -120,7 +157,7 @@ def _to_known(
         cosines = features[rows] @ known.T
         if images is not None:
             cosines[images[0][rows, None] == images[1]] = -1
-        nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+        nearest = largest(cosines, count, many)
         distance[rows] = 1 - np.take_along_axis(cosines, nearest, axis=1).max(1)
         deviation[rows] = np.abs(sizes[rows] - np.median(known_sizes[nearest], axis=1))
     return distance, deviation

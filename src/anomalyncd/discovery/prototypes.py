@@ -8,6 +8,13 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.nn import functional
 
+from anomalyncd.discovery.sampling import blocks, mean_of, sample
+
+N_PASSES = 20
+"""Passes of k-means over all of many regions at most."""
+STEADY = 0.001
+"""Share of many regions that may change their centre in the last pass."""
+
 
 def spherical_kmeans(
     features: NDArray[np.float32],
@@ -32,8 +39,8 @@ def spherical_kmeans(
     """
     sure = normal > 0.5
     if sure.any() and not sure.all():
-        others, _ = kmeans(features[~sure], n_classes - 1, seed)
-        centres = np.concatenate([features[sure].mean(0, keepdims=True), others])
+        others, _ = kmeans(features, n_classes - 1, seed, np.flatnonzero(~sure))
+        centres = np.concatenate([mean_of(features, np.flatnonzero(sure))[None], others])
     else:
         centres, labels = kmeans(features, n_classes, seed)
         order = np.argsort([-normal[labels == label].mean() for label in range(len(centres))])
@@ -64,11 +71,28 @@ def centres_of_defects(features: NDArray[np.float32], n_classes: int, seed: int)
 
 
 def kmeans(
-    features: NDArray[np.float32], n_classes: int, seed: int
+    features: NDArray[np.float32],
+    n_classes: int,
+    seed: int,
+    rows: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Centres, (C, D), and the centre of each row; C falls short where fewer rows differ."""
-    n_centres = min(n_classes, len(np.unique(features, axis=0)))
-    model = KMeans(n_centres, n_init=10, random_state=seed).fit(features)
+    """k-means; of many regions, it starts on a sample and ends with passes over all of them.
+
+    Args:
+        features: (R, D).
+        n_classes: Number of centres.
+        seed: Of the start.
+        rows: Those that are clustered, (N,); None clusters all.
+
+    Returns:
+        Centres, (C, D), and the centre of each row, (N,); C falls short where fewer rows differ.
+    """
+    rows = np.arange(len(features)) if rows is None else rows
+    few = features[rows[sample(len(rows), seed)]]
+    n_centres = min(n_classes, len(np.unique(few, axis=0)))
+    model = KMeans(n_centres, n_init=10, random_state=seed).fit(few)
+    if len(few) < len(rows):
+        return _passes(features, rows, model.cluster_centers_)
     return model.cluster_centers_, np.asarray(model.labels_, np.int64)
 
 
@@ -96,6 +120,27 @@ def consensus(prototypes: Tensor, probabilities: NDArray[np.float32]) -> Tensor:
     best = orders[int(np.argmax(agreement))]
     aligned = [head[torch.from_numpy(order)] for head, order in zip(prototypes, best, strict=True)]
     return functional.normalize(torch.stack(aligned).mean(0), dim=-1)
+
+
+def _passes(
+    features: NDArray[np.float32], rows: NDArray[np.int64], centres: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Lloyd's algorithm over all rows, block by block, from centres that are nearly right."""
+    labels = np.full(len(rows), -1)
+    for _ in range(N_PASSES):
+        sums, counts, n_changed = np.zeros(centres.shape), np.zeros(len(centres)), 0
+        for block in blocks(len(rows)):
+            members = features[rows[block]]
+            nearest = (members @ centres.T - (centres**2).sum(1) / 2).argmax(1)
+            n_changed += int((labels[block] != nearest).sum())
+            labels[block] = nearest
+            sums += np.eye(len(centres), dtype=np.float32)[nearest].T @ members
+            counts += np.bincount(nearest, minlength=len(centres))
+        means = sums / np.maximum(counts, 1)[:, None]
+        centres = np.where(counts[:, None] > 0, means, centres).astype(np.float32)
+        if n_changed <= STEADY * len(rows):
+            break
+    return centres, labels
 
 
 def _match(overlap: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """How far a class can be relied on: calibrated confidence, and novelty of new regions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.special
@@ -11,8 +11,9 @@ from anomalyncd.config import ReliabilityConfig
 from anomalyncd.discovery.discover import Discovery
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import fit_normality, published_weights
-from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty_detector, folds_of
+from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty, folds_of
 from anomalyncd.discovery.prototypes import spherical_kmeans
+from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
@@ -90,7 +91,7 @@ def fit_reliability(
     """Calibrates the class probabilities and learns how much known regions differ from each other.
 
     A region of an image without an anomaly is no kind of defect, so it is neither compared nor
-    rejected.
+    rejected. Where there are many regions, both follow from those of a sample of the images.
 
     Args:
         discovery: Classes and descriptors of the regions.
@@ -104,15 +105,14 @@ def fit_reliability(
     features, probabilities = discovery.features, discovery.probabilities
     temperature = 1.0
     if len(np.unique(regions.image)) > 1:
-        held_out = held_out_probabilities(discovery, regions, seed)
-        temperature = fit_temperature(held_out, probabilities.argmax(1))
+        few = sample_of_images(regions.image, seed)
+        some = replace(discovery, features=features[few], probabilities=probabilities[few])
+        held_out = held_out_probabilities(some, regions.select(few), seed)
+        temperature = fit_temperature(held_out, probabilities[few].argmax(1))
     novelty, detector = np.zeros(len(features), np.float32), None
     rows = np.flatnonzero(regions.found)
     if len(np.unique(regions.image[rows])) > 1:
-        detector, scores = fit_novelty_detector(
-            features[rows], regions.area[rows], regions.image[rows], seed
-        )
-        novelty[rows] = detector.novelty(scores)
+        detector, novelty[rows] = fit_novelty(features, regions, rows, seed)
     model = ReliabilityModel(detector, temperature)
     return model, model.assess(novelty, probabilities, config)
 

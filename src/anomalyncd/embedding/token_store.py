@@ -80,18 +80,26 @@ class TokenStore:
         views = 1 + torch.cat([first, (first + step) % self.n_views])
         return self.batch(regions.repeat(2), views, device)
 
-    def central(self, device: torch.device, size: int = 64) -> Iterator[FrozenFeatures]:
-        """The central views of all regions, in order, in batches."""
-        for regions in torch.arange(len(self)).split(size):
+    def central(
+        self, device: torch.device, size: int = 64, rows: slice | Tensor = slice(None)
+    ) -> Iterator[FrozenFeatures]:
+        """The central views of all regions, or of some rows, in order, in batches."""
+        for regions in torch.arange(len(self))[rows].split(size):
             yield self.batch(regions, torch.zeros_like(regions), device)
 
-    def read(self, encoder: RegionEncoder) -> Tensor:
-        """All pieces of the descriptor of each region, (R, sum of widths), float32, on the CPU."""
+    def read(self, encoder: RegionEncoder, rows: slice | Tensor = slice(None)) -> Tensor:
+        """All pieces of the descriptor of each region, (R, sum of widths), float32, on the CPU.
+
+        Args:
+            encoder: Reads the tokens.
+            rows: The regions; all without it.
+        """
         if self.means is not None:
-            return self.means
+            return self.means[rows]
         device = encoder.vit.cls_token.device
         with torch.inference_mode():
-            return torch.cat([encoder.read(features).cpu() for features in self.central(device)])
+            batches = self.central(device, rows=rows)
+            return torch.cat([encoder.read(features).cpu() for features in batches])
 
 
 def fill_token_store(context: RunContext, crops: Iterable[Crop], n_regions: int) -> TokenStore:

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
+from anomalyncd.discovery.sampling import blocks
 from anomalyncd.report.axes import WIDTH, as_svg, shorten
 from anomalyncd.report.plots import colour
 from anomalyncd.results.run_folder import Run
@@ -60,10 +61,12 @@ def project(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     if len(chosen) == len(vectors):
         return np.asarray(placed, np.float64)
     nearest = NearestNeighbors(n_neighbors=_N_NEIGHBOURS).fit(shown)
-    distances, neighbours = nearest.kneighbors(axes.transform(vectors))
-    weights = 1 / np.maximum(distances, 1e-6)
-    weights /= weights.sum(1, keepdims=True)
-    points: NDArray[np.float64] = np.einsum("rk,rkc->rc", weights, placed[neighbours])
+    points = np.empty((len(vectors), 2))
+    for block in blocks(len(vectors)):
+        distances, neighbours = nearest.kneighbors(axes.transform(vectors[block]))
+        weights = 1 / np.maximum(distances, 1e-6)
+        weights /= weights.sum(1, keepdims=True)
+        points[block] = np.einsum("rk,rkc->rc", weights, placed[neighbours])
     points[chosen] = placed
     return points
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.config import Config
 from anomalyncd.correction.correction import Correction, fit_correction
-from anomalyncd.discovery.novelty import fit_novelty_detector
+from anomalyncd.discovery.novelty import fit_novelty
 from anomalyncd.discovery.reliability import ReliabilityModel, tempered
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component
@@ -264,11 +264,8 @@ def _known_again(
     known[: run.n_discovered] = regions.found[: run.n_discovered]
     if len(np.unique(regions.image[known])) < 2:
         return reliability, novelty
-    detector, scores = fit_novelty_detector(
-        run.features[known], regions.area[known], regions.image[known], seed
-    )
     novelty = novelty.copy()
-    novelty[known] = detector.novelty(scores)
+    detector, novelty[known] = fit_novelty(run.features, regions, np.flatnonzero(known), seed)
     others = regions.found & ~known
     if others.any():
         of_others = detector.scores(run.features[others], regions.area[others])

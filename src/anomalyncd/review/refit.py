@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.correction.asking import order_to_ask
+from anomalyncd.discovery.sampling import blocks, mean_of
 from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import LabelState
 from anomalyncd.results.corrections import fit_run, regions_of
@@ -99,7 +100,8 @@ def typicality(features: NDArray[np.float32], classes: NDArray[np.int64]) -> NDA
     cosines = np.zeros(len(classes), np.float32)
     for class_id in np.unique(classes).tolist():
         rows = np.flatnonzero(classes == class_id)
-        members = features[rows]
-        mean = members.mean(0)
-        cosines[rows] = members @ (mean / max(float(np.linalg.norm(mean)), 1e-9))
+        mean = mean_of(features, rows)
+        direction = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        for block in blocks(len(rows)):
+            cosines[rows[block]] = features[rows[block]] @ direction
     return cosines
