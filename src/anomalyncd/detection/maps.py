@@ -1,6 +1,7 @@
 """Anomaly maps, drawn from the scores of patches and written to a folder."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -8,10 +9,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.backbone.pixels import area_sides
 from anomalyncd.backbone.roi import between_centres
-from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.detector import Detector
-from anomalyncd.detection.patches import PatchFeatures, PatchReader
 from anomalyncd.detection.stitching import Stitched
 from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.images.image_set import ImageSet
@@ -20,11 +18,16 @@ from anomalyncd.io.arrays import as_read_back, write_map
 from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.progress import track
 
+if TYPE_CHECKING:
+    from anomalyncd.backbone.vit import VisionTransformer
+    from anomalyncd.detection.detector import Detector
+    from anomalyncd.detection.patches import PatchFeatures, PatchReader
+
 
 def write_anomaly_maps(
-    vit: VisionTransformer,
+    vit: "VisionTransformer",
     images: ImageSet,
-    detector: Detector,
+    detector: "Detector",
     config: DetectorConfig,
     folder: Path | None,
 ) -> AnomalyMaps:
@@ -47,9 +50,11 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
+    from anomalyncd.detection.patches import PatchReader
+
     if folder is None:
         reader = PatchReader(vit, detector.extractor, config, cached=False)
-        scored = (_scores(reader, images, index, detector, config) for index in range(len(images)))
+        scored = (map_of(reader, images, index, detector, config) for index in range(len(images)))
         return AnomalyMaps(images.names, tuple(as_read_back(scores) for scores in scored))
     made_from = key(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
@@ -57,13 +62,29 @@ def write_anomaly_maps(
     missing = [index for index, path in enumerate(paths) if not path.is_file()]
     reader = PatchReader(vit, detector.extractor, config)
     for index in track(missing, "Scoring images"):
-        write_map(paths[index], _scores(reader, images, index, detector, config))
+        write_map(paths[index], map_of(reader, images, index, detector, config))
     return AnomalyMaps(images.names, paths)
 
 
-def _scores(
-    reader: PatchReader, images: ImageSet, index: int, detector: Detector, config: DetectorConfig
+def map_of(
+    reader: "PatchReader",
+    images: ImageSet,
+    index: int,
+    detector: "Detector",
+    config: DetectorConfig,
 ) -> NDArray[np.float32]:
+    """Computes the anomaly map of one image of a set, from its tiles where the detector has some.
+
+    Args:
+        reader: Reads the patch features.
+        images: The images.
+        index: Index of the image.
+        detector: The detector; it may work with arrays in place of tensors, if the reader does.
+        config: As the detector was fitted with.
+
+    Returns:
+        See `anomaly_map` and `tiled_map`.
+    """
     if detector.extractor.tile_side is not None:
         return tiled_map(reader, images.select([index]), detector, config)
     features = reader.read(images, index)
@@ -71,7 +92,7 @@ def _scores(
 
 
 def anomaly_map(
-    features: PatchFeatures, detector: Detector, config: DetectorConfig, name: str
+    features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
     """Computes the anomaly map of one image.
 
@@ -90,14 +111,14 @@ def anomaly_map(
 
 
 def _smooth_scores(
-    features: PatchFeatures, detector: Detector, config: DetectorConfig, name: str
+    features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
-    scores = detector.patch_scores(features.features, name).numpy()
+    scores = np.asarray(detector.patch_scores(features.features, name))
     return np.asarray(cv2.GaussianBlur(scores, (0, 0), config.smoothing), np.float32)
 
 
 def tiled_map(
-    reader: PatchReader, image: ImageSet, detector: Detector, config: DetectorConfig
+    reader: "PatchReader", image: ImageSet, detector: "Detector", config: DetectorConfig
 ) -> NDArray[np.float32]:
     """Computes the anomaly map of one image from those of its tiles.
 
@@ -125,7 +146,7 @@ def tiled_map(
 
 
 def whole_map(
-    scores: NDArray[np.float32], features: PatchFeatures, map_size: int | None
+    scores: NDArray[np.float32], features: "PatchFeatures", map_size: int | None
 ) -> NDArray[np.float32]:
     """Draws the scores of patches as a map of the whole image.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
 
@@ -111,6 +110,8 @@ def fit_normality(
     Returns:
         What new regions are judged by, and how surely each of these regions is normal, (R,).
     """
+    from anomalyncd.discovery.prototypes import kmeans
+
     similarity, neighbours = _nearest(features, features)
     averaged = regions.score
     for _ in range(N_PASSES):
