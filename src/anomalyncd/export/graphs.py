@@ -1,6 +1,7 @@
 """The parts of a model that run on its backbone, each as one graph of tensors."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -107,11 +108,19 @@ class RegionGraph(nn.Module):
         Returns:
             (B, sum of widths).
         """
-        views = rotations(CropBatch(images, masks, None, maps), self.encoder.config.n_rotations)
-        features = [
-            self.encoder.frozen_features(view.images, view.masks, None, view.maps) for view in views
-        ]
-        return torch.stack([self.encoder.read(one) for one in features]).mean(0)
+        n_rotations = self.encoder.config.n_rotations
+        views = [*rotations(CropBatch(images, masks, None, maps), n_rotations)]
+        features = self.encoder.frozen_features(
+            torch.cat([view.images for view in views]),
+            torch.cat([view.masks for view in views]),
+            None,
+            None if maps is None else torch.cat([cast(Tensor, view.maps) for view in views]),
+        )
+        if n_rotations == 1:
+            # As in a token store, from which the only view is read.
+            features = replace(features, tokens=features.tokens.to(torch.bfloat16).float())
+        pieces = self.encoder.read(features)
+        return pieces.unflatten(0, (n_rotations, -1)).mean(0)
 
 
 class ClassGraph(nn.Module):
