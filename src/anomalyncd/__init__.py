@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anomalyncd.inputs.masks import Masks as Masks
     from anomalyncd.labels.book import LabelBook as LabelBook
     from anomalyncd.labels.state import LabelClass as LabelClass
+    from anomalyncd.export.writing import export_model as export_model
     from anomalyncd.line.predictor import Predictor as Predictor
     from anomalyncd.line.verdict import ClassShare as ClassShare
     from anomalyncd.line.verdict import RegionVerdict as RegionVerdict
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from anomalyncd.results.run_folder import Run as Run
     from anomalyncd.results.run_folder import read_run as read_run
     from anomalyncd.revision import correct_run as correct_run
+    from anomalyncd.runner.runner import Runner as Runner
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
     from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
 
@@ -57,6 +59,8 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "Predictor": "line.predictor",
     "ProtoAnomalyNCD": "estimator",
     "RegionVerdict": "line.verdict",
+    "Runner": "runner.runner",
+    "export_model": "export.writing",
     "Run": "results.run_folder",
     "RunLength": "line.verdict",
     "Verdict": "line.verdict",

@@ -160,7 +160,7 @@ def _described(
 ) -> ExportedModel:
     vit, extractor = model.classifier.encoder.vit, detector.extractor
     locator = extractor.roi_locator
-    arrays = _arrays_of_detector(detector)
+    arrays = arrays_of_detector(detector)
     positions = vit.pos_embed[0, -(vit.config.grid**2) :]
     arrays["positions"] = positions.detach().numpy()
     values: dict[str, dict[str, Any] | None] = {}
@@ -201,7 +201,7 @@ def _add(
     return state.values
 
 
-def _arrays_of_detector(detector: MutualScoring | MemoryBank) -> dict[str, NDArray[Any]]:
+def arrays_of_detector(detector: MutualScoring | MemoryBank) -> dict[str, NDArray[Any]]:
     """Vectors as the bits of bfloat16, which NumPy does not have, and discounts."""
     arrays: dict[str, NDArray[Any]] = {}
     for index, vectors in enumerate(detector.vectors):
