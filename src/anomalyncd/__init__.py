@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from anomalyncd.exchange.detections import to_detections as to_detections
     from anomalyncd.exchange.run_labels import export_labels as export_labels
     from anomalyncd.exchange.run_labels import import_labels as import_labels
+    from anomalyncd.export.writing import export_model as export_model
     from anomalyncd.images.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
     from anomalyncd.inputs.base_set import BaseSet as BaseSet
     from anomalyncd.inputs.masks import Masks as Masks
     from anomalyncd.labels.book import LabelBook as LabelBook
     from anomalyncd.labels.state import LabelClass as LabelClass
-    from anomalyncd.export.writing import export_model as export_model
     from anomalyncd.line.predictor import Predictor as Predictor
     from anomalyncd.line.verdict import ClassShare as ClassShare
     from anomalyncd.line.verdict import RegionVerdict as RegionVerdict

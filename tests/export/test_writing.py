@@ -7,6 +7,7 @@ import pytest
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.export import writing
 from anomalyncd.export.writing import export_model
+from support.quick import picture
 
 
 @pytest.fixture(autouse=True)
@@ -14,11 +15,10 @@ def _packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_require_packages", lambda kind: None)
 
 
-def test_a_model_of_given_maps_is_refused(
-    tiny: Path, images_folder: Path, maps_folder: Path, tmp_path: Path
-) -> None:
-    model = AnomalyNCD(2, backbone="tiny", weights=tiny, precision="fp32")
-    model.fit(images_folder, maps=maps_folder).save(tmp_path / "model")
+def test_a_model_of_given_maps_is_refused(tiny: Path, tmp_path: Path) -> None:
+    pictures = [picture(kind, i) for i, kind in enumerate(("spot", "line", "good", "spot"))]
+    maps = [one.mean(-1) for one in pictures]
+    AnomalyNCD(2, backbone="tiny", weights=tiny).fit(pictures, maps=maps).save(tmp_path / "model")
     with pytest.raises(InputError, match="uses maps or masks that were given"):
         export_model(tmp_path / "model", "onnx", tmp_path / "exported")
     assert not (tmp_path / "exported").exists()

@@ -18,6 +18,6 @@ def test_positions_are_those_of_the_backbone(n_registers: int, grid: tuple[int, 
     torch.nn.init.normal_(vit.pos_embed)
     with torch.no_grad():
         expected = vit.positions(*grid)[1].numpy()
-    stored = vit.pos_embed.detach()[0, -TINY.grid**2 :].numpy()
+    stored = vit.pos_embed.detach()[0, -(TINY.grid**2) :].numpy()
     found = resampled(stored, grid, antialias=n_registers > 0)
     np.testing.assert_allclose(found, expected, atol=2e-6)

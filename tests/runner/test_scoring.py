@@ -34,9 +34,7 @@ def runnable(detector: MutualScoring | MemoryBank) -> GraphDetector:
         "lengths": getattr(detector, "lengths", ()),
         "closest": getattr(detector, "closest", ()),
     }
-    return GraphDetector(
-        ExportedModel("onnx", Config(), facts, {}, arrays_of_detector(detector))
-    )
+    return GraphDetector(ExportedModel("onnx", Config(), facts, {}, arrays_of_detector(detector)))
 
 
 def assert_same(detector: MutualScoring | MemoryBank, name: str) -> None:

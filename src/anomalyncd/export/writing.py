@@ -13,7 +13,6 @@ from torch import Tensor
 from anomalyncd.backbone.catalogue import WEIGHTS_FILE
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config.overrides import with_overrides
-from anomalyncd.detection.detector import Detector
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE

@@ -87,8 +87,7 @@ class _OpenVinoGraphs:
             name: core.compile_model(
                 str(folder / graph_file(name, kind)),
                 "CPU",
-                settings
-                | {"INFERENCE_PRECISION_HINT": "f32" if name == _EXACT else precision},
+                settings | {"INFERENCE_PRECISION_HINT": "f32" if name == _EXACT else precision},
             )
             for name in GRAPHS
         }
