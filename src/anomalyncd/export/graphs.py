@@ -120,7 +120,8 @@ class RegionGraph(nn.Module):
             # As in a token store, from which the only view is read.
             features = replace(features, tokens=features.tokens.to(torch.bfloat16).float())
         pieces = self.encoder.read(features)
-        return pieces.unflatten(0, (n_rotations, -1)).mean(0)
+        means: Tensor = pieces.unflatten(0, (n_rotations, -1)).mean(0)
+        return means
 
 
 class ClassGraph(nn.Module):

@@ -1,5 +1,7 @@
 """The position embedding of a backbone, resampled to any grid of patches."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,7 +55,7 @@ def _antialiased_weights(length: int, new: int) -> NDArray[np.float64]:
     return weights
 
 
-def _cubic(distance: NDArray[np.float64], a: float) -> NDArray[np.float64]:
+def _cubic(distance: NDArray[np.floating[Any]], a: float) -> NDArray[np.floating[Any]]:
     """Keys' kernel of cubic convolution."""
     x = np.abs(distance)
     near = ((a + 2) * x - (a + 3)) * x * x + 1

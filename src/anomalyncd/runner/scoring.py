@@ -78,7 +78,8 @@ class GraphDetector:
         discounts = self._discounts[layer]
         if discounts is not None:
             distance = distance - discounts[np.take_along_axis(index, rows, 0)]
-        return np.maximum(distance.mean(0), 0)
+        means: Vectors = np.maximum(distance.mean(0), 0)
+        return means
 
     def _by_bank(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
         """See `MemoryBank`; patches (P, D)."""
@@ -94,7 +95,8 @@ class GraphDetector:
         best = (_distances(values) - allowed).argmin(1)[:, None]
         chosen = np.take_along_axis(index, best, 1)[:, 0]
         scores = _distances(np.take_along_axis(values, best, 1)[:, 0]) - discounts[chosen]
-        return np.maximum(scores, 0)
+        discounted: Vectors = np.maximum(scores, 0)
+        return discounted
 
 
 def _distances(similarity: Vectors) -> Vectors:
