@@ -137,8 +137,9 @@ def test_other_formats_and_engines_are_refused(copied: Path) -> None:
     (copied / DESCRIPTION).write_text(json.dumps(description | {"format": 99}), encoding="utf-8")
     with pytest.raises(InputError, match="has format 99, this version reads 1"):
         Runner(copied)
-    (copied / DESCRIPTION).write_text(json.dumps({"format": 1}), encoding="utf-8")
-    with pytest.raises(InputError, match="is damaged"):
+    changed = description | {"facts": description["facts"] | {"temperature": 1.0}}
+    (copied / DESCRIPTION).write_text(json.dumps(changed), encoding="utf-8")
+    with pytest.raises(InputError, match="of an exported model is damaged; export the model again"):
         Runner(copied)
     with pytest.raises(InputError, match="does not exist; check the path"):
         Runner(copied / "missing")

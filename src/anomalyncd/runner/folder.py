@@ -9,13 +9,13 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from anomalyncd.config import Config, config_from_dict
 from anomalyncd.errors import InputError
 from anomalyncd.io.component import Component, State
 from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.key import key
 
 FORMAT = 1
 """Increases when what is written changes its meaning."""
@@ -24,6 +24,8 @@ DESCRIPTION, ARRAYS = "export.json", "arrays.safetensors"
 GRAPHS = ("patches", "regions", "classes")
 """From an image to vectors of patches, from crops to pieces of descriptors, and from these to
 descriptors and their likeness to each prototype."""
+_OWN_DIGEST = "digest"
+_WHAT = "exported model"
 _AGAIN = "export the model again, or copy the folder again with all its files"
 _Part = TypeVar("_Part", bound=Component)
 
@@ -89,7 +91,10 @@ def write_exported(folder: Path, model: ExportedModel) -> None:
         "components": model.values,
         "files": digests,
     }
-    write_json(folder / DESCRIPTION, description)
+    path = folder / DESCRIPTION
+    write_json(path, description)
+    # Of what is read, whose numbers and sequences may be of other types than those written.
+    write_json(path, description | {_OWN_DIGEST: key(read_json(path, _WHAT))})
 
 
 def read_exported(folder: Path) -> ExportedModel:
@@ -103,15 +108,18 @@ def read_exported(folder: Path) -> ExportedModel:
     """
     if not folder.is_dir():
         raise InputError(f"exported folder '{folder}' does not exist; check the path")
-    description = read_json(folder / DESCRIPTION, "exported model")
+    description = read_json(folder / DESCRIPTION, _WHAT)
     found = description.get("format")
     if found != FORMAT:
         raise InputError(
             f"exported model '{folder}' has format {found}, this version reads {FORMAT}; use "
             f"anomalyncd {description.get('anomalyncd', 'of another version')}, or export again"
         )
+    digest = description.pop(_OWN_DIGEST, None)
+    if digest != key(description):
+        raise InputError(f"file '{folder / DESCRIPTION}' of an exported model is damaged; {_AGAIN}")
+    _check(folder, description["files"])
     try:
-        _check(folder, description["files"])
         return ExportedModel(
             description["kind"],
             config_from_dict(description["config"]),
@@ -119,11 +127,9 @@ def read_exported(folder: Path) -> ExportedModel:
             description["components"],
             {name: np.array(one) for name, one in load((folder / ARRAYS).read_bytes()).items()},
         )
-    except InputError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError, OSError, SafetensorError) as error:
+    except InputError as error:
         raise InputError(
-            f"'{folder / DESCRIPTION}' of an exported model is damaged ({error!r}); {_AGAIN}"
+            f"exported model '{folder}' was written by another version ({error}); export it again"
         ) from error
 
 
