@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anomalyncd.exchange.detections import to_detections as to_detections
     from anomalyncd.exchange.run_labels import export_labels as export_labels
     from anomalyncd.exchange.run_labels import import_labels as import_labels
+    from anomalyncd.export.writing import export_model as export_model
     from anomalyncd.images.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
     from anomalyncd.inputs.base_set import BaseSet as BaseSet
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from anomalyncd.results.run_folder import Run as Run
     from anomalyncd.results.run_folder import read_run as read_run
     from anomalyncd.revision import correct_run as correct_run
+    from anomalyncd.runner.runner import Runner as Runner
     from anomalyncd.synthetic.generate import make_synthetic_images as make_synthetic_images
     from anomalyncd.synthetic.generate import synthetic_image as synthetic_image
 
@@ -62,6 +64,8 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "Predictor": "line.predictor",
     "ProtoAnomalyNCD": "estimator",
     "RegionVerdict": "line.verdict",
+    "Runner": "runner.runner",
+    "export_model": "export.writing",
     "Run": "results.run_folder",
     "RunLength": "line.verdict",
     "Verdict": "line.verdict",

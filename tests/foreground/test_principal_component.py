@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from anomalyncd.foreground.principal_component import (
-    fit_principal_component,
-    largest_components,
-)
+from anomalyncd.foreground.components import largest_components
+from anomalyncd.foreground.principal_component import fit_principal_component
 from support.token_maps import GRID, block, club, texture, tokens_of
 
 DRAWN = [block(5 + i, 20 - 2 * i, 14, 10) for i in range(6)]

@@ -1,12 +1,15 @@
 """Images as the backbone expects them, and the resolution at which they enter it."""
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from anomalyncd.config import DetectorConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -37,12 +40,14 @@ def area_sides(size: tuple[int, int], side: int, unit: int) -> tuple[int, int]:
     return height, width
 
 
-def to_tensor(images: NDArray[np.uint8]) -> Tensor:
+def to_tensor(images: NDArray[np.uint8]) -> "Tensor":
     """Converts images (B, H, W, 3), uint8, to colours 0..1, (B, 3, H, W), float32."""
+    import torch
+
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
-def normalise(images: Tensor) -> Tensor:
+def normalise(images: "Tensor") -> "Tensor":
     """Normalises colours 0..1, (B, 3, H, W), by the mean and standard deviation of ImageNet."""
     mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
     return (images - mean) / std

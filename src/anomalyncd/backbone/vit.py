@@ -211,7 +211,7 @@ class VisionTransformer(nn.Module):
         prefix = self.cls_token + cls_position
         if self.config.n_registers:
             prefix = torch.cat([prefix, self.reg_token], dim=1)
-        return torch.cat([prefix.expand(len(images), -1, -1), patches], dim=1)
+        return torch.cat([prefix.expand(images.shape[0], -1, -1), patches], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Computes all tokens after the last block and the final LayerNorm, (B, T, D)."""

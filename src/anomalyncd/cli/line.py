@@ -15,6 +15,7 @@ from anomalyncd.errors import InputError
 
 if TYPE_CHECKING:
     from anomalyncd.line.predictor import Predictor
+    from anomalyncd.runner.runner import Runner
 
 _EXTRA = frozenset(
     {"fastapi", "starlette", "uvicorn", "python_multipart", "prometheus_client", "watchdog"}
@@ -22,7 +23,9 @@ _EXTRA = frozenset(
 Model: TypeAlias = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL", help="Folder of a finished run, or of its model.", callback=existing
+        metavar="MODEL",
+        help="Folder of a finished run, of its model, or what export wrote.",
+        callback=existing,
     ),
 ]
 Device: TypeAlias = Annotated[
@@ -36,6 +39,14 @@ Device: TypeAlias = Annotated[
 Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(help="Processor cores to compute on.", show_default="all", min=1),
+]
+
+Backend: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="Engine for what export wrote: onnx, openvino or openvino-bf16.",
+        show_default="as it was exported",
+    ),
 ]
 
 
@@ -70,6 +81,7 @@ def serve(
     weights: WeightsFile = None,
     device: Device = None,
     threads: Threads = None,
+    backend: Backend = None,
 ) -> None:
     """Answer requests over HTTP with verdicts of a MODEL, until ctrl-c.
 
@@ -87,10 +99,8 @@ def serve(
         limits=Limits(most_bytes, most_pixels, seconds=seconds),
     )
 
-    def load() -> "Predictor":
-        from anomalyncd.line.predictor import Predictor
-
-        return Predictor(model, weights=weights, device=device, threads=threads)
+    def load() -> "Predictor | Runner":
+        return _predictor(model, weights, device, threads, backend)
 
     serving.serve_model(model, load, place, lambda address: say(f"serving at {address}"))
 
@@ -148,6 +158,7 @@ def watch(
     weights: WeightsFile = None,
     device: Device = None,
     threads: Threads = None,
+    backend: Backend = None,
 ) -> None:
     """Predict each image that is put into a FOLDER with a MODEL, exactly once.
 
@@ -159,14 +170,13 @@ def watch(
     if not (poll or once):
         _needed("watchdog")
     from anomalyncd.line.mqtt import Broker, MqttSink
-    from anomalyncd.line.predictor import Predictor
     from anomalyncd.line.watch import Watch, WatchSettings
 
     broker = None
     if mqtt is not None:
         broker = Broker.parse(mqtt, os.environ.get("ANOMALYNCD_MQTT_PASSWORD"), mqtt_content)
         MqttSink(folder, broker)  # Refuses a missing package before the model is loaded.
-    predictor = Predictor(model, weights=weights, device=device, threads=threads)
+    predictor = _predictor(model, weights, device, threads, backend)
     settings = WatchSettings(
         steady=steady,
         poll=poll,
@@ -189,6 +199,36 @@ def watch(
     say(str(summary))
     if gate:
         raise typer.Exit(summary.exit_code)
+
+
+def _predictor(
+    model: Path,
+    weights: Path | None,
+    device: str | None,
+    threads: int | None,
+    backend: str | None,
+) -> "Predictor | Runner":
+    """Loads a model, or a runner of what export wrote.
+
+    Raises:
+        InputError: An option is meant for the other kind of folder, or the folder is unusable.
+    """
+    from anomalyncd.runner.folder import is_exported
+
+    if is_exported(model):
+        from anomalyncd.runner.runner import Runner
+
+        for name, value in (("weights", weights), ("device", device)):
+            if value is not None:
+                raise InputError(f"`{name}` is of no use to an exported model; leave it out")
+        return Runner(model, backend=backend, threads=threads)
+    if backend is not None:
+        raise InputError(
+            f"`backend` needs an exported model, and '{model}' is none; export it, or leave it out"
+        )
+    from anomalyncd.line.predictor import Predictor
+
+    return Predictor(model, weights=weights, device=device, threads=threads)
 
 
 def _needed(module: str) -> ModuleType:

@@ -12,6 +12,7 @@ import typer
 from anomalyncd.cli.data import data
 from anomalyncd.cli.discover import discover, estimate, evaluate, predict
 from anomalyncd.cli.errors import Commands, name_options
+from anomalyncd.cli.export import export
 from anomalyncd.cli.grow import grow
 from anomalyncd.cli.labels import correct, labels
 from anomalyncd.cli.line import serve, watch
@@ -34,7 +35,7 @@ app.add_typer(labels, name="labels")
 app.add_typer(model, name="model")
 for command in (discover, estimate, predict, grow, review, correct, add_normals, evaluate):
     app.command()(command)
-for command in (report, operate, serve, watch, compare, maps, weights, cache, demo):
+for command in (report, operate, export, serve, watch, compare, maps, weights, cache, demo):
     app.command()(command)
 
 

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -9,10 +10,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.backbone.pixels import area_sides
 from anomalyncd.backbone.roi import between_centres
-from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.detector import Detector
-from anomalyncd.detection.patches import PatchFeatures, PatchReader
 from anomalyncd.detection.stitching import Stitched
 from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.images.image_set import ImageSet
@@ -22,11 +20,16 @@ from anomalyncd.io.key import keep_only_files_of, key
 from anomalyncd.runtime.engine import Engine, ThisProcess
 from anomalyncd.runtime.progress import track
 
+if TYPE_CHECKING:
+    from anomalyncd.backbone.vit import VisionTransformer
+    from anomalyncd.detection.detector import Detector
+    from anomalyncd.detection.patches import PatchFeatures, PatchReader
+
 
 def write_anomaly_maps(
-    vit: VisionTransformer,
+    vit: "VisionTransformer",
     images: ImageSet,
-    detector: Detector,
+    detector: "Detector",
     config: DetectorConfig,
     folder: Path | None,
     engine: Engine | None = None,
@@ -51,9 +54,11 @@ def write_anomaly_maps(
     Raises:
         InputError: The folder holds maps that were not made here.
     """
+    from anomalyncd.detection.patches import PatchReader
+
     if folder is None:
         reader = PatchReader(vit, detector.extractor, config, cached=False)
-        scored = (_scores(reader, images, index, detector, config) for index in range(len(images)))
+        scored = (map_of(reader, images, index, detector, config) for index in range(len(images)))
         return AnomalyMaps(images.names, tuple(as_read_back(scores) for scores in scored))
     made_from = key(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
@@ -72,24 +77,42 @@ class _MapWriter:
 
     def __init__(
         self,
-        vit: VisionTransformer,
+        vit: "VisionTransformer",
         images: ImageSet,
-        detector: Detector,
+        detector: "Detector",
         config: DetectorConfig,
         folder: Path,
     ) -> None:
+        from anomalyncd.detection.patches import PatchReader
+
         self._images, self._detector, self._config = images, detector, config
         self._folder = folder
         self._reader = PatchReader(vit, detector.extractor, config)
 
     def __call__(self, index: int) -> None:
-        scores = _scores(self._reader, self._images, index, self._detector, self._config)
+        scores = map_of(self._reader, self._images, index, self._detector, self._config)
         write_map(self._folder / f"{self._images.names[index]}.npy", scores)
 
 
-def _scores(
-    reader: PatchReader, images: ImageSet, index: int, detector: Detector, config: DetectorConfig
+def map_of(
+    reader: "PatchReader",
+    images: ImageSet,
+    index: int,
+    detector: "Detector",
+    config: DetectorConfig,
 ) -> NDArray[np.float32]:
+    """Computes the anomaly map of one image of a set, from its tiles where the detector has some.
+
+    Args:
+        reader: Reads the patch features.
+        images: The images.
+        index: Index of the image.
+        detector: The detector; it may work with arrays in place of tensors, if the reader does.
+        config: As the detector was fitted with.
+
+    Returns:
+        See `anomaly_map` and `tiled_map`.
+    """
     if detector.extractor.tile_side is not None:
         return tiled_map(reader, images.select([index]), detector, config)
     features = reader.read(images, index)
@@ -97,7 +120,7 @@ def _scores(
 
 
 def anomaly_map(
-    features: PatchFeatures, detector: Detector, config: DetectorConfig, name: str
+    features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
     """Computes the anomaly map of one image.
 
@@ -116,14 +139,14 @@ def anomaly_map(
 
 
 def _smooth_scores(
-    features: PatchFeatures, detector: Detector, config: DetectorConfig, name: str
+    features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
-    scores = detector.patch_scores(features.features, name).numpy()
+    scores = np.asarray(detector.patch_scores(features.features, name))
     return np.asarray(cv2.GaussianBlur(scores, (0, 0), config.smoothing), np.float32)
 
 
 def tiled_map(
-    reader: PatchReader, image: ImageSet, detector: Detector, config: DetectorConfig
+    reader: "PatchReader", image: ImageSet, detector: "Detector", config: DetectorConfig
 ) -> NDArray[np.float32]:
     """Computes the anomaly map of one image from those of its tiles.
 
@@ -151,7 +174,7 @@ def tiled_map(
 
 
 def whole_map(
-    scores: NDArray[np.float32], features: PatchFeatures, map_size: int | None
+    scores: NDArray[np.float32], features: "PatchFeatures", map_size: int | None
 ) -> NDArray[np.float32]:
     """Draws the scores of patches as a map of the whole image.
 

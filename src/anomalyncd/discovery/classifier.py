@@ -173,7 +173,7 @@ class Descriptor(nn.Module):
 
     def _shape_piece(self, damped: Tensor, shapes: Tensor | None) -> Tensor:
         if shapes is None or not self.shape_weight:
-            return damped.new_zeros(len(damped), len(self.shape_centre))
+            return damped.new_zeros(damped.shape[0], len(self.shape_centre))
         deviations = (shapes.to(damped) - self.shape_centre) * self.shape_scale
         limited = deviations.clamp(-SHAPE_LIMIT, SHAPE_LIMIT).nan_to_num(0)
         n_used = self.shape_scale.count_nonzero().clamp(min=1)

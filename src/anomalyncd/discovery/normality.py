@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.discovery.sampling import MANY, blocks, largest, sample
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
@@ -192,6 +191,8 @@ def _fit(
     sure = features[normal > 0.5]
     centres = np.zeros((0, features.shape[1]), np.float32)
     if len(sure):
+        from anomalyncd.discovery.prototypes import kmeans
+
         centres = kmeans(sure, N_NORMAL_CENTRES, seed)[0]
         centres = centres / np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     return Normality(features, smoothed, centres.astype(np.float32), threshold), normal

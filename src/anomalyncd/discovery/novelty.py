@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
 
 from anomalyncd.discovery.sampling import MANY, blocks, largest, sample_of_images
 from anomalyncd.io.component import Component
@@ -170,6 +169,8 @@ def _main_directions(
     count = min(N_DIRECTIONS, len(features) // 5)
     if count == 0:
         return features.mean(0), np.zeros((0, features.shape[1]), np.float32)
+    from sklearn.decomposition import PCA
+
     fitted = PCA(count, random_state=0).fit(features)
     return fitted.mean_, fitted.components_
 

@@ -1,6 +1,7 @@
 """How far a class can be relied on: calibrated confidence, and novelty of new regions."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.special
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize_scalar
 
 from anomalyncd.config import ReliabilityConfig
-from anomalyncd.discovery.discover import Discovery
-from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import fit_normality, published_weights
 from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty, folds_of
-from anomalyncd.discovery.prototypes import spherical_kmeans
 from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.io.component import Component
 from anomalyncd.regions.table import Regions
+
+if TYPE_CHECKING:
+    from anomalyncd.discovery.discover import Discovery
 
 UNSEEN = -1
 """Returned by `predict` for an image that resembles nothing that was there to `fit`."""
@@ -86,7 +87,7 @@ class ReliabilityModel(Component):
 
 
 def fit_reliability(
-    discovery: Discovery, regions: Regions, config: ReliabilityConfig, seed: int
+    discovery: "Discovery", regions: Regions, config: ReliabilityConfig, seed: int
 ) -> tuple[ReliabilityModel, Reliability]:
     """Calibrates the class probabilities and learns how much known regions differ from each other.
 
@@ -118,7 +119,7 @@ def fit_reliability(
 
 
 def held_out_probabilities(
-    discovery: Discovery, regions: Regions, seed: int
+    discovery: "Discovery", regions: Regions, seed: int
 ) -> NDArray[np.float32]:
     """Class probabilities of each region by classes that are found again without its image.
 
@@ -177,9 +178,12 @@ def tempered(probabilities: NDArray[np.float32], temperature: float) -> NDArray[
 
 
 def _found_again(
-    discovery: Discovery, regions: Regions, held_out: NDArray[np.bool_], seed: int
+    discovery: "Discovery", regions: Regions, held_out: NDArray[np.bool_], seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Class probabilities by k-means on the other regions, of those and of the held-out ones."""
+    from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
+    from anomalyncd.discovery.prototypes import spherical_kmeans
+
     n_classes = discovery.probabilities.shape[1]
     features, new_features = discovery.features[~held_out], discovery.features[held_out]
     others, new = regions.select(~held_out), regions.select(held_out)

@@ -9,7 +9,6 @@ the descriptors need.
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 MANY = 10_000
@@ -76,5 +75,7 @@ def largest(values: NDArray[np.float32], count: int, many: bool) -> NDArray[np.i
             fast, but in another order, which decides how the means over them are rounded.
     """
     if many:
+        import torch
+
         return torch.topk(torch.from_numpy(values), count, dim=1, sorted=False).indices.numpy()
     return np.argpartition(-values, count - 1, axis=1)[:, :count]

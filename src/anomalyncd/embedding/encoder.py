@@ -110,7 +110,7 @@ class RegionEncoder(nn.Module):
                 frozen.append(functional.layer_norm(tokens[:, 0], tokens.shape[-1:]))
             if index in self.config.region_means:
                 frozen.append(_weighted_mean(tokens[:, n_prefix:], weights))
-        joined = torch.cat(frozen, dim=1) if frozen else tokens.new_zeros(len(tokens), 0)
+        joined = torch.cat(frozen, dim=1) if frozen else tokens.new_zeros(tokens.shape[0], 0)
         return FrozenFeatures(tokens, shares, joined.float())
 
     def read(self, features: FrozenFeatures) -> Tensor:

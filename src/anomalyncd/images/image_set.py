@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -26,9 +25,13 @@ from anomalyncd.io.files import (
 )
 from anomalyncd.io.key import content_digest, key
 from anomalyncd.io.tables import is_table
+from anomalyncd.io.tensors import is_tensor
 from anomalyncd.runtime.wording import counted
 
-_Item: TypeAlias = Path | NDArray[Any] | torch.Tensor | Image.Image
+if TYPE_CHECKING:
+    import torch
+
+_Item: TypeAlias = Union[Path, NDArray[Any], "torch.Tensor", Image.Image]
 Picture: TypeAlias = str | _Item
 
 _UNREADABLE_SUFFIXES = frozenset(
@@ -138,7 +141,7 @@ class ImageSet:
             InputError: The list is empty, an image cannot be used, a path is no file, or the names
                 cannot be used.
         """
-        if isinstance(images, np.ndarray | torch.Tensor) and images.ndim in (2, 3):
+        if (isinstance(images, np.ndarray) or is_tensor(images)) and images.ndim in (2, 3):
             raise InputError(f"images have shape {tuple(images.shape)}; give a list, or NxHxWx3")
         items = [Path(item).expanduser() if isinstance(item, str) else item for item in images]
         if not items:

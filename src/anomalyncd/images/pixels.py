@@ -1,10 +1,9 @@
 """Images of every common kind, as HxWx3 arrays of 8 bits."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
@@ -12,6 +11,10 @@ from anomalyncd.errors import InputError
 from anomalyncd.images.level_values import HIGHEST
 from anomalyncd.images.levels import Levels, depth_of, learn_levels
 from anomalyncd.io.decoding import decode_file, pixels_of
+from anomalyncd.io.tensors import is_tensor
+
+if TYPE_CHECKING:
+    import torch
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".jp2", ".j2k", ".jpx", ".webp", ".avif"}
@@ -21,7 +24,7 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def to_rgb(
-    image: NDArray[Any] | torch.Tensor | Image.Image, name: str, levels: Levels | None = None
+    image: "NDArray[Any] | torch.Tensor | Image.Image", name: str, levels: Levels | None = None
 ) -> NDArray[np.uint8]:
     """Turns an image of any common kind into RGB of 8 bits, always in the same way.
 
@@ -56,7 +59,7 @@ def to_rgb(
     return np.ascontiguousarray(pixels)
 
 
-def to_pixels(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> NDArray[Any]:
+def to_pixels(image: "NDArray[Any] | torch.Tensor | Image.Image", name: str) -> NDArray[Any]:
     """Turns an image of any common kind into an array, in its depth.
 
     Args:
@@ -71,7 +74,7 @@ def to_pixels(image: NDArray[Any] | torch.Tensor | Image.Image, name: str) -> ND
         InputError: See `to_rgb`.
     """
     label = f"image '{name}'"
-    pixels = _channels_last(_as_array(image, label), isinstance(image, torch.Tensor), label)
+    pixels = _channels_last(_as_array(image, label), is_tensor(image), label)
     return _to_16_or_8_bits(pixels, label)
 
 
@@ -97,7 +100,7 @@ def _as_array(image: object, label: str) -> NDArray[Any]:
             return pixels_of(ImageOps.exif_transpose(image))
         except OSError as error:
             raise InputError(f"{label} cannot be read ({error}); open it again") from error
-    if isinstance(image, torch.Tensor):
+    if is_tensor(image):
         tensor = image.detach().cpu()
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     if isinstance(image, np.ndarray):

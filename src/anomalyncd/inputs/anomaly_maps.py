@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
@@ -26,11 +25,14 @@ from anomalyncd.io.files import (
 )
 from anomalyncd.runtime.wording import counted
 
+if TYPE_CHECKING:
+    import torch
+
 _NEARLY_ALL = 0.8
 """Share of inverted maps; of maps of normal images up to 0.15 look inverted by chance."""
 _FEWEST = 3
 
-Scores: TypeAlias = str | Path | NDArray[Any] | torch.Tensor
+Scores: TypeAlias = Union[str, Path, NDArray[Any], "torch.Tensor"]
 
 
 @dataclass(frozen=True, eq=False)

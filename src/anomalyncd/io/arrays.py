@@ -2,23 +2,26 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import decode, unreadable
 from anomalyncd.io.files import write_atomically
+from anomalyncd.io.tensors import is_tensor
 from anomalyncd.runtime.wording import counted
+
+if TYPE_CHECKING:
+    import torch
 
 MAP_SUFFIXES = frozenset({".npy", ".npz", ".pt", ".tif", ".tiff", ".png"})
 """Suffixes of the files that count as anomaly maps, in lower case."""
 
 
-def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float32]:
+def to_map(scores: "NDArray[Any] | torch.Tensor", label: str) -> NDArray[np.float32]:
     """Turns an array or tensor into an anomaly map; its values stay unchanged.
 
     Args:
@@ -31,7 +34,7 @@ def to_map(scores: NDArray[Any] | torch.Tensor, label: str) -> NDArray[np.float3
     Raises:
         InputError: The type or shape is wrong, or it is empty or holds NaN or infinite values.
     """
-    if isinstance(scores, torch.Tensor):
+    if is_tensor(scores):
         tensor = scores.detach().cpu()
         scores = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
     if not isinstance(scores, np.ndarray) or scores.dtype.kind not in "buif":
@@ -134,8 +137,10 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
     return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
 
 
-def _load_tensor(path: Path) -> torch.Tensor:
+def _load_tensor(path: Path) -> "torch.Tensor":
     """Reads a tensor that PyTorch saved; nothing in the file is executed."""
+    import torch
+
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     # The message of PyTorch advises to load the file unsafely.

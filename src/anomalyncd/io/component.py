@@ -1,12 +1,16 @@
 """Learned components: saved and restored by their fields, without code of their own."""
 
+import sys
 from dataclasses import dataclass, field, fields, is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Self, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from anomalyncd.io.tensors import is_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +20,7 @@ class State:
     values: dict[str, Any] = field(default_factory=dict)
     """Plain values by field, as JSON can hold them; those of a component within lie one level
     deeper."""
-    tensors: dict[str, Tensor] = field(default_factory=dict)
+    tensors: dict[str, "Tensor"] = field(default_factory=dict)
     """Tensors by field, "roi_locator.foreground.mean"."""
 
 
@@ -57,10 +61,12 @@ def _state_of(component: Any) -> State:
     for one in fields(component):
         value = getattr(component, one.name)
         if isinstance(value, np.ndarray):
+            import torch
+
             value = torch.from_numpy(np.ascontiguousarray(value))
-        if isinstance(value, Tensor):
+        if is_tensor(value):
             state.tensors[one.name] = value
-        elif isinstance(value, tuple) and value and all(isinstance(v, Tensor) for v in value):
+        elif isinstance(value, tuple) and value and all(map(is_tensor, value)):
             state.tensors.update({f"{one.name}.{i}": v for i, v in enumerate(value)})
         elif is_dataclass(value):
             inner = _state_of(value)
@@ -71,7 +77,7 @@ def _state_of(component: Any) -> State:
     return state
 
 
-def _restored(cls: Any, values: dict[str, Any], tensors: dict[str, Tensor], prefix: str) -> Any:
+def _restored(cls: Any, values: dict[str, Any], tensors: "dict[str, Tensor]", prefix: str) -> Any:
     hints = get_type_hints(cls)
     return cls(
         **{
@@ -82,18 +88,18 @@ def _restored(cls: Any, values: dict[str, Any], tensors: dict[str, Tensor], pref
 
 
 def _field(
-    hint: Any, name: str, values: dict[str, Any], tensors: dict[str, Tensor], at: str
+    hint: Any, name: str, values: dict[str, Any], tensors: "dict[str, Tensor]", at: str
 ) -> Any:
     """The value of one field, by the type that it is declared with."""
     if get_origin(hint) in (Union, UnionType):
         if name in values and values[name] is None:
             return None
         (hint,) = (member for member in get_args(hint) if member is not NoneType)
-    if hint is Tensor:
+    if _is_tensor_type(hint):
         return tensors[at]
     if get_origin(hint) is np.ndarray:
-        return tensors[at].numpy()
-    if get_origin(hint) is tuple and get_args(hint)[0] is Tensor:
+        return np.asarray(tensors[at])
+    if get_origin(hint) is tuple and _is_tensor_type(get_args(hint)[0]):
         count = sum(key.startswith(f"{at}.") for key in tensors)
         return tuple(tensors[f"{at}.{index}"] for index in range(count))
     if is_dataclass(hint):
@@ -101,3 +107,8 @@ def _field(
     if get_origin(hint) is tuple:
         return tuple(values[name])
     return float(values[name]) if hint is float else values[name]
+
+
+def _is_tensor_type(hint: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and hint is torch.Tensor

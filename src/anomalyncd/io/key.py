@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
 from anomalyncd.io.files import files_by_name
 from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.tensors import is_module, is_tensor
 
 _RECORD = "made_from.json"
 
@@ -44,7 +43,9 @@ def _add(sha: Any, thing: Any) -> None:
     elif isinstance(thing, Path):
         state = thing.stat()
         sha.update(f"file {state.st_size} {state.st_mtime_ns} ".encode())
-    elif isinstance(thing, Tensor):
+    elif is_tensor(thing):
+        import torch
+
         tensor = thing.detach().cpu().contiguous()
         sha.update(f"tensor {tuple(tensor.shape)} {tensor.dtype} ".encode())
         sha.update(tensor.view(-1).view(torch.uint8).numpy().data)
@@ -52,7 +53,7 @@ def _add(sha: Any, thing: Any) -> None:
         sha.update(f"array {thing.shape} {thing.dtype} ".encode() + thing.tobytes())
     elif isinstance(thing, pd.DataFrame):
         _add(sha, thing.to_csv())
-    elif isinstance(thing, nn.Module):
+    elif is_module(thing):
         _add(sha, dict(thing.state_dict()))
     elif is_dataclass(thing) and not isinstance(thing, type):
         _add(sha, type(thing).__name__)

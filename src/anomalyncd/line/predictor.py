@@ -83,7 +83,7 @@ class Predictor:
         _refuse_further_inputs(self._fitted, self.model)
         self._config = estimator.config().central_views_only()
         self._seed = estimator.random_state
-        self._operation = self._fitted.operation or _operation_of(folder, self._fitted)
+        self._operation = self._fitted.operation or operation_of(folder, self._fitted)
         self.threshold = self._operation.threshold
         self._classes = _class_list(self._fitted, estimator.n_classes_)
 
@@ -155,7 +155,7 @@ def _load(model: Path, arguments: dict[str, Any]) -> Predictor:
     return Predictor(model, **arguments)
 
 
-def _operation_of(folder: Path, model: FittedModel) -> Operation:
+def operation_of(folder: Path, model: FittedModel) -> Operation:
     """The operation of a run whose model was written by a version that did not save it there."""
     if not (folder / RECORD).is_file():
         return Operation()

@@ -1,12 +1,14 @@
 """What a line needs of a model besides its predictions: the operating point and the severities."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from anomalyncd.io.component import Component
 from anomalyncd.labels.state import LabelClass, LabelState
 from anomalyncd.results.operating_point import OperatingPoint
-from anomalyncd.results.run_folder import Run
+
+if TYPE_CHECKING:
+    from anomalyncd.results.run_folder import Run
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Operation(Component):
     """Cost when a defect of each of them passes; None where nobody said."""
 
     @classmethod
-    def of_run(cls, run: Run, point: OperatingPoint | None, corrected: bool) -> Self:
+    def of_run(cls, run: "Run", point: OperatingPoint | None, corrected: bool) -> Self:
         """Takes the severities and costs from the label book of a run, if it has one.
 
         Args:
