@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from anomalyncd import InputError, Predictor, Runner
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.runner.folder import ARRAYS, DESCRIPTION
-from support.quick import QUICK, UNTRAINED, succeed
+from support.quick import QUICK, SIZE, UNTRAINED, succeed
 
 WITHOUT_TORCH = """
 import sys
@@ -88,13 +90,27 @@ def test_settings_reach_the_runner(
 
 
 def test_memory_bank_and_openvino(
-    export_tiny: Callable[..., Any], images_folder: Path, tiny: Path, new: list[Path]
+    export_tiny: Callable[..., Any],
+    images_folder: Path,
+    tiny: Path,
+    new: list[Path],
+    tmp_path: Path,
 ) -> None:
     pytest.importorskip("openvino")
-    exported = export_tiny(UNTRAINED, "openvino", normals=images_folder / "good")
+    left = np.zeros(SIZE, np.uint8)
+    left[:, : SIZE[1] // 2] = 255
+    Image.fromarray(left).save(tmp_path / "ignored.png")
+    given = {"normals": images_folder / "good", "ignore": tmp_path / "ignored.png"}
+    exported = export_tiny(UNTRAINED, "openvino", **given)
     runner, predictor = Runner(exported.folder), Predictor(exported.model)
-    for path in new[:3]:
-        assert_same(runner.predict(path), predictor.predict(path))
+    assert runner.fit_counts == predictor.fit_counts
+    found = []
+    for path in new:
+        found.append(runner.predict(path))
+        assert_same(found[-1], predictor.predict(path))
+    boxes = [region.box for verdict in found for region in verdict.regions]
+    assert boxes
+    assert all(left >= SIZE[1] // 2 - 1 for left, *_ in boxes)
     with pytest.raises(InputError, match="use the backend openvino, or export it to onnx"):
         Runner(exported.folder, backend="onnx")
 
