@@ -458,12 +458,12 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _check_devices(self, config: Config) -> None:
         """Raises unless a fit can use as many devices as it was given."""
-        check_devices(self.devices, resolve_device(self.device))
-        if self.devices > 1 and not config.training.epochs:
+        if self.devices != 1 and not config.training.epochs:
             raise InputError(
                 f"devices={self.devices} needs training, and this preset trains nothing; leave "
                 "`devices` at 1, or share the images among machines with the engine ray"
             )
+        check_devices(self.devices, resolve_device(self.device))
 
     def _encoder(self, config: Config) -> RegionEncoder:
         use_free_processors()
