@@ -374,7 +374,7 @@ def test_estimated_number_with_a_base_set(build: Build, tmp_path: Path) -> None:
         ({"backbone": "resnet"}, "resnet"),
         ({"devices": 0, "preset": QUICK}, "devices=0 cannot be used; give 1 or more"),
         ({"devices": 1000, "preset": QUICK}, "devices=1000 cannot be used.* processor"),
-        ({"devices": 2, "preset": UNTRAINED}, "devices=2 needs training.* engine ray"),
+        ({"devices": 2, "preset": UNTRAINED}, "devices=2 needs training.*`engine` ray"),
     ],
 )
 def test_unusable_options(

@@ -461,7 +461,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.devices != 1 and not config.training.epochs:
             raise InputError(
                 f"devices={self.devices} needs training, and this preset trains nothing; leave "
-                "`devices` at 1, or share the images among machines with the engine ray"
+                "`devices` at 1, or share the images among machines with `engine` ray"
             )
         check_devices(self.devices, resolve_device(self.device))
 
