@@ -18,6 +18,7 @@ from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import fill_token_store
 from anomalyncd.errors import InputError
+from support.full_disk import no_room
 from support.quick import crops, run_context
 
 # Nine regions in batches of four leave shares of different sizes to two processes.
@@ -69,6 +70,7 @@ def test_two_processes_train_as_one(encoder: RegionEncoder, tmp_path: Path) -> N
     alone = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.load_state_dict(start)
     context = replace(run_context(encoder, tmp_path, seed=5), devices=2)
+    (tmp_path / ".training-of-a-killed-run").mkdir()
     together = train_in_processes(model, novel, base, objective, context)
     torch.testing.assert_close(together, loss, rtol=0, atol=1e-4)
     changed = 0
@@ -98,6 +100,14 @@ def test_full_memory_is_told_in_one_sentence(
     monkeypatch.setattr(processes, "_CODE", code.replace("torch.OutOfMemoryError", "KeyError"))
     with pytest.raises(RuntimeError, match=r"ended with code 1\n(?s:.*)KeyError: 'tried"):
         train_in_processes(_model(encoder), novel, None, Objective(TRAINING), context)
+
+
+def test_full_disk_names_the_file(encoder: RegionEncoder, tmp_path: Path) -> None:
+    novel = _samples(encoder, tmp_path, torch.linspace(0, 1, 4))
+    context = replace(run_context(encoder, tmp_path), devices=2)
+    with pytest.raises(InputError, match=r"job\.pt"), no_room():
+        train_in_processes(_model(encoder), novel, None, Objective(TRAINING), context)
+    assert not list(tmp_path.glob(".training-*"))
 
 
 def test_a_process_that_dies_ends_the_others(

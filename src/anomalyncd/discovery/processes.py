@@ -7,6 +7,7 @@ tokens take memory once.
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from anomalyncd.io.files import writing
 from anomalyncd.runtime.device_memory import refuse_full_memory
 from anomalyncd.runtime.logs import LOG
 
+_PREFIX = ".training-"
 _JOB, _RESULT = "job.pt", "result.pt"
 _REFUSED, _FAILED = "refused.txt", "failed.txt"
 _CODE = "import sys; from anomalyncd.discovery.processes import work; work(sys.argv[1])"
@@ -82,12 +84,15 @@ def train_in_processes(
     parent = context.folder
     if parent is not None:
         parent.mkdir(parents=True, exist_ok=True)
+        for left_over in parent.glob(f"{_PREFIX}*"):  # Of a run whose process was killed.
+            shutil.rmtree(left_over, ignore_errors=True)
     with tempfile.TemporaryDirectory(
-        prefix=".training-", dir=parent, ignore_cleanup_errors=True
+        prefix=_PREFIX, dir=parent, ignore_cleanup_errors=True
     ) as name:
         folder = Path(name)
-        with writing(folder / _JOB):
-            torch.save(job, folder / _JOB)
+        # A full disk is an OSError only where the file is opened here.
+        with writing(folder / _JOB), (folder / _JOB).open("wb") as file:
+            torch.save(job, file)
         _run_processes(folder, context.devices)
         loss, trained = torch.load(folder / _RESULT, weights_only=True)
     model.load_state_dict(trained, strict=False)
