@@ -131,6 +131,25 @@ def test_a_process_that_dies_ends_the_others(
     assert [process.poll() is None for process in started] == [False, False]
 
 
+def test_processes_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    code = (
+        "import time\n"
+        "from anomalyncd.discovery import processes\n"
+        "processes._train_share = lambda _: (print('here', flush=True), time.sleep(300))\n"
+        f"processes.work({str(tmp_path)!r})"
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", code]
+    environment = processes._environments(1)[0]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"here\n"
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(60) == 1
+
+
 def test_processes_find_what_this_one_imports() -> None:
     first, second = processes._environments(2)
     assert set(sys.path) <= set(first["PYTHONPATH"].split(":" if sys.platform != "win32" else ";"))

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -107,6 +108,7 @@ def work(folder: str) -> None:
     Args:
         folder: Holds the job.
     """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with refuse_full_memory("discovery"):
             _train_share(Path(folder))
@@ -151,6 +153,12 @@ def _train_share(folder: Path) -> None:
     fabric.barrier()
 
 
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, however that ended."""
+    os.read(0, 1)
+    os._exit(1)
+
+
 def _run_processes(folder: Path, count: int) -> None:
     """Runs all processes to their end; if one fails, the others are ended too."""
     processes: list[subprocess.Popen[bytes]] = []
@@ -161,6 +169,7 @@ def _run_processes(folder: Path, count: int) -> None:
                 subprocess.Popen(
                     [sys.executable, "-c", _CODE, str(folder)],
                     env=environment,
+                    stdin=subprocess.PIPE,  # Nothing is written; it closes when this process ends.
                     stdout=subprocess.DEVNULL,
                     stderr=errors,
                 )
@@ -173,7 +182,7 @@ def _run_processes(folder: Path, count: int) -> None:
     finally:
         for process in processes:
             process.kill()
-            process.wait()
+            process.communicate()
     if any(codes):
         _raise_failure(folder, next(code for code in codes if code))
 
