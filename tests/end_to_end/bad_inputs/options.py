@@ -51,7 +51,7 @@ CASES = [
     Case(
         "several devices, and a preset that trains nothing",
         f"{DISCOVER} --devices 2",
-        ("devices=2 needs training", "leave `devices` at 1"),
+        ("devices=2 needs training", "leave --devices at 1"),
     ),
     Case(
         "a seed that is too large",
