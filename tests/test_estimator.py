@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -25,6 +26,9 @@ from anomalyncd import (
 )
 from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.detection.memory_bank import MemoryBank
+from anomalyncd.discovery import discover
+from anomalyncd.discovery.training import train
+from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.io.cache import CACHE_VARIABLE, LIMIT_VARIABLE
 from anomalyncd.pipeline import STAGES
 from support.quick import QUICK, UNTRAINED, damage, picture, write_base_set
@@ -368,14 +372,53 @@ def test_estimated_number_with_a_base_set(build: Build, tmp_path: Path) -> None:
         ({"device": "abacus"}, "use auto or cpu"),
         ({"preset": "best"}, "default, paper"),
         ({"backbone": "resnet"}, "resnet"),
+        ({"devices": 0, "preset": QUICK}, "devices=0 cannot be used; give 1 or more"),
+        ({"devices": 1000, "preset": QUICK}, "devices=1000 cannot be used.* processor"),
+        ({"devices": 2, "preset": UNTRAINED}, "devices=2 needs training.*`engine` ray"),
     ],
 )
 def test_unusable_options(
-    tiny: Path, images_folder: Path, options: dict[str, str], message: str
+    tiny: Path,
+    images_folder: Path,
+    options: dict[str, Any],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
     arguments: dict[str, Any] = {"backbone": "tiny", "weights": tiny} | options
     with pytest.raises(InputError, match=message):
         AnomalyNCD(2, **arguments).fit(images_folder)
+
+
+def test_devices_train_together_and_a_model_needs_one(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    trained = []
+
+    def noted(*arguments: Any) -> torch.Tensor:
+        trained.append(arguments[-1].devices)
+        return train(*arguments[:-1], arguments[-1].seed)
+
+    monkeypatch.setattr(discover, "train_in_processes", noted)
+    build(devices=2).fit(pictures(), maps=drawn_maps()).save(tmp_path / "model")
+    assert trained == [2]
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    loaded = AnomalyNCD.load(tmp_path / "model", weights=build().weights)
+    assert len(loaded.predict(pictures()[:2], maps=drawn_maps()[:2])) == 2
+
+
+def test_full_memory_stops_a_prediction_in_one_sentence(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build().fit(pictures(), maps=drawn_maps())
+
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    monkeypatch.setattr(RegionEncoder, "frozen_features", full)
+    with pytest.raises(InputError, match=r"full in the stage prediction; .*use the device cpu"):
+        model.predict(pictures()[:2], maps=drawn_maps()[:2])
 
 
 def test_maps_and_masks_exclude_each_other(build: Build, images_folder: Path) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from anomalyncd.config import Config
 from anomalyncd.detection.frequent_kinds import FrequentKinds
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.pipeline import STAGES, Pipeline
 from support.quick import QUICK, SIZE, UNTRAINED, damage, picture, run_context
@@ -104,3 +106,35 @@ def test_an_interrupted_run_goes_on_only_from_its_own_tokens(
     tokens(other, forgotten=True)
     encoder.vit.blocks[0].mlp.fc1.weight.data += 0.1
     tokens(other, forgotten=True)
+
+
+@pytest.mark.parametrize(
+    ("place", "stage", "remedy"),
+    [
+        ("anomalyncd.pipeline.fit_detector", "detector", "lower `detector.resolution`"),
+        ("anomalyncd.pipeline.write_anomaly_maps", "maps", "lower `detector.resolution`"),
+        ("anomalyncd.embedding.encoder.RegionEncoder.frozen_features", "tokens", "`crops.size`"),
+        ("anomalyncd.discovery.training.batch_loss", "discovery", "`training.batch_size`"),
+        ("anomalyncd.pipeline.attend_all", "attention", "end other programs"),
+    ],
+)
+def test_full_memory_names_the_stage_and_the_remedy(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, place: str, stage: str, remedy: str
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    monkeypatch.setattr(place, full)
+    with pytest.raises(InputError, match=f"full in the stage {stage}; .*{remedy}.* device cpu"):
+        _ = pipeline.predictions
+
+
+def test_other_errors_of_a_stage_stay_what_they_are(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("anomalyncd.pipeline.fit_detector", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        _ = pipeline.maps

@@ -37,11 +37,13 @@ from anomalyncd.results.preconditions import (
 )
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.runtime.device import (
+    check_devices,
     check_seed,
     resolve_device,
     resolve_precision,
     use_free_processors,
 )
+from anomalyncd.runtime.device_memory import refuse_full_memory
 from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.measurement import Stages
@@ -69,6 +71,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         device: "auto", "cpu", "gpu", ... as lightning-fabric names them.
         precision: Precision of the frozen blocks: `bf16`, `fp32`, or `auto`, bf16 where
             the device has instructions for it.
+        devices: How many devices of that kind, or processes on the CPU, train together. Only
+            presets that train, such as `paper`, can use more than one.
 
     Attributes:
         labels_: Class of each image, (N,), int; 0 is the normal class. These images define what is
@@ -110,6 +114,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int = 0,
         device: str = "auto",
         precision: str = "auto",
+        devices: int = 1,
     ) -> None:
         self.n_classes = n_classes
         self.backbone = backbone
@@ -118,6 +123,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.device = device
         self.precision = precision
+        self.devices = devices
 
     def fit(
         self,
@@ -283,7 +289,8 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         with _work_folder(folder) as work:
             require_resources(estimate_needs(inputs, encoder, config, keeps_tokens=False), work)
             context = RunContext(encoder, config, self.random_state, work, Stages())
-            return apply(context, self.model_, inputs)
+            with refuse_full_memory("prediction"):
+                return apply(context, self.model_, inputs)
 
     def correct(self, labels: Mapping[int, str]) -> Self:
         """Refits the classes to what a person says of some regions.
@@ -427,6 +434,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Checks everything, and prepares the stages."""
         config = self.config().resolved()
         self._check_parameters()
+        self._check_devices(config)
         self.stages_ = Stages()
         with self.stages_("check"):
             inputs = check_inputs(images, **given)
@@ -438,6 +446,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         for warning in inputs.warnings:
             LOG.warning("%s", warning)
         context = RunContext(encoder, config, self.random_state, work, self.stages_, resumable)
+        context = replace(context, devices=self.devices)
         return Pipeline(context, inputs, n_classes)
 
     def _check_parameters(self) -> None:
@@ -446,6 +455,15 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         cache_limit()
         check_backbone(self.backbone, Path(self.weights) if self.weights else None)
         resolve_precision(self.precision, resolve_device(self.device))
+
+    def _check_devices(self, config: Config) -> None:
+        """Raises unless a fit can use as many devices as it was given."""
+        if self.devices != 1 and not config.training.epochs:
+            raise InputError(
+                f"devices={self.devices} needs training, and this preset trains nothing; leave "
+                "`devices` at 1, or share the images among machines with `engine` ray"
+            )
+        check_devices(self.devices, resolve_device(self.device))
 
     def _encoder(self, config: Config) -> RegionEncoder:
         use_free_processors()

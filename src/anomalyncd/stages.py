@@ -8,6 +8,7 @@ from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.device_memory import refuse_full_memory
 from anomalyncd.runtime.wording import counted
 
 Result = TypeVar("Result")
@@ -58,7 +59,7 @@ class Stage(Generic[Result]):
         if pipeline is None:
             return self
         pipeline.run_before(self._name)
-        with pipeline.context.stages(self._name) as done:
+        with refuse_full_memory(self._name), pipeline.context.stages(self._name) as done:
             result = self._compute(pipeline)
             done += amount(result)
         pipeline.results[self._name] = result

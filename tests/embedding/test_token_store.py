@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,3 +206,43 @@ def test_objects_and_maps_reach_the_patches(encoder: RegionEncoder, tmp_path: Pa
 def test_no_region_is_refused(encoder: RegionEncoder, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no region"):
         fill_token_store(run_context(encoder, tmp_path), [], 0)
+
+
+def test_batch_that_does_not_fit_is_halved(
+    encoder: RegionEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(QUICK, encoder=replace(QUICK.encoder, n_rotations=4))
+    encoder = RegionEncoder(encoder.vit, config.encoder)
+    context = run_context(encoder, tmp_path, config)
+    whole = fill_token_store(context, crops(11), 11)
+    run, sizes, limit = RegionEncoder.frozen_features, list[int](), 3
+
+    def small(self: RegionEncoder, images: torch.Tensor, *rest: Any) -> FrozenFeatures:
+        sizes.append(len(images))
+        if len(images) > limit:
+            raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+        return run(self, images, *rest)
+
+    monkeypatch.setattr(RegionEncoder, "frozen_features", small)
+    halved = fill_token_store(context, crops(11), 11)
+    for name in ("tokens", "shares", "frozen", "means"):
+        torch.testing.assert_close(getattr(halved, name), getattr(whole, name))
+    assert sizes[:8] == [11, 5, 2, 3, 6, 3, 3, 11]
+    limit = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        fill_token_store(context, crops(11), 11)
+
+
+def test_other_errors_are_not_tried_again(
+    encoder: RegionEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def broken(*_: Any) -> FrozenFeatures:
+        tried.append(1)
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(RegionEncoder, "frozen_features", broken)
+    with pytest.raises(RuntimeError, match="do not fit"):
+        fill_token_store(run_context(encoder, tmp_path), crops(4), 4)
+    assert len(tried) == 1

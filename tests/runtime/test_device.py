@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from anomalyncd.errors import InputError
-from anomalyncd.runtime.device import resolve_precision, use_free_processors
+from anomalyncd.runtime.device import check_devices, resolve_precision, use_free_processors
 
 CPU = torch.device("cpu")
 
@@ -56,3 +56,23 @@ def test_threads_that_wait_let_others_work(given: str | None, expected: str) -> 
     run = [sys.executable, "-c", code]
     printed = subprocess.run(run, env=environment, capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("devices", [0, -1, True, 1.5, "2"])
+def test_number_of_devices_is_a_number(devices: object) -> None:
+    with pytest.raises(InputError, match="give 1 or more"):
+        check_devices(devices, CPU)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cpu", "only 2 processors; give at most 2"), ("meta", "only 1 meta device; give at most 1")],
+)
+def test_no_more_devices_than_there_are(
+    monkeypatch: pytest.MonkeyPatch, device: str, message: str
+) -> None:
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    check_devices(1, torch.device(device))
+    with pytest.raises(InputError, match=f"devices=3 cannot be used.* {message}"):
+        check_devices(3, torch.device(device))

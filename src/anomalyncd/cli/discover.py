@@ -68,6 +68,14 @@ def discover(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a finished run in this folder.")
     ] = False,
+    devices: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of devices, or of processes on the CPU, that train together; for presets "
+            "that train, such as paper.",
+        ),
+    ] = 1,
     engine: EngineName = "process",
     address: ClusterAddress = None,
 ) -> None:
@@ -85,7 +93,7 @@ def discover(
     from anomalyncd.results.run_folder import read_table
     from anomalyncd.workflows import discover_run
 
-    estimator = options.estimator(n_classes, sources)
+    estimator = options.estimator(n_classes, sources).set_params(devices=devices)
     run = out or Path("runs") / _name_of(sources.images)
     started = time.perf_counter()
     images = sources.images

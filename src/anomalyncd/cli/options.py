@@ -203,13 +203,14 @@ class EstimatorOptions:
         """
         from anomalyncd.estimator import ESTIMATORS
 
+        named: dict[str, Any] = {"backbone": self.backbone} if self.backbone else {}
         return ESTIMATORS[self.method](
             "auto" if n_classes is None else n_classes,
             weights=self.weights,
             preset=self.config(sources.maps or sources.masks or sources.boxes),
             random_state=self.seed,
             device=self.device,
-            **({"backbone": self.backbone} if self.backbone else {}),
+            **named,
         )
 
 

@@ -13,6 +13,7 @@ from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
+from anomalyncd.discovery.processes import train_in_processes
 from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
 from anomalyncd.discovery.sampling import blocks, sample
 from anomalyncd.discovery.training import Objective, Samples, train
@@ -81,7 +82,11 @@ def discover_classes(
     if config.entropy_prior == "start":
         shares = class_shares(_cosines(model, describe_all(model, tokens, regions)), normal, n_base)
         prior = shares.to(context.encoder.vit.cls_token.device)
-    loss = train(model, novel, known, Objective(config, n_base, prior), seed)
+    objective = Objective(config, n_base, prior)
+    if config.epochs and context.devices > 1:
+        loss = train_in_processes(model, novel, known, objective, context)
+    else:
+        loss = train(model, novel, known, objective, seed)
     _log_guidance_factor(context)
     features = describe_all(model, tokens, regions)
     _reduce(model, features, n_base, loss, config)

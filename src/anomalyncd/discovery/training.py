@@ -10,6 +10,7 @@ from torch import Tensor
 from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery import losses
 from anomalyncd.discovery.classifier import RegionClassifier
+from anomalyncd.discovery.share import ALONE, Share
 from anomalyncd.embedding.encoder import FrozenFeatures
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.runtime.progress import track
@@ -22,18 +23,31 @@ class Samples:
     Attributes:
         tokens: Their frozen tokens.
         targets: How surely novel regions are normal, 0..1, or classes of base regions, (R,).
+        share: What this process reads of each batch, where several train together.
     """
 
     tokens: TokenStore
     targets: Tensor
+    share: Share = ALONE
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Two views of some regions, the second views after the first."""
+    """Two views of some regions, the second views after the first.
+
+    Attributes:
+        features: Of those views that are in the share of this process.
+        targets: Of all regions of the batch, see `Samples`, (B,).
+        share: What this process reads of the batch.
+    """
 
     features: FrozenFeatures
     targets: Tensor
+    share: Share = ALONE
+
+    def described(self, model: RegionClassifier) -> Tensor:
+        """Descriptors of all views of the batch, (2B, D), unit length."""
+        return self.share.gather(model.describe(self.features), 2 * len(self.targets))
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     device = model.prototypes.prototypes.device
     optimiser = _optimiser(model, config)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     head_loss = torch.zeros(config.n_heads)
     model.train()
     for epoch in track(range(config.epochs), "Training"):
@@ -81,6 +96,7 @@ def train(
             loss, clustering = batch_loss(model, novel_batch, base_batch, objective, epoch)
             optimiser.zero_grad()
             loss.backward()
+            novel.share.average(trained)
             optimiser.step()
             step_losses.append(clustering.cpu())
         if step_losses:
@@ -110,7 +126,7 @@ def batch_loss(
     """
     config = objective.config
     share = config.base_share if base else 0.0
-    features = model.describe(novel.features)
+    features = novel.described(model)
     logits = model.prototypes(features)
     per_head = _clustering(logits, novel.targets.repeat(2), objective, epoch)
     loss = (1 - share) * per_head.mean()
@@ -119,7 +135,7 @@ def batch_loss(
         loss += (1 - share) * config.separation_weight * apart
     projections = [model.projection(features)] if config.contrast else []
     if base:
-        base_features = model.describe(base.features)
+        base_features = base.described(model)
         loss += share * losses.base_cross_entropy(model.prototypes(base_features), base.targets)
         if config.contrast:
             projections.append(model.projection(base_features))
@@ -206,6 +222,8 @@ def _batches(
 def _batch(
     samples: Samples, rows: Tensor, generator: torch.Generator, device: torch.device
 ) -> Batch:
-    """Draws two different augmented views of each region named."""
-    features = samples.tokens.two_views(rows, generator, device)
-    return Batch(features, samples.targets[rows].to(device))
+    """Draws two different augmented views of each region named, and reads the share of them."""
+    share, tokens = samples.share, samples.tokens
+    regions, views = tokens.draw_two_views(rows, generator)
+    features = tokens.batch(share.of(regions), share.of(views), device)
+    return Batch(features, samples.targets[rows].to(device), share)

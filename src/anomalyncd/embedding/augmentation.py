@@ -32,6 +32,10 @@ class CropBatch:
     foreground: Tensor | None = None
     maps: Tensor | None = None
 
+    def select(self, rows: slice) -> "CropBatch":
+        """Returns some of the crops."""
+        return _moved(self, lambda layers: layers[rows])
+
 
 def central_view(crop: CropBatch, config: CropConfig) -> CropBatch:
     """The view that predictions are made from: the middle of each crop, nothing changed.

@@ -28,6 +28,8 @@ class RunContext:
     """Whether the folder outlives the run, so that a later run can go on from it."""
     engine: Engine = field(default_factory=ThisProcess)
     """Makes the maps and reads the regions."""
+    devices: int = 1
+    """Devices, and processes, that a training uses; everything else uses one."""
 
     def within(self, *names: str) -> Path | None:
         """Returns a folder within that of the run; None where nothing is written."""

@@ -25,6 +25,7 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.files import writing
 from anomalyncd.regions.crops import Crop, Levels, Overlays, read_crops
 from anomalyncd.regions.table import Regions
+from anomalyncd.runtime.device_memory import is_out_of_memory
 from anomalyncd.runtime.progress import track
 
 BATCH = 16
@@ -75,10 +76,14 @@ class TokenStore:
             generator: Draws the views.
             device: Where to.
         """
+        return self.batch(*self.draw_two_views(regions, generator), device)
+
+    def draw_two_views(self, regions: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws the views of `two_views`: the region and the number of each, (2B,) both."""
         first = torch.randint(self.n_views, regions.shape, generator=generator)
         step = torch.randint(1, max(2, self.n_views), regions.shape, generator=generator)
         views = 1 + torch.cat([first, (first + step) % self.n_views])
-        return self.batch(regions.repeat(2), views, device)
+        return regions.repeat(2), views
 
     def central(
         self, device: torch.device, size: int = 64, rows: slice | Tensor = slice(None)
@@ -203,6 +208,24 @@ class BatchReader:
 
 
 def _frozen_features(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
+    """Runs the frozen blocks; in halves, where the memory of the device is too small."""
+    count = len(view.images)
+    try:
+        return _run_frozen_blocks(encoder, view)
+    except RuntimeError as error:
+        if count == 1 or not is_out_of_memory(error):
+            raise
+    # Only here is what the error refers to, tensors on the device among it, given back.
+    rows = (slice(count // 2), slice(count // 2, None))
+    first, second = (_frozen_features(encoder, view.select(half)) for half in rows)
+    return FrozenFeatures(
+        torch.cat([first.tokens, second.tokens]),
+        torch.cat([first.shares, second.shares]),
+        torch.cat([first.frozen, second.frozen]),
+    )
+
+
+def _run_frozen_blocks(encoder: RegionEncoder, view: CropBatch) -> FrozenFeatures:
     weight = encoder.vit.patch_embed.proj.weight
     return encoder.frozen_features(
         view.images.to(weight.device, weight.dtype),

@@ -1,11 +1,13 @@
 """Device, threads, precision and seed of a run."""
 
 import os
+from numbers import Integral
 
 import joblib
 import torch
 
 from anomalyncd.errors import InputError
+from anomalyncd.runtime.wording import counted
 
 PRECISIONS = ("auto", "bf16", "fp32")
 """Names of the precisions of the frozen blocks; the trained block is always float32."""
@@ -56,6 +58,24 @@ def _computes_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Torch has no public name for this in all releases that are supported.
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def check_devices(devices: int, device: torch.device) -> None:
+    """Checks that there are as many devices of a kind, or processors, as are asked for.
+
+    Raises:
+        InputError: There are fewer, or it is no number of devices.
+    """
+    if not isinstance(devices, Integral) or isinstance(devices, bool) or devices < 1:
+        raise InputError(f"devices={devices!r} cannot be used; give 1 or more")
+    on_cpu = device.type == "cpu"
+    available = joblib.cpu_count() if on_cpu else torch.accelerator.device_count()
+    if devices > available:
+        what = "processor" if on_cpu else f"{device.type} device"
+        raise InputError(
+            f"devices={devices} cannot be used, since this machine has only "
+            f"{counted(available, what)}; give at most {available}"
+        )
 
 
 def use_free_processors() -> None:

@@ -49,6 +49,11 @@ CASES = [
         ("'abacus'", "use one of auto, cpu"),
     ),
     Case(
+        "several devices, and a preset that trains nothing",
+        f"{DISCOVER} --devices 2",
+        ("devices=2 needs training", "leave --devices at 1"),
+    ),
+    Case(
         "a seed that is too large",
         f"{DISCOVER} --seed 99999999999999999999",
         ("'--seed'", "--help"),
