@@ -55,7 +55,7 @@ def test_splits_are_measured_once(
     assert cell["seen"]["n"] + cell["unseen"]["n"] == 2 * N_OF_A_KIND  # without `combined`
     for half in ("seen", "unseen"):
         assert cell[half].keys() == {*halves.SCORES, "n"}
-    assert cell["unseen"]["f1_transferred"] <= cell["unseen"]["f1"]
+        assert cell[half]["f1_crossed"] <= cell[half]["f1"]
     first["plates"]["0"]["seen"]["nmi"] = -7
     out.write_text(json.dumps(first), encoding="utf-8")
     capsys.readouterr()
@@ -107,3 +107,15 @@ def test_table_subtracts_the_seen_half(halves: ModuleType) -> None:
     lines = halves.table({"pill": cells}).splitlines()
     assert lines[2] == "| pill, 2 splits | nmi | 0.500 | 0.450 | -0.050 | -0.685 to +0.585 |"
     assert len(lines) == 2 + len(halves.SCORES)
+
+
+def test_matching_of_the_other_half_by_hand(halves: ModuleType) -> None:
+    labels = [np.array(["a", "a", "b", "b"]), np.array(["a", "b", "b", "b"])]
+    classes = [np.array([0, 0, 1, 2]), np.array([1, 0, 0, 0])]
+    scores = halves.scored(labels, classes)
+    assert (scores["seen"]["f1"], scores["unseen"]["f1"]) == (0.75, 1)
+    assert scores["seen"]["f1_crossed"] == 0  # class 0 is b there
+    assert scores["unseen"]["f1_crossed"] == 0
+    scores = halves.scored(labels, [classes[0], np.array([0, 1, 1, 0])])
+    assert scores["unseen"]["f1_crossed"] == 0.75
+    assert scores["seen"]["f1_crossed"] == 0.75
