@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from anomalyncd import AnomalyNCD
 from anomalyncd.evaluation.metrics import cluster_scores, match_classes
+from anomalyncd.runtime.wording import counted
 from anomalyncd_bench.data_sets import BenchSet, Folders, open_set
 from anomalyncd_bench.entries import SetEntry, read_table_file
 
@@ -72,9 +73,9 @@ def measured(images: BenchSet, split: int) -> Scores:
     seen, unseen = (images.inputs.images.select(rows) for rows in halves)
     model = AnomalyNCD(images.n_classes).fit(seen)
     classes = [model.labels_, model.classify(unseen).images["class"].to_numpy()]
-    counted = [images.scored[rows] for rows in halves]
-    labels = [images.labels[rows][one] for rows, one in zip(halves, counted, strict=True)]
-    return scored(labels, [of_half[one] for of_half, one in zip(classes, counted, strict=True)])
+    counting = [images.scored[rows] for rows in halves]
+    labels = [images.labels[rows][one] for rows, one in zip(halves, counting, strict=True)]
+    return scored(labels, [of_half[one] for of_half, one in zip(classes, counting, strict=True)])
 
 
 def scored(labels: list[NDArray[np.str_]], classes: list[NDArray[np.int64]]) -> Scores:
@@ -134,9 +135,10 @@ def table(cells: dict[str, list[Scores]]) -> str:
                 np.array([one[half][score] for one in splits]) for half in ("seen", "unseen")
             )
             mean, low, high = interval(unseen - seen)
+            ends = f"{low:+.3f} to {high:+.3f}" if len(splits) > 1 else "-"
             lines.append(
-                f"| {name}, {len(splits)} splits | {score} | {seen.mean():.3f} | "
-                f"{unseen.mean():.3f} | {mean:+.3f} | {low:+.3f} to {high:+.3f} |"
+                f"| {name}, {counted(len(splits), 'split')} | {score} | {seen.mean():.3f} | "
+                f"{unseen.mean():.3f} | {mean:+.3f} | {ends} |"
             )
     return "\n".join(lines)
 

@@ -107,6 +107,8 @@ def test_table_subtracts_the_seen_half(halves: ModuleType) -> None:
     lines = halves.table({"pill": cells}).splitlines()
     assert lines[2] == "| pill, 2 splits | nmi | 0.500 | 0.450 | -0.050 | -0.685 to +0.585 |"
     assert len(lines) == 2 + len(halves.SCORES)
+    alone = halves.table({"pill": cells[:1]}).splitlines()
+    assert alone[2] == "| pill, 1 split | nmi | 0.500 | 0.400 | -0.100 | - |"
 
 
 def test_matching_of_the_other_half_by_hand(halves: ModuleType) -> None:
