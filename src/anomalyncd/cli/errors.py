@@ -91,9 +91,22 @@ def _one_line(context: Any) -> Iterator[None]:
             "its permissions and the space on the disk",
             error,
         )
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        _refuse(
+            "there is too little memory; close other programs, give fewer images, or lower "
+            "--detail, then run the command again",
+            error,
+        )
     except KeyboardInterrupt as interrupt:
         complain("interrupted; run the same command again to go on")
         raise typer.Exit(130) from interrupt
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether the memory did not suffice; PyTorch says it in words."""
+    return isinstance(error, MemoryError) or "t allocate memory" in str(error)
 
 
 def _refuse(message: str, error: Exception) -> NoReturn:

@@ -23,6 +23,8 @@ from anomalyncd.runtime.progress import track
 Result = TypeVar("Result")
 
 _WORKSHOP = ".results-"
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\.\w+)?")
+"""Names that `write_atomically` gives."""
 _IN_USE = ".lock"
 """Held by the process that works in a workshop."""
 _OLD = "old"
@@ -275,11 +277,29 @@ def write_atomically(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _put_on_disk(temporary)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def _put_on_disk(path: Path) -> None:
+    """Waits until a file is on its disk, so that no power cut leaves an empty one of its name."""
+    with path.open("r+b") as file, suppress(OSError):  # Some drives cannot tell.
+        os.fsync(file.fileno())
+
+
+def remove_temporary(folder: Path) -> None:
+    """Deletes what `write_atomically` of killed processes left in a folder and those below it.
+
+    No other process may be writing there.
+    """
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 @contextmanager

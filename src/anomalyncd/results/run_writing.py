@@ -108,6 +108,7 @@ def write_prediction(
         images = predictions.images.assign(ok=predictions.images["score"] <= threshold)
         predictions = replace(predictions, images=images)
     folder = Path(folder)
+    remove_abandoned(folder)
     with workshop(folder) as new:
         write_tables(predictions, new)
         for name in _PREDICTION:
