@@ -9,16 +9,21 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fault_kinds.commands import (
+    DISCOVER,
     SCENARIOS,
     Ended,
     Scenario,
     contents,
     prepare,
     run,
+    save,
     torn,
     warm_up,
 )
@@ -39,11 +44,13 @@ def too_little_memory(work: Path, only: tuple[str, ...], n_tries: int, rng: rand
 
         return limit
 
-    for scenario, start, place, expected in _scenarios(work, only):
+    large = Scenario("predict", ("predict", "run", "large", "--out", "predicted"), (DISCOVER,))
+    scenarios = (replace(large, results="predicted"),)
+    for scenario, start, place, expected in _scenarios(work, only, scenarios):
         counts: Counter[str] = Counter()
         for _ in range(n_tries):
             _anew(start, place)
-            megabytes = 4 ** rng.uniform(-3, 3)
+            megabytes = 4 ** rng.uniform(1, 4.5)
             ended = run(scenario.arguments, place, scenario.app, before=limited(megabytes))
             outcome = _outcome(ended, place / scenario.results, expected)
             if outcome == "refused" and "memory" not in ended.said:
@@ -124,13 +131,14 @@ def two_at_once(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Ran
 
 
 def _scenarios(
-    work: Path, only: tuple[str, ...]
+    work: Path, only: tuple[str, ...], scenarios: tuple[Scenario, ...] = SCENARIOS
 ) -> Iterator[tuple[Scenario, Path, Path, dict[str, bytes]]]:
     """Each command, its folder before it, where to copy that, and what it writes undisturbed."""
     made = work / "made"
     warm_up(work / "warm")
     prepare(made)
-    for scenario in SCENARIOS:
+    save(made / "large" / "large.png", np.full((4000, 4000, 3), 120, np.uint8))
+    for scenario in scenarios:
         if only and scenario.name not in only:
             continue
         start, place = prepared(scenario, made, work)

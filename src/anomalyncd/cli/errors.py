@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from anomalyncd.cli.console import complain
 from anomalyncd.errors import InputError
+from anomalyncd.runtime.resources import lacks_memory
 
 # Of click, or of the copy of it that typer contains.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -92,7 +93,7 @@ def _one_line(context: Any) -> Iterator[None]:
             error,
         )
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
+        if not lacks_memory(error):
             raise
         _refuse(
             "there is too little memory; close other programs, give fewer images, or lower "
@@ -102,11 +103,6 @@ def _one_line(context: Any) -> Iterator[None]:
     except KeyboardInterrupt as interrupt:
         complain("interrupted; run the same command again to go on")
         raise typer.Exit(130) from interrupt
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether the memory did not suffice; PyTorch says it in words."""
-    return isinstance(error, MemoryError) or "t allocate memory" in str(error)
 
 
 def _refuse(message: str, error: Exception) -> NoReturn:
