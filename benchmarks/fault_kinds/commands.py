@@ -169,7 +169,7 @@ def run(
         os.kill(child, 9)
     _, status = os.waitpid(child, 0)
     changes = int(counted.read_text()) if counted.is_file() else 0
-    said = said_in.read_text(encoding="utf-8", errors="replace")
+    said = said_in.read_text(encoding="utf-8", errors="replace") if said_in.is_file() else ""
     for path in (said_in, counted):
         path.unlink(missing_ok=True)
     return Ended(os.waitstatus_to_exitcode(status), time.perf_counter() - begin, changes, said)
