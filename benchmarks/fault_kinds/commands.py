@@ -30,7 +30,7 @@ from support.quick import UNTRAINED, call, damage, picture, use_tiny, write_tiny
 
 _TOLD_OF_TIME = {"run.json", "run.log", "report.html", "bench.html", "watch.lock"}
 """Files that two runs do not have in common."""
-_TIMES = ("seconds", "memory", "time", "finished", "started", "mtime", "fits")
+_TIMES = ("seconds", "memory", "time", "finished", "started", "mtime", "fits", "attempts")
 """Parts of the names of columns and entries that tell of the time."""
 WRITES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
 TABLE = """

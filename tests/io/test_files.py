@@ -184,3 +184,15 @@ def test_what_is_written_is_on_the_disk_before_it_has_its_name(
     with write_atomically(path) as temporary:
         temporary.write_bytes(b"12345")
     assert synced[0] == (5, False)
+
+
+def test_what_has_no_lock_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    half, empty = tmp_path / f".{uuid4().hex}.html", tmp_path / ".results-0"
+    half.touch()
+    empty.mkdir()
+    remove_abandoned(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    for path in (half, empty):
+        os.utime(path, (0, 0))
+    remove_abandoned(tmp_path)
+    assert not list(tmp_path.iterdir())
