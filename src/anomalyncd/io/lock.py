@@ -8,7 +8,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import unwritable, writing
+from anomalyncd.io.files import unwritable
 
 LOCK = ".lock"
 """Empty file in a folder that one program at a time holds; the system frees it with the program."""
@@ -55,13 +55,16 @@ def only_writer(folder: Path) -> Iterator[None]:
     Programs that are short hold `exclusive` instead, and are not kept out.
 
     Args:
-        folder: Made where it is missing.
+        folder: Made where it is missing, and removed again if nothing was written into it.
 
     Raises:
         InputError: Another program works in it, or nothing can be written there.
     """
-    with writing(folder):
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     lock = FileLock(folder.resolve() / _WRITER)
     try:
         lock.acquire(timeout=0)
@@ -79,3 +82,6 @@ def only_writer(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # Windows deletes no open file.
             (folder / _WRITER).unlink(missing_ok=True)
         lock.release()
+        with suppress(OSError):  # Something was written.
+            for one in missing:
+                one.rmdir()
