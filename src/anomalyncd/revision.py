@@ -24,7 +24,7 @@ from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.component import Component
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
-from anomalyncd.io.lock import exclusive
+from anomalyncd.io.lock import exclusive, only_writer
 from anomalyncd.io.tables import write_table
 from anomalyncd.results.corrections import (
     Changes,
@@ -131,7 +131,7 @@ def grow_run(
     refuse_folder_within(folder, images)
     new_images, further = inputs_to_add(before, images, inputs)
     estimator = AnomalyNCD.load(folder / MODEL, weights=weights, device=device)
-    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
+    with only_writer(folder), writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         predictions = estimator.classify(new_images, folder=folder / GROWING, **further)
         with _alone(folder) as before:  # A person may have corrected it in the meantime.
             growth = _add(before, predictions, {"images": images, **inputs})

@@ -21,6 +21,7 @@ from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
+from anomalyncd.io.lock import only_writer
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import Named
@@ -81,7 +82,7 @@ def discover_run(
     """
     folder = Path(folder).expanduser()
     prepare_run(folder, images, overwrite)
-    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
+    with only_writer(folder), writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         estimator.fit(images, folder=folder, engine=engine, **inputs)
         write_run(estimator, folder, {"images": images, **inputs})
 
@@ -152,8 +153,9 @@ def predict_run(
     prepare_prediction(folder, images)
     warn_of_pending_labels(Path(run))
     estimator = AnomalyNCD.load(Path(run) / MODEL, weights=weights, device=device)
-    predictions = estimator.classify(images, folder=folder, **inputs)
-    write_prediction(predictions, folder, threshold)
+    with only_writer(folder):
+        predictions = estimator.classify(images, folder=folder, **inputs)
+        write_prediction(predictions, folder, threshold)
     return predictions
 
 
@@ -187,7 +189,7 @@ def estimate_run(
     if (folder / RECORD).exists():
         raise InputError(f"'{folder}' holds a finished run; name another folder for the estimate")
     prepare_run(folder, images, overwrite=False)
-    with writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
+    with only_writer(folder), writing(folder / LOG_FILE), logged_to(folder / LOG_FILE):
         number = estimator.estimate_n_classes(images, folder=folder, **inputs)
         write_json(folder / ESTIMATE, asdict(number))
     return number
@@ -234,8 +236,9 @@ def make_maps(
     require_disk(map_bytes(inputs, config) / 1e9, folder)
     without = replace(inputs, maps=None, masks=None, normal_maps=None)
     pipeline = Pipeline(context, without, maps_folder=folder)
-    normal_maps = None if normals_folder is None else pipeline.normal_maps
-    return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
+    with only_writer(folder):
+        normal_maps = None if normals_folder is None else pipeline.normal_maps
+        return replace(inputs, maps=pipeline.maps, normal_maps=normal_maps)
 
 
 def _record(estimator: AnomalyNCD, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from anomalyncd.config import PRESETS
 from anomalyncd.evaluation.map_evaluation import score_maps
 from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs
+from anomalyncd.io.files import remove_temporary
+from anomalyncd.io.lock import only_writer
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.runtime.measurement import forget_peak_memory, peak_memory_mb
 from anomalyncd_bench.data_sets import Folders
@@ -48,7 +50,11 @@ def run_table(ready: Prepared, folders: Folders, say: Say) -> None:
     missing = [job for job in ready.plan.results if read_result(folders.out, job) is None]
     say(f"{len(ready.plan.results)} results, {len(missing)} of them to be measured")
     progress = _Progress(len(missing), say)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+    with (
+        only_writer(folders.out),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch,
+    ):
+        remove_temporary(folders.out)
         for name in ready.sets:
             one = _OneSet(ready, name, folders, Path(scratch) / file_name(name), progress)
             one.run([job for job in missing if job.set == name])

@@ -60,3 +60,24 @@ def test_an_error_of_a_command_is_one_line_that_names_options() -> None:
     result = CliRunner().invoke(small, ["second"])
     assert result.exit_code == 130
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")],
+)
+def test_too_little_memory_is_one_line_with_a_remedy(error: Exception) -> None:
+    small = typer.Typer(cls=Commands)
+
+    @small.command()
+    def learn() -> None:
+        raise error
+
+    @small.command()
+    def other() -> None:
+        raise RuntimeError("of another kind")
+
+    result = CliRunner().invoke(small, ["learn"])
+    assert result.exit_code == 2
+    assert "error: there is too little memory; close other programs" in result.stderr
+    assert isinstance(CliRunner().invoke(small, ["other"]).exception, RuntimeError)

@@ -60,6 +60,25 @@ def test_what_is_saved_is_loaded_unchanged(cache: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="has no such permissions")
+def test_a_single_bit_that_changed_is_noticed(cache: Path) -> None:
+    store = TensorStore("tokens")
+    tensors = {"a": torch.arange(6, dtype=torch.bfloat16).view(2, 3), "b": torch.zeros(2)}
+    store.save("key", tensors)
+    (path,) = (cache / "tokens").glob("*.safetensors")
+    content = path.read_bytes()
+    unnoticed = []
+    for at in range(len(content)):
+        changed = bytearray(content)
+        changed[at] ^= 1 << at % 8
+        path.write_bytes(changed)
+        found = store.load("key")
+        if found is not None and not all(
+            torch.equal(found[name], tensor) for name, tensor in tensors.items()
+        ):
+            unnoticed.append(at)
+    assert not unnoticed
+
+
 def test_others_may_read_what_the_user_lets_them(cache: Path) -> None:
     TensorStore("x").save("key", KILOBYTE)
     (cache / "usual").touch()

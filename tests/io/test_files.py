@@ -1,10 +1,12 @@
 """Listing, reading in threads, and writing whole files."""
 
+import os
 import subprocess
 import sys
 import time
 import unicodedata
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -14,6 +16,7 @@ from anomalyncd.io.files import (
     read_each,
     refuse_unwritable_names,
     remove_abandoned,
+    remove_temporary,
     workshop,
     write_atomically,
 )
@@ -157,3 +160,39 @@ def test_the_only_copy_of_a_folder_that_was_being_replaced_stays(tmp_path: Path)
     _leave_workshop(tmp_path, "old")
     remove_abandoned(tmp_path)
     assert len(list(tmp_path.glob("*/old"))) == 1
+
+
+def test_only_files_that_were_never_finished_are_removed(tmp_path: Path) -> None:
+    half = tmp_path / "maps" / f".{uuid4().hex}.npy"
+    others = [tmp_path / "maps" / name for name in (".hidden", "a.npy", ".0123.npy")]
+    half.parent.mkdir()
+    for path in (half, *others):
+        path.touch()
+    remove_temporary(tmp_path)
+    assert sorted((tmp_path / "maps").iterdir()) == sorted(others)
+
+
+def test_what_is_written_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "map.npy", []
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(b"12345")
+    assert synced[0] == (5, False)
+
+
+def test_what_has_no_lock_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    half, empty = tmp_path / f".{uuid4().hex}.html", tmp_path / ".results-0"
+    half.touch()
+    empty.mkdir()
+    remove_abandoned(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    for path in (half, empty):
+        os.utime(path, (0, 0))
+    remove_abandoned(tmp_path)
+    assert not list(tmp_path.iterdir())

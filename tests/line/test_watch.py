@@ -265,6 +265,20 @@ def test_webhook_that_is_gone_holds_up_nothing(
         WebhookSink("file:///etc/passwd")
 
 
+def test_a_delivery_does_not_wait_for_a_clock_that_was_set_back(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = WatchState(out)
+    number, _ = state.start(Arrival("1.png", 1, 1))
+    state.finish(number, None, "broken", ["webhook"])
+    now = time.time()
+    state.failed(number, "webhook", "refused")
+    assert not state.due("webhook")
+    monkeypatch.setattr(time, "time", lambda: now - 24 * 3600)
+    assert [one.id for one in state.due("webhook")] == [number]
+    state.close()
+
+
 def test_webhook_waits_longer_and_longer(out: Path) -> None:
     state = WatchState(out)
     number, _ = state.start(Arrival("1.png", 1, 1))

@@ -18,7 +18,7 @@ from anomalyncd import (
     ProtoAnomalyNCD,
 )
 from anomalyncd.backbone.vit import VisionTransformer
-from anomalyncd.results.model_file import FORMAT
+from anomalyncd.results.model_file import FORMAT, sealed
 from support.quick import QUICK, TINY, damage, picture
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
@@ -31,7 +31,20 @@ def fitted(tiny: Path, images_folder: Path) -> AnomalyNCD:
 
 def _change(folder: Path, **values: object) -> None:
     path = folder / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | values))
+    path.write_text(json.dumps(sealed(json.loads(path.read_text(encoding="utf-8")) | values)))
+
+
+def test_a_changed_number_is_noticed(fitted: AnomalyNCD, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "model")
+    path = tmp_path / "model" / "model.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["components"]["score_range"]["low"] += 0.001
+    path.write_text(json.dumps(description))
+    with pytest.raises(InputError, match=r"model\.json' is damaged .*; copy the model again"):
+        AnomalyNCD.load(tmp_path / "model")
+    del description["digest"]  # As models of versions that wrote none.
+    path.write_text(json.dumps(description))
+    AnomalyNCD.load(tmp_path / "model")
 
 
 def test_loaded_model_predicts_the_same(fitted: AnomalyNCD, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from anomalyncd.regions.table import CodedMasks
 from anomalyncd.results import run_writing
 from anomalyncd.results.predictions import RegionClasses, aggregate
 from anomalyncd.results.run_folder import RECORD
-from anomalyncd.results.run_writing import replace_results, write_prediction
+from anomalyncd.results.run_writing import prepare_run, replace_results, write_prediction
 from support.quick import scored_regions
 
 
@@ -53,4 +53,13 @@ def test_results_stay_where_writing_new_ones_fails(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="broken"), replace_results(tmp_path):
         raise ValueError("broken")
+    assert [path.name for path in tmp_path.iterdir()] == [RECORD]
+
+
+def test_a_run_that_was_killed_at_its_very_end_is_cleared_up(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "tokens.bin").touch()
+    (tmp_path / RECORD).touch()
+    with pytest.raises(InputError, match="holds a finished run"):
+        prepare_run(tmp_path, [np.zeros((4, 4), np.uint8)], overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == [RECORD]

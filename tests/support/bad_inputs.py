@@ -129,6 +129,7 @@ def edited(path: str, change: Callable[[dict], object]) -> Make:
 
     def edit(content: bytes) -> bytes:
         held = json.loads(content)
+        held.pop("digest", None)  # As models of earlier versions, which had none.
         change(held)
         return json.dumps(held).encode()
 

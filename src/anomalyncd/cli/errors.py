@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from anomalyncd.cli.console import complain
 from anomalyncd.errors import InputError
+from anomalyncd.runtime.resources import lacks_memory
 
 # Of click, or of the copy of it that typer contains.
 _UsageError: Any = typer.BadParameter.__bases__[0]
@@ -89,6 +90,14 @@ def _one_line(context: Any) -> Iterator[None]:
         _refuse(
             f"{named} cannot be read or written ({error.strerror or error}); check the path, "
             "its permissions and the space on the disk",
+            error,
+        )
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        _refuse(
+            "there is too little memory; close other programs, give fewer images, or lower "
+            "--detail, then run the command again",
             error,
         )
     except KeyboardInterrupt as interrupt:

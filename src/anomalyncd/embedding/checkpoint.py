@@ -8,13 +8,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from anomalyncd.embedding.token_store import MAPPED, TokenStore, mapped_tokens
 from anomalyncd.errors import InputError
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.tensor_files import load_checked, save_checked
 from anomalyncd.regions.table import COLUMNS, CodedMasks, Regions
 
 FOLDER = "checkpoint"
@@ -38,11 +37,11 @@ class Checkpoint:
                 return None
             with np.load(folder / _REGIONS, allow_pickle=False) as arrays:
                 regions = _regions(arrays)
-            tensors = load_file(folder / _TOKENS)
+            tensors = load_checked(folder / _TOKENS)
             if "tokens" not in tensors:
                 shape = tensors.pop("shape").tolist()
                 tensors["tokens"] = mapped_tokens(self.run, tuple(shape), new=False)
-        except (InputError, OSError, ValueError, KeyError, SafetensorError, BadZipFile):
+        except (InputError, OSError, ValueError, KeyError, TypeError, BadZipFile):
             return None
         return regions, TokenStore(**tensors)
 
@@ -64,7 +63,7 @@ class Checkpoint:
         else:
             tensors["tokens"] = store.tokens
         with write_atomically(folder / _TOKENS) as temporary:
-            save_file(tensors, temporary)
+            save_checked(tensors, temporary)
         write_json(folder / _KEY, {"key": self.made_from})
 
 

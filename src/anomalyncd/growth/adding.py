@@ -19,10 +19,11 @@ from anomalyncd.inputs.inputs import ImagesLike, open_masks, open_places
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.columns import find_column
-from anomalyncd.io.files import and_more, write_atomically, writing
+from anomalyncd.io.files import and_more, remove_temporary, write_atomically, writing
 from anomalyncd.io.key import content_digest
 from anomalyncd.results.corrections import CorrectedRun
 from anomalyncd.results.predictions import Predictions
+from anomalyncd.results.replacement import remove
 from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.wording import counted
 
@@ -79,6 +80,7 @@ def inputs_to_add(
             f"image of run '{run.folder}'; give each image a name of its own"
         )
     if len(same_name) == len(given):
+        remove(run.folder / GROWING)  # Of a growth that was killed at its very end.
         raise InputError(f"all images given are in run '{run.folder}' already; give new ones")
     if not same_name:
         return images, dict(inputs)
@@ -153,6 +155,7 @@ def write_pictures(predictions: Predictions, folder: Path) -> None:
     with writing(folder):
         predictions.masks.save(folder / "masks", names)
         for kind, suffix in ((_MAPS, ".npy"), (FOREGROUND, ".png")):
+            remove_temporary(folder / kind)
             for name in names:
                 source = folder / GROWING / kind / f"{name}{suffix}"
                 if source.is_file():

@@ -10,12 +10,11 @@ from pathlib import Path
 from stat import S_ISREG
 
 import platformdirs
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.files import unwritable, write_atomically
+from anomalyncd.io.tensor_files import load_checked, save_checked
 from anomalyncd.runtime.logs import LOG
 
 CACHE_VARIABLE = "ANOMALYNCD_CACHE"
@@ -111,8 +110,8 @@ class TensorStore:
         if not self.limit:
             return None
         try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError):
+            tensors = load_checked(path)
+        except (OSError, ValueError):
             return None
         with suppress(OSError):
             os.utime(path)
@@ -180,6 +179,6 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     with write_atomically(path) as temporary:
         temporary.touch()
         default_mode = temporary.stat().st_mode
-        save_file(tensors, temporary)
+        save_checked(tensors, temporary)
         # safetensors makes files that only their owner can read, but a cache may be shared.
         temporary.chmod(default_mode)

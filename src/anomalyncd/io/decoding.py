@@ -1,5 +1,6 @@
 """Decodes image files to arrays in the bit depth in which they were saved."""
 
+import errno
 import io
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedIm
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
+from anomalyncd.runtime.resources import lacks_memory
 
 ORIENTATION = 0x0112
 """The EXIF tag that says how a stored image becomes upright, 1 to 8; 1 leaves it as it is."""
@@ -19,6 +21,12 @@ ORIENTATION = 0x0112
 # A log or a colour profile of some megabytes beside the pixels is no reason to refuse an image.
 PngImagePlugin.MAX_TEXT_CHUNK = 1 << 26
 
+_LOST = frozenset(
+    getattr(errno, name)
+    for name in ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "ENODEV", "ENXIO")
+    if hasattr(errno, name)
+)
+"""Errors of a drive that does not answer; the file itself may be whole."""
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_LOST = 0.05
@@ -103,6 +111,8 @@ def decode_bytes(data: bytes, what: str, name: str) -> Decoded:
     except Exception as error:
         if isinstance(error, Image.DecompressionBombError):
             raise _too_large(what, name) from error
+        if lacks_memory(error):
+            raise _too_little_memory(what, name) from error
         reason = _reason(error) if len(data) else "it is empty"
         raise InputError(f"{what} '{name}' cannot be read ({reason}); send it again") from error
 
@@ -113,6 +123,13 @@ def unreadable(path: Path, what: str, error: Exception) -> InputError:
         return InputError(f"{what} '{path}' does not exist; check the path")
     if isinstance(error, Image.DecompressionBombError):
         return _too_large(what, str(path))
+    if lacks_memory(error):
+        return _too_little_memory(what, str(path))
+    if isinstance(error, OSError) and error.errno in _LOST:
+        return InputError(
+            f"{what} '{path}' cannot be read ({error.strerror}); check the connection to its "
+            "drive, then run the command again"
+        )
     empty = path.is_file() and path.stat().st_size == 0
     reason = "the file is empty" if empty else _reason(error)
     return InputError(f"{what} '{path}' cannot be read ({reason}); save it again or remove it")
@@ -154,6 +171,13 @@ def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     if orientation in (6, 8):
         pixels = np.rot90(pixels, -1 if orientation == 6 else 1)
     return np.ascontiguousarray(pixels)
+
+
+def _too_little_memory(what: str, name: str) -> InputError:
+    return InputError(
+        f"there is too little memory to read {what} '{name}'; close other programs, or give "
+        "smaller images"
+    )
 
 
 def _too_large(what: str, name: str) -> InputError:

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from anomalyncd.runtime.progress import track
 Result = TypeVar("Result")
 
 _WORKSHOP = ".results-"
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}(\.\w+)?")
+"""Names that `write_atomically` gives."""
+_ABANDONED = 3600
+"""Seconds without a change after which nobody writes a temporary file any more."""
 _IN_USE = ".lock"
 """Held by the process that works in a workshop."""
 _OLD = "old"
@@ -275,11 +280,29 @@ def write_atomically(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _put_on_disk(temporary)
             temporary.replace(path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def _put_on_disk(path: Path) -> None:
+    """Waits until a file is on its disk, so that no power cut leaves an empty one of its name."""
+    with path.open("r+b") as file, suppress(OSError):  # Some drives cannot tell.
+        os.fsync(file.fileno())
+
+
+def remove_temporary(folder: Path) -> None:
+    """Deletes what `write_atomically` of killed processes left in a folder and those below it.
+
+    No other process may be writing there.
+    """
+    for path in folder.rglob(".*"):
+        if _TEMPORARY.fullmatch(path.name):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -309,11 +332,16 @@ def workshop(folder: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Deletes what the `workshop` of a killed process left in a folder.
+    """Deletes what `workshop` and `write_atomically` of a killed process left in a folder.
 
     The system frees the lock of a workshop with its process. One that holds the only whole copy of
-    an earlier folder stays.
+    an earlier folder stays. What has no lock is deleted once it is an hour old.
     """
+    old = time.time() - _ABANDONED
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if _TEMPORARY.fullmatch(path.name) and path.stat().st_mtime < old:
+                path.unlink()
     for hidden in folder.glob(f"{_WORKSHOP}*"):
         lock = hidden / _IN_USE
         if lock.is_file() and not (hidden / _OLD).exists():
@@ -323,6 +351,10 @@ def remove_abandoned(folder: Path) -> None:
             except (Timeout, OSError, NotImplementedError):
                 continue
             shutil.rmtree(hidden, ignore_errors=True)
+        elif not lock.exists():  # Its process was killed just before it deleted it.
+            with suppress(OSError):
+                if hidden.stat().st_mtime < old:
+                    hidden.rmdir()
 
 
 @contextmanager

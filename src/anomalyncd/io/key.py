@@ -1,6 +1,7 @@
 """One key for everything that is kept: a digest of all that a result depends on."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
-from anomalyncd.io.files import files_by_name
+from anomalyncd.io.files import files_by_name, remove_temporary
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tensors import is_module, is_tensor
 
@@ -89,7 +90,7 @@ def content_digest(image: Path | np.ndarray) -> str:
 
 
 def keep_only_files_of(made_from: str, folder: Path, suffixes: frozenset[str], what: str) -> None:
-    """Deletes the files of a folder that were made from something else.
+    """Deletes the files of a folder that were made from something else, and half-written ones.
 
     Args:
         made_from: Key of everything that the files depend on; it is written beside them.
@@ -101,8 +102,10 @@ def keep_only_files_of(made_from: str, folder: Path, suffixes: frozenset[str], w
         InputError: See `refuse_foreign_files`.
     """
     record = folder / _RECORD
-    if record.is_file() and read_json(record, f"{what}s") == {"key": made_from}:
-        return
+    remove_temporary(folder)
+    with suppress(InputError):  # A damaged record tells nothing.
+        if record.is_file() and read_json(record, f"{what}s") == {"key": made_from}:
+            return
     for path in refuse_foreign_files(folder, suffixes, what).values():
         path.unlink()
     write_json(record, {"key": made_from})

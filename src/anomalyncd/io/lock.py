@@ -1,16 +1,19 @@
 """One program at a time changes the files of a folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from anomalyncd.errors import InputError
 from anomalyncd.io.files import unwritable
 
 LOCK = ".lock"
 """Empty file in a folder that one program at a time holds; the system frees it with the program."""
+_WRITER = ".writer.lock"
+"""Held in the same way by a program that works in a folder for long."""
 _GUARD = RLock()
 _HELD: set[Path] = set()
 
@@ -43,3 +46,42 @@ def exclusive(folder: Path) -> Iterator[None]:
         finally:
             _HELD.remove(place)
             lock.release()
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Refuses a folder that another program works in, and keeps others out meanwhile.
+
+    Programs that are short hold `exclusive` instead, and are not kept out.
+
+    Args:
+        folder: Made where it is missing, and removed again if nothing was written into it.
+
+    Raises:
+        InputError: Another program works in it, or nothing can be written there.
+    """
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    lock = FileLock(folder.resolve() / _WRITER)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"another program writes into '{folder}'; wait until it has ended, or name another "
+            "folder"
+        ) from error
+    except (OSError, NotImplementedError):
+        yield  # Some drives have no locks.
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows deletes no open file.
+            (folder / _WRITER).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):  # Something was written.
+            for one in missing:
+                one.rmdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
-from anomalyncd.io.files import name_of, refuse_unwritable, require_folder
+from anomalyncd.io.files import name_of, refuse_unwritable, remove_temporary, require_folder
 from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, delivering
 from anomalyncd.line.drift import Drift
@@ -161,6 +161,7 @@ class Watch:
             InputError: The results cannot be written, or another process writes them.
         """
         with only_watcher(self.out), ExitStack() as stack:
+            remove_temporary(self.out)
             state = WatchState(self.out)
             stack.callback(state.close)
             arrivals = Arrivals(self.folder, self.settings.steady, state.known())

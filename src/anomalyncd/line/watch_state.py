@@ -212,9 +212,12 @@ class WatchState:
 
     def due(self, sink: str, most: int = 100) -> list[Finished]:
         """Returns what a sink has to get now, the oldest first."""
+        now = time.time()
+        # What is due later than it may be was planned before the clock was set back.
         rows = self._connection.execute(
-            "SELECT file FROM deliveries WHERE sink = ? AND due <= ? ORDER BY file LIMIT ?",
-            (sink, time.time(), most),
+            "SELECT file FROM deliveries WHERE sink = ? AND (due <= ? OR due > ?) "
+            "ORDER BY file LIMIT ?",
+            (sink, now, now + _LONGEST_WAIT, most),
         ).fetchall()
         return [self._finished(number) for (number,) in rows]
 

@@ -1,12 +1,14 @@
 """A fitted model as two files, `model.safetensors` and `model.json`: nothing that executes."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -35,6 +37,11 @@ FORMAT = 1
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 """Names of the two files."""
 _CLASSIFIER, _DETECTOR = "classifier", "detector"
+_DIGEST = "digest"
+"""Entry with a digest of all others; models of older versions have none."""
+_ENTRIES = frozenset(
+    {"format", "anomalyncd", "estimator", "parameters", "config", "components", "tensors", _DIGEST}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +195,7 @@ def _write(folder: Path, model: StoredModel) -> None:
         "components": {name: state and state.values for name, state in states},
         "tensors": hashlib.sha256(content).hexdigest(),
     }
-    write_json(folder / DESCRIPTION, description)
+    write_json(folder / DESCRIPTION, sealed(description))
 
 
 def read_model(folder: Path) -> StoredModel:
@@ -206,6 +213,7 @@ def read_model(folder: Path) -> StoredModel:
             f"model '{folder}' has format {found}, this version reads {FORMAT}; use anomalyncd "
             f"{description.get('anomalyncd', 'of another version')}, or fit the model again"
         )
+    _refuse_damaged(description, folder)
     tensors = _read_tensors(folder, description)
     try:
         return StoredModel(
@@ -225,6 +233,26 @@ def read_model(folder: Path) -> StoredModel:
         raise InputError(
             f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
         ) from error
+
+
+def sealed(description: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of `model.json` with a digest of it, by which damage is recognised."""
+    others = {name: value for name, value in description.items() if name != _DIGEST}
+
+    def plain(value: Any) -> Any:
+        return value.item() if isinstance(value, np.generic) else str(value)
+
+    text = json.dumps(others, sort_keys=True, default=plain)
+    return others | {_DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _refuse_damaged(description: dict[str, Any], folder: Path) -> None:
+    known = sealed(description) == description or _DIGEST not in description
+    if not known or not description.keys() <= _ENTRIES:
+        raise InputError(
+            f"model file '{folder / DESCRIPTION}' is damaged (not the one that was saved); copy "
+            "the model again, or fit the model again"
+        )
 
 
 def _states(model: FittedModel) -> dict[str, State | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from anomalyncd.backbone.catalogue import WEIGHTS_FILE
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.json_files import read_json
-from anomalyncd.results.model_file import DESCRIPTION, TENSORS, read_model
+from anomalyncd.results.model_file import DESCRIPTION, TENSORS, read_model, sealed
 
 
 def pack_model(folder: Path, target: Path, weights: Path | None = None) -> None:
@@ -32,7 +32,7 @@ def pack_model(folder: Path, target: Path, weights: Path | None = None) -> None:
         write_atomically(target) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
     ):
-        packed.writestr(DESCRIPTION, json.dumps(description, indent=1))
+        packed.writestr(DESCRIPTION, json.dumps(sealed(description), indent=1))
         packed.write(folder / TENSORS, TENSORS)
         if carried.is_file():
             packed.write(carried, WEIGHTS_FILE)

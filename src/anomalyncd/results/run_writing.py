@@ -1,7 +1,7 @@
 """What a run folder holds, what may be written into it, and results that replace earlier ones."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.files import refuse_unwritable, remove_abandoned, workshop
-from anomalyncd.io.lock import exclusive
+from anomalyncd.io.lock import exclusive, only_writer
 from anomalyncd.io.tables import write_table
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.results.predictions import Predictions
@@ -108,6 +108,7 @@ def write_prediction(
         images = predictions.images.assign(ok=predictions.images["score"] <= threshold)
         predictions = replace(predictions, images=images)
     folder = Path(folder)
+    remove_abandoned(folder)
     with workshop(folder) as new:
         write_tables(predictions, new)
         for name in _PREDICTION:
@@ -138,6 +139,7 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
         return
     found = _visible(folder)
     if RECORD in found and not overwrite:
+        _clear_up(folder)
         raise InputError(
             f"'{folder}' holds a finished run; name another folder, or allow it to be replaced "
             "with `overwrite`"
@@ -150,6 +152,14 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
             f"'{folder}' holds '{min(strange)}', which is no part of an interrupted run; "
             "name a new or empty folder"
         )
+
+
+def _clear_up(folder: Path) -> None:
+    """Deletes what a run left that was killed when its results were in place already."""
+    with suppress(InputError, OSError), only_writer(folder):
+        remove_abandoned(folder)
+        for name in SCRATCH:
+            remove(folder / name)
 
 
 def _visible(folder: Path) -> set[str]:

@@ -39,6 +39,12 @@ def memory_gb() -> float | None:
     return None
 
 
+def lacks_memory(error: BaseException) -> bool:
+    """Returns whether an error says that the memory does not suffice; libraries say it in words."""
+    words = ("t allocate memory", "Insufficient memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(one in str(error) for one in words)
+
+
 def _free_in_groups() -> Iterator[int]:
     """Bytes that the control group of this process and those above it still allow."""
     for line in (_PROCESSES / "self" / "cgroup").read_text().splitlines():

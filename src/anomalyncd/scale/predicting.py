@@ -9,6 +9,7 @@ import pandas as pd
 from anomalyncd.errors import InputError
 from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.key import content_digest, keep_only_files_of, key
+from anomalyncd.io.lock import only_writer
 from anomalyncd.line.predictor import Predictor
 from anomalyncd.results.run_writing import refuse_folder_within
 from anomalyncd.runtime.logs import LOG
@@ -92,7 +93,7 @@ def predict_with_ray(
     done = _names_in(parts)
     if done:
         LOG.info("%s predicted before", counted(len(done), "image is", "images are"))
-    with cluster(address):
+    with only_writer(folder), cluster(address):
         _run(predictor, rows, parts, done, skip_damaged)
     total = len(_names_in(parts))
     if NAME in rows and (left := len(rows) - total) > 0:

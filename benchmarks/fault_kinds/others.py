@@ -1,0 +1,170 @@
+"""Little memory, folders that vanish, drives that stall, clocks set back, and two at once."""
+
+import ctypes
+import json
+import os
+import random
+import resource
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fault_kinds.commands import (
+    DISCOVER,
+    SCENARIOS,
+    Ended,
+    Scenario,
+    contents,
+    prepare,
+    run,
+    save,
+    torn,
+    warm_up,
+)
+from fault_kinds.kills import prepared
+
+Rows = Iterator[dict[str, Any]]
+
+
+def too_little_memory(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+    """Limits the address space to a little more than what is used at the start."""
+
+    def limited(megabytes: float) -> Callable[[], object]:
+        def limit() -> None:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            ctypes.CDLL(None).malloc_trim(0)
+            n_bytes = used + int(megabytes * 1e6)
+            resource.setrlimit(resource.RLIMIT_AS, (n_bytes, n_bytes))
+
+        return limit
+
+    large = Scenario("predict", ("predict", "run", "large", "--out", "predicted"), (DISCOVER,))
+    scenarios = (replace(large, results="predicted"),)
+    for scenario, start, place, expected in _scenarios(work, only, scenarios):
+        counts: Counter[str] = Counter()
+        for _ in range(n_tries):
+            _anew(start, place)
+            megabytes = 4 ** rng.uniform(1, 4.5)
+            ended = run(scenario.arguments, place, scenario.app, before=limited(megabytes))
+            outcome = _outcome(ended, place / scenario.results, expected)
+            if outcome == "refused" and "memory" not in ended.said:
+                outcome = f"another cause named: {ended.said[-160:]}"
+            again = run(scenario.arguments, place, scenario.app) if ended.code else ended
+            if _outcome(again, place / scenario.results, expected) != "same":
+                outcome += f", and the rerun: {again.said[-160:]}"
+            counts[outcome] += 1
+        yield _row(scenario.name, n_tries, counts)
+
+
+def vanishing(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+    """Takes a folder away, or all rights to it, when a command is about to change some file."""
+    for scenario, start, place, expected in _scenarios(work, only):
+        counts: Counter[str] = Counter()
+        n_changes = run(scenario.arguments, place, scenario.app).n_changes
+        for number in range(n_tries):
+            _anew(start, place)
+            lost = ("photos" if scenario.arguments[0] == "discover" else "new", scenario.results)
+            target = place / lost[number % 2]
+            if scenario.name == "bench":
+                target = place / ("photos", scenario.results)[number % 2]
+            hidden = place / "away"
+
+            def vanish(target: Path = target, hidden: Path = hidden) -> None:
+                if target.exists():
+                    target.rename(hidden)
+
+            ended = run(
+                scenario.arguments,
+                place,
+                scenario.app,
+                at_change=rng.randrange(n_changes),
+                at_change_do=vanish,
+            )
+            name = "results" if target == place / scenario.results else "images"
+            outcome = _outcome(ended, place / scenario.results, expected)
+            if hidden.exists():  # The drive is back, as it was.
+                if target.exists():
+                    shutil.rmtree(target)
+                hidden.rename(target)
+                again = run(scenario.arguments, place, scenario.app)
+                if again.code and not ("finished run" in again.said or "are in run" in again.said):
+                    outcome += f", and the rerun: {again.said[-160:]}"
+                elif torn(place / scenario.results):
+                    outcome += ", torn"
+            counts[f"{name}: {outcome}"] += 1
+        yield _row(scenario.name, n_tries, counts)
+
+
+def two_at_once(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+    """Starts a command a second time while it runs."""
+    for scenario, start, place, expected in _scenarios(work, only):
+        counts: Counter[str] = Counter()
+        for _ in range(max(1, n_tries // 4)):
+            _anew(start, place)
+            child = os.fork()
+            if child == 0:
+                try:
+                    time.sleep(rng.uniform(0, 1))
+                    first = run(scenario.arguments, place, scenario.app, log="other")
+                    (place / "other.json").write_text(json.dumps([first.code, first.said]))
+                finally:
+                    os._exit(0)
+            second = run(scenario.arguments, place, scenario.app)
+            os.waitpid(child, 0)
+            code, said = json.loads((place / "other.json").read_text())
+            first = Ended(code, 0, 0, said)
+            faults = [one for one in (first, second) if one.code and not one.is_refused]
+            if faults:
+                outcome = f"traceback: {faults[0].said[-200:]}"
+            elif contents(place / scenario.results) != expected:
+                outcome = f"other results {first.said[-200:]} {second.said[-200:]}"
+            else:
+                outcome = "same"
+            counts[outcome] += 1
+        yield _row(scenario.name, max(1, n_tries // 4), counts)
+
+
+def _scenarios(
+    work: Path, only: tuple[str, ...], scenarios: tuple[Scenario, ...] = SCENARIOS
+) -> Iterator[tuple[Scenario, Path, Path, dict[str, bytes]]]:
+    """Each command, its folder before it, where to copy that, and what it writes undisturbed."""
+    made = work / "made"
+    warm_up(work / "warm")
+    prepare(made)
+    save(made / "large" / "large.png", np.full((4000, 4000, 3), 120, np.uint8))
+    for scenario in scenarios:
+        if only and scenario.name not in only:
+            continue
+        start, place = prepared(scenario, made, work)
+        shutil.copytree(start, place)
+        ended = run(scenario.arguments, place, scenario.app)
+        if ended.code:
+            raise SystemExit(ended.said)
+        expected = contents(place / scenario.results)
+        _anew(start, place)
+        yield scenario, start, place, expected
+
+
+def _anew(start: Path, place: Path) -> None:
+    shutil.rmtree(place)
+    shutil.copytree(start, place)
+
+
+def _outcome(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
+    if ended.is_refused:
+        return "refused"
+    if ended.code:
+        how = f"signal {-ended.code}" if ended.code < 0 else "traceback"
+        return f"{how}: {' '.join(ended.said.split())[-240:]}"
+    return "same" if contents(results) == expected else "other results"
+
+
+def _row(name: str, n_tries: int, counts: Counter[str]) -> dict[str, Any]:
+    good = sum(count for one, count in counts.items() if one.split(": ")[-1] in ("same", "refused"))
+    return {"what": name, "tries": n_tries, "good": good, "outcomes": dict(counts.most_common(9))}

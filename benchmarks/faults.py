@@ -1,0 +1,60 @@
+"""Faults injected for real, each with what happens and what is lost.
+
+Tiny images and a tiny backbone make a whole run take a second, so that hundreds of faults can be
+tried. Each kind of fault prints a line for each thing that it was done to: how often it was tried,
+how often everything went on as if nothing had happened, and what went wrong in the other cases.
+
+    python benchmarks/faults.py kill [--only discover,watch] [--tries 200]
+    python benchmarks/faults.py bits [--tries 400]
+    python benchmarks/faults.py all --out runs/faults.json
+
+`kill` ends a command by SIGKILL at random moments, half of them at a random change of a file. What
+is left has to be whole, and the same command again has to give the same bytes as one that was never
+killed. `bits` turns bits of files around that a command reads, and cuts them off.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / one) for one in ("src", "tests", "benchmarks")]
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from fault_kinds import bits, kills, others  # noqa: E402
+
+KINDS = {
+    "kill": kills.try_all,
+    "bits": bits.try_all,
+    "memory": others.too_little_memory,
+    "vanish": others.vanishing,
+    "two": others.two_at_once,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=[*KINDS, "all"])
+    parser.add_argument("--only", default="", help="names of what the fault is done to")
+    parser.add_argument("--tries", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/faults.json"))
+    options = parser.parse_args()
+    only = tuple(one for one in options.only.split(",") if one)
+    found = []
+    with tempfile.TemporaryDirectory() as work:
+        for kind in KINDS if options.kind == "all" else (options.kind,):
+            place = Path(work) / kind
+            for row in KINDS[kind](place, only, options.tries, random.Random(options.seed)):
+                found.append({"fault": kind} | row)
+                print(json.dumps(found[-1]), flush=True)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
