@@ -8,8 +8,11 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import pandas as pd
@@ -309,7 +314,14 @@ def verdict(_: Path) -> Target:
 
 
 def _small_run(made: Path) -> tuple[Path, Path]:
-    """A finished run of twelve images, and its weights."""
+    """A finished run of twelve images, and its weights, made by a process without atheris."""
+    environment = {name: value for name, value in os.environ.items() if "NUMBA" not in name}
+    subprocess.run([sys.executable, __file__, made], check=True, env=environment)
+    use_tiny(pytest.MonkeyPatch(), made / "cache")
+    return made / "run", made / "tiny.safetensors"
+
+
+def _make_run(made: Path) -> None:
     use_tiny(pytest.MonkeyPatch(), made / "cache")
     for group, kind in enumerate(("good", "line", "spot")):
         (made / "plates" / kind).mkdir(parents=True)
@@ -319,7 +331,6 @@ def _small_run(made: Path) -> tuple[Path, Path]:
     weights = write_tiny_weights(made / "tiny.safetensors")
     discover_run(AnomalyNCD(3, backbone="tiny", weights=weights), made / "plates", made / "run")
     read_run(made / "run").labels.edit(1, name="scratch")
-    return made / "run", weights
 
 
 def run_folder(made: Path) -> Target:
@@ -445,7 +456,10 @@ def serve(made: Path) -> Target:
     form = part + picture() + b"\r\n--B--\r\n"
     seeds = [
         b"POST /v1/classify\n" + head + b"multipart/form-data; boundary=B\n\n" + form,
-        b"POST /v1/classify\n" + head + b"multipart/form-data; boundary=B; charset=ascii\n\n" + form,
+        b"POST /v1/classify\n"
+        + head
+        + b"multipart/form-data; boundary=B; charset=ascii\n\n"
+        + form,
         b"POST /v1/classify\n" + head + b'application/json\n\n{"paths": ["a.png", "link.png"]}',
         b"GET /v1/classes\n" + head + b"x\n\n",
         b"POST /v1/model:reload\n" + head + b"x\n\n",
@@ -566,3 +580,6 @@ TARGETS: dict[str, Callable[[Path], Target]] = {
     "serve": serve,
     "review": review,
 }
+
+if __name__ == "__main__":
+    _make_run(Path(sys.argv[1]))

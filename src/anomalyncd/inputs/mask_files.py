@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.decoding import decode
+from anomalyncd.io.decoding import decode, open_image
 
 _MOST_CLASS_INDICES = 15
 _FEWEST_EDGE_VALUES = 3
@@ -98,7 +98,7 @@ def _values(path: Path) -> tuple[NDArray[Any], str]:
     """One value a pixel, 0 where nothing is marked; and "JPEG", "palette" or nothing."""
     kind = ""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             kind = "JPEG" if image.format in ("JPEG", "MPO") else ""
             if image.mode in ("P", "PA"):
                 return _palette_values(image)
