@@ -165,7 +165,7 @@ def _change(content: bytes, generator: random.Random) -> bytes:
         return _with_checksums(_bytes(content, generator))
     binary = content.translate(None, bytes(range(32, 127)) + b"\n\r\t")
     is_text = len(binary) <= len(content) // 20
-    if is_text and generator.random() < 0.85 or generator.random() < 0.2:
+    if (is_text and generator.random() < 0.85) or generator.random() < 0.2:
         tokens = list(_TOKEN.finditer(content[:60_000]))
         if tokens:
             token = generator.choice(tokens)

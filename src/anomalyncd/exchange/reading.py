@@ -174,10 +174,10 @@ def _instance_of(numbered: tuple[int, Shape]) -> str | int:
 def _extent(shape: Shape, shapes: Shapes, size: tuple[int, int]) -> NDArray[np.float64]:
     """Left, top, right and bottom of a shape, px; of a bitmap that of its marked pixels."""
     if shape.kind == "bitmap":
-        mask, (left, top) = decode_mask(shape.code), np.rint(shape.points[0])
+        mask, corner = decode_mask(shape.code), np.rint(shape.points[0])
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         ends = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        return np.array(ends, np.float64) + (left, top, left, top)
+        return np.array(ends, np.float64) + np.tile(corner, 2)
     points = shape.points * (size[1], size[0]) if shapes.relative else shape.points
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 

@@ -35,6 +35,7 @@ _Pair: TypeAlias = Sequence[float] | NDArray[np.float64]
 
 _CORNERS_OF_A_CIRCLE = 64
 _MOST_BITS = 60
+_FARTHEST = 1e9
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 _DAMAGED = (
     *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError),
@@ -113,7 +114,9 @@ def _shape(kind: Any, points: Any, where: str, label: object) -> Shape:
     """A shape that is checked to have an extent."""
     corners = np.asarray(points, np.float64).reshape(-1, 2)
     fewest = {"polygon": 3}.get(kind, 2)
-    if len(corners) < fewest or not np.isfinite(corners).all():
+    if not (np.abs(corners) <= _FARTHEST).all():
+        raise _InvalidShapeError(f"{where} has coordinates that are no pixels of an image")
+    if len(corners) < fewest:
         raise _InvalidShapeError(
             f"{where} has {len(corners)} points, but a {kind} needs {fewest} or more"
         )

@@ -159,8 +159,8 @@ def _dense(tensor: torch.Tensor, label: str) -> NDArray[Any]:
     if tensor.numel() > MOST_PIXELS:
         raise InputError(f"{label} has {tensor.numel():,} values; cut it into tiles")
     try:
-        tensor = tensor.detach().cpu()
-        numbers = tensor.float() if tensor.is_floating_point() else tensor.resolve_neg()
+        tensor = tensor.detach().cpu().resolve_neg()
+        numbers = tensor.float() if tensor.is_floating_point() else tensor
         array: NDArray[Any] = numbers.numpy()
     except (RuntimeError, TypeError) as error:
         raise InputError(
