@@ -75,6 +75,7 @@ def test_any_log_can_be_put_into_words_or_is_damaged(log: list[tuple[str, dict[s
         ("edit", '{"class": 7, "name": "z"}'),
         ("edit", '{"class": 1, "name": 5}'),
         ("edit", '{"class": 1, "colour": ["red"]}'),
+        ("edit", '{"class": 1, "colour": "red;} body {display: none"}'),
         ("edit", '{"class": 1, "kind": "<b>"}'),
         ("edit", '{"class": 1, "examples": ["<b>"]}'),
         ("merge", '{"into": 1, "classes": [1]}'),

@@ -1,5 +1,6 @@
 """The state of a label book: classes and what a person said, as the log of actions gives it."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -193,6 +194,8 @@ def _refuse_odd_classes(state: LabelState) -> None:
         cost = 0.0 if one.escape_cost is None else one.escape_cost
         if not all(type(number) is int for number in numbers) or type(cost) not in (int, float):
             raise TypeError(f"class {one.id} has examples or costs that are no numbers")
+        if not re.fullmatch("(#[0-9a-fA-F]{6})?", one.colour):
+            raise ValueError(f"class {one.id} has a colour that is none")
         if one.kind not in KINDS or one.severity not in SEVERITIES:
             raise ValueError(f"class {one.id} is of no known kind or severity")
         into, steps = one, 0
