@@ -31,3 +31,12 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
 def test_names_that_stay_in_it(tmp_path: Path, name: str) -> None:
     _write(tmp_path, name)
     assert read_table(tmp_path)["name"].tolist() == [name]
+
+
+def test_what_pandas_says_becomes_one_line(tmp_path: Path) -> None:
+    _write(tmp_path, "x")
+    with (tmp_path / "images.csv").open("a", encoding="utf-8") as file:
+        file.write("a," * 50 + "\n")
+    with pytest.raises(InputError, match=r"is damaged .*make the run again$") as raised:
+        read_table(tmp_path)
+    assert "\n" not in str(raised.value)

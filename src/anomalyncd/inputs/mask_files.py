@@ -33,7 +33,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
       above half of its own highest value.
 
     Args:
-        path: A file in any image format.
+        path: A file in any format that images may have.
 
     Returns:
         HxW bool, True where something is marked.
@@ -54,7 +54,7 @@ def read_kinds(path: Path) -> NDArray[np.int64] | None:
     """Reads the numbers of the kinds of defects from a mask whose values are such numbers.
 
     Args:
-        path: A file in any image format.
+        path: A file in any format that images may have.
 
     Returns:
         HxW, the number of the kind, 0 where nothing is marked; of a palette image the index. None
