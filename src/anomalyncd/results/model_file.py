@@ -1,7 +1,8 @@
 """A fitted model as two files, `model.safetensors` and `model.json`: nothing that executes."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,12 @@ FORMAT = 1
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"
 """Names of the two files."""
 _CLASSIFIER, _DETECTOR = "classifier", "detector"
+_MOST_CLASSES = 100_000
+_PARAMETERS = frozenset({"weights", "backbone", "precision", "random_state", "preset"})
+_DAMAGED = (
+    *(KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError),
+    *(OverflowError, RecursionError),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,6 +215,7 @@ def read_model(folder: Path) -> StoredModel:
         )
     tensors = _read_tensors(folder, description)
     try:
+        _refuse_odd(description)
         return StoredModel(
             description["estimator"],
             description["parameters"],
@@ -221,10 +229,45 @@ def read_model(folder: Path) -> StoredModel:
         raise InputError(
             f"model '{folder}' was saved by another version ({error}); fit the model again"
         ) from error
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
-        ) from error
+    except _DAMAGED as error:
+        raise _damaged(folder, error) from error
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Names the folder of a model whose components cannot be restored.
+
+    Raises:
+        InputError: What is done within it raised what a damaged component raises.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
+    )
+
+
+def _refuse_odd(description: dict[str, Any]) -> None:
+    """Raises where what every model states is missing or of another kind."""
+    lacking = _PARAMETERS - description["parameters"].keys()
+    if lacking:
+        raise KeyError(min(lacking))
+    if not isinstance(description["parameters"]["weights"], str | None):
+        raise TypeError("the path of the weights is no text")
+    components = description["components"]
+    numbers = [components[_CLASSIFIER][name] for name in ("n_classes", "n_rotations")]
+    if any(type(one) is not int or not 0 < one <= _MOST_CLASSES for one in numbers):
+        raise ValueError(f"numbers of classes and rotations of {numbers}")
+    lacking = {_DETECTOR, "score_range"} - components.keys()
+    if lacking:
+        raise KeyError(min(lacking))
 
 
 def _states(model: FittedModel) -> dict[str, State | None]:
