@@ -177,7 +177,7 @@ def _extent(shape: Shape, shapes: Shapes, size: tuple[int, int]) -> NDArray[np.f
         mask, corner = decode_mask(shape.code), np.rint(shape.points[0])
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         ends = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-        return np.array(ends, np.float64) + np.tile(corner, 2)
+        return np.asarray(np.array(ends, np.float64) + np.tile(corner, 2))
     points = shape.points * (size[1], size[0]) if shapes.relative else shape.points
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
@@ -114,7 +114,7 @@ def decode_bytes(data: bytes, what: str, name: str) -> Decoded:
         raise InputError(f"{what} '{name}' cannot be read ({reason}); send it again") from error
 
 
-def open_image(file: Path | io.BytesIO) -> Image.Image:
+def open_image(file: Path | io.BytesIO) -> ImageFile.ImageFile:
     """Opens an image file with Pillow, if it is of a format that cameras and scanners write.
 
     What a file holds counts, and not its suffix: for PostScript, Pillow would start a program.
