@@ -2,4 +2,12 @@
 
 
 class InputError(ValueError):
-    """An input that cannot be used; the message names the file or value and the remedy."""
+    """An input that cannot be used; the message names the file or value and the remedy.
+
+    Args:
+        message: A sentence; what another library said within it may have several lines, which
+            become one.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(line.strip() for line in message.splitlines()))

@@ -28,7 +28,7 @@ from anomalyncd.inputs.inputs import BaseLike, ImagesLike, MasksLike, check_inpu
 from anomalyncd.io.cache import cache_limit
 from anomalyncd.pipeline import Pipeline, apply
 from anomalyncd.results.corrections import Labels, correct_tables
-from anomalyncd.results.model_file import FittedModel, read_model, write_model
+from anomalyncd.results.model_file import FittedModel, read_model, restoring, write_model
 from anomalyncd.results.preconditions import (
     require_enough_images,
     require_inputs_of,
@@ -388,7 +388,7 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 go with the backbone.
         """
         stored = read_model(Path(folder))
-        try:
+        with restoring(Path(folder)):
             estimator = cls._saved_as(stored.estimator, folder)
             # A preset keeps its name only as long as it means the same.
             preset = stored.parameters["preset"]
@@ -404,13 +404,6 @@ class AnomalyNCD(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             encoder = loaded._encoder(with_overrides(stored.config, fitted))
             loaded.model_ = stored.restore(encoder)
             loaded.n_classes_, loaded.class_number_ = stored.n_classes, None
-        except InputError:
-            raise
-        except (TypeError, KeyError, AttributeError, IndexError, RuntimeError, ValueError) as error:
-            raise InputError(
-                f"model file '{Path(folder) / 'model.json'}' is damaged ({error!r}); "
-                "fit the model again"
-            ) from error
         return loaded
 
     @classmethod

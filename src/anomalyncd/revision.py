@@ -34,7 +34,7 @@ from anomalyncd.results.corrections import (
     correct_tables,
 )
 from anomalyncd.results.fit_counts import FitCounts
-from anomalyncd.results.model_file import StoredModel, read_model, write_changed
+from anomalyncd.results.model_file import StoredModel, read_model, restoring, write_changed
 from anomalyncd.results.model_folder import MODEL
 from anomalyncd.results.operating_point import OperatingPoint, read_point, write_point
 from anomalyncd.results.operation import Operation
@@ -199,7 +199,8 @@ def _add(before: Run, predictions: Predictions, inputs: Mapping[str, Any]) -> Gr
 
 
 def _refitted(run: Run, labels: Labels, stored: StoredModel) -> CorrectedRun:
-    seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
+    with restoring(run.folder / MODEL):
+        seed, reliability = int(stored.parameters["random_state"]), stored.component("reliability")
     return correct_tables(run, labels, reliability, stored.config, seed)
 
 

@@ -1,5 +1,6 @@
 """The server of a line: what it answers, what it refuses, and what it survives."""
 
+import asyncio
 import socket
 import struct
 import threading
@@ -8,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 
 from anomalyncd.line.limits import Limits
 from anomalyncd.line.metrics import CLASSIFY
-from anomalyncd.line.server import Service
+from anomalyncd.line.server import Service, make_app
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.results.fit_counts import FitCounts
 from support.line import TOKEN, FakePredictor, picture, served, service_of
@@ -160,6 +162,31 @@ def test_requests_are_limited_in_length_and_number(client: httpx.Client) -> None
     paths = {"paths": ["a/1.png"] * 5}
     assert client.post(CLASSIFY, json=paths).status_code == 413
     assert client.post(CLASSIFY, content=b"x").status_code == 415
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "1e3", "\u00b2"])
+def test_a_length_that_is_no_number_is_refused(service: Service, length: str) -> None:
+    """As other servers than uvicorn may let it through."""
+    statuses: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    headers = [(b"host", b"127.0.0.1"), (b"authorization", BEARER["authorization"].encode())]
+    headers.append((b"content-length", length.encode("latin-1")))
+    scope = {"type": "http", "path": CLASSIFY, "method": "POST", "headers": headers}
+    app: Any = make_app(service, TOKEN)
+    asyncio.run(app(scope, None, send))
+    assert statuses[0] == 413
+
+
+def test_a_text_in_an_unusual_encoding_is_no_fault(client: httpx.Client) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="a"; filename="\xff.png"\r\n\r\n'
+    body += picture() + b"\r\n--B--\r\n"
+    for charset in ("undefined", "idna", "punycode", "hex", "nothing", "utf-16"):
+        kind = f"multipart/form-data; boundary=B; charset={charset}"
+        answer = client.post(CLASSIFY, content=body, headers={"content-type": kind})
+        assert answer.status_code < 500, charset
 
 
 @pytest.mark.parametrize("header", ["", "Bearer wrong", "Bearer", TOKEN[:-1], "Basic x", "\xff"])

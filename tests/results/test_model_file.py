@@ -19,6 +19,7 @@ from anomalyncd import (
 )
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.results.model_file import FORMAT, sealed
+from anomalyncd.results.model_summary import summarise_model
 from support.quick import QUICK, TINY, damage, picture
 
 NEW = [picture(kind, 40 + i) for i, kind in enumerate(("good", "line", "spot", "spot"))]
@@ -216,3 +217,39 @@ def test_unusable_models_say_why(fitted: AnomalyNCD, tmp_path: Path) -> None:
     text.unlink()
     with pytest.raises(InputError, match=r"lacks the file model\.json"):
         AnomalyNCD.load(folder)
+
+
+DAMAGES = [
+    (("components", "detector", "kind"), "x"),
+    (("components", "classifier"), None),
+    (("components", "classifier", "n_classes"), 10**12),
+    (("components", "classifier", "n_classes"), "3"),
+    (("components", "classifier", "n_rotations"), 0),
+    (("components", "operation"), [1]),
+    (("components", "reliability"), {}),
+    (("parameters",), {}),
+    (("parameters", "weights"), [1]),
+]
+
+
+@pytest.mark.timeout(120)
+def test_damaged_components_are_named_by_all_who_read_a_model(
+    fitted: AnomalyNCD, tmp_path: Path
+) -> None:
+    """Found by fuzzing: the summary raised what a component raised."""
+    folder = tmp_path / "model"
+    fitted.save(folder)
+    whole = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert summarise_model(folder).estimator == "AnomalyNCD"
+    for path, value in DAMAGES:
+        changed = json.loads(json.dumps(whole))
+        inner = changed
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = value
+        (folder / "model.json").write_text(json.dumps(changed), encoding="utf-8")
+        with pytest.raises(InputError, match="damaged"):
+            AnomalyNCD.load(folder)
+        if path != ("components", "reliability"):  # The summary does not need it.
+            with pytest.raises(InputError, match="damaged"):
+                summarise_model(folder)

@@ -18,6 +18,7 @@ from anomalyncd.exchange.writing import TABLE
 from anomalyncd.inputs.annotation_formats import label_studio_names
 from anomalyncd.inputs.annotations import ImageNames, holds_annotations, read_shapes
 from anomalyncd.inputs.boxes import BOX_COLUMNS, IMAGE_COLUMNS, Shape, Shapes, corners_of
+from anomalyncd.inputs.mask_files import decode_mask
 from anomalyncd.io.decoding import unreadable
 from anomalyncd.io.tables import is_table, read_table
 
@@ -27,7 +28,10 @@ _INDEX_FILES = (TABLE, coco.FILE, xml_formats.CVAT_FILE, label_studio.FILE, fift
 _CLASS_COLUMNS = ("class_name", "label", "class")
 _Row: TypeAlias = tuple[str, str, float, float, float, float, str, str, str]
 _WHOLE = (math.nan, math.nan, math.nan, math.nan)
-_DAMAGED = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError)
+_DAMAGED = (
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+    OverflowError,
+)
 
 
 def read_labels(path: str | Path, images: pd.DataFrame) -> pd.DataFrame:
@@ -170,11 +174,10 @@ def _instance_of(numbered: tuple[int, Shape]) -> str | int:
 def _extent(shape: Shape, shapes: Shapes, size: tuple[int, int]) -> NDArray[np.float64]:
     """Left, top, right and bottom of a shape, px; of a bitmap that of its marked pixels."""
     if shape.kind == "bitmap":
-        height, width = np.ceil(shape.points[1, ::-1]).astype(int)
-        mask = Shapes(shapes.file, (shape,)).mask(int(height), int(width))
+        mask, corner = decode_mask(shape.code), np.rint(shape.points[0])
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        if len(rows):
-            return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+        ends = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        return np.asarray(np.array(ends, np.float64) + np.tile(corner, 2))
     points = shape.points * (size[1], size[0]) if shapes.relative else shape.points
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 

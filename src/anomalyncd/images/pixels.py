@@ -82,7 +82,7 @@ def read_image(path: Path, levels: Levels | None = None) -> NDArray[np.uint8]:
     """Reads an image with its EXIF orientation applied; of several pages the largest.
 
     Args:
-        path: A file in any format that Pillow reads.
+        path: A file in one of the formats of `IMAGE_SUFFIXES`, whatever its own suffix.
         levels: See `to_rgb`.
 
     Returns:

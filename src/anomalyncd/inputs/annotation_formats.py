@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.boxes import Shape, Shapes
-from anomalyncd.io.decoding import unreadable
+from anomalyncd.io.decoding import MOST_PIXELS, decode_bytes, unreadable
 
 Found: TypeAlias = Iterator[tuple[tuple[str, ...], Shapes]]
 """For each image the names that it may have, the most certain first, and its shapes."""
@@ -34,9 +34,11 @@ FORMATS = (
 _Pair: TypeAlias = Sequence[float] | NDArray[np.float64]
 
 _CORNERS_OF_A_CIRCLE = 64
+_MOST_BITS = 60
+_FARTHEST = 1e9
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 _DAMAGED = (
-    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError),
+    *(ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError),
     *(ET.ParseError, yaml.YAMLError, cv2.error),
 )
 
@@ -71,6 +73,8 @@ def read_file(path: Path, stem: str, needed: bool) -> list[tuple[tuple[str, ...]
                 return list(read(path, stem, content))
     except OSError as error:
         raise unreadable(path, "annotation file", error) from error
+    except InputError:
+        raise
     except _InvalidShapeError as error:
         raise InputError(
             f"annotation file '{path}' is invalid: {error}; correct or remove it"
@@ -110,7 +114,9 @@ def _shape(kind: Any, points: Any, where: str, label: object) -> Shape:
     """A shape that is checked to have an extent."""
     corners = np.asarray(points, np.float64).reshape(-1, 2)
     fewest = {"polygon": 3}.get(kind, 2)
-    if len(corners) < fewest or not np.isfinite(corners).all():
+    if not (np.abs(corners) <= _FARTHEST).all():
+        raise _InvalidShapeError(f"{where} has coordinates that are no pixels of an image")
+    if len(corners) < fewest:
         raise _InvalidShapeError(
             f"{where} has {len(corners)} points, but a {kind} needs {fewest} or more"
         )
@@ -156,12 +162,19 @@ def _bitmap(pixels: NDArray[np.bool_], corner: _Pair, where: str, label: object)
 
 def _runs(counts: Sequence[int], height: int, width: int, order: Any) -> NDArray[np.bool_]:
     """The pixels of alternating runs, the first of them unmarked."""
+    _refuse_too_large(height, width)
     lengths = np.asarray(counts, np.int64)
     if lengths.min(initial=0) < 0 or lengths.sum() != height * width:
         raise ValueError(f"runs of {lengths.sum()} pixels for {height}x{width}")
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(
         (height, width), order=order
     )
+
+
+def _refuse_too_large(height: int, width: int) -> None:
+    """Raises before a short text becomes a mask that fills the memory."""
+    if not 0 <= height * width <= MOST_PIXELS:
+        raise ValueError(f"a mask of {height}x{width} pixels; {MOST_PIXELS:,} are allowed")
 
 
 def _coco_counts(code: str) -> list[int]:
@@ -173,6 +186,8 @@ def _coco_counts(code: str) -> list[int]:
         value |= (bits & 31) << shift
         shift += 5
         if bits & 32:
+            if shift > _MOST_BITS:
+                raise ValueError("a run without an end")
             continue
         if bits & 16:
             value -= 1 << shift
@@ -191,7 +206,10 @@ def _brush(code: Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
         place += count
         return int(bits[place - count : place], 2)
 
+    _refuse_too_large(height, width)
     n_values, word = take(32), take(5) + 1
+    if n_values != 4 * height * width:
+        raise ValueError(f"a brush of {n_values} values for {height}x{width}")
     lengths = [take(4) + 1 for _ in range(4)]
     values = np.zeros(n_values, np.uint8)
     done = 0
@@ -339,7 +357,11 @@ def _yolo_classes(folder: Path) -> dict[int, str]:
     text = found.read_text(encoding="utf-8-sig")
     is_yaml = found.suffix in (".yaml", ".yml")
     names = yaml.safe_load(text)["names"] if is_yaml else text.splitlines()
-    return dict(names if isinstance(names, dict) else enumerate(names))
+    listed = dict(names if isinstance(names, dict) else enumerate(names))
+    # References let a short file name lists of lists without end.
+    if not all(isinstance(name, str | int | float) for name in listed.values()):
+        raise ValueError(f"{found.name} names a class that is no text")
+    return listed
 
 
 def _read_labelme(path: Path, stem: str, content: Any) -> Found:
@@ -348,9 +370,10 @@ def _read_labelme(path: Path, stem: str, content: Any) -> Found:
         where, label = f"shape {number}", one["label"]
         kind, points = one.get("shape_type", "polygon"), np.array(one["points"], np.float64)
         if kind == "mask":
-            code = np.frombuffer(base64.b64decode(one["mask"]), np.uint8)
-            pixels = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
-            shapes.append(_bitmap(pixels > 0, points[0], where, label))
+            code = base64.b64decode(one["mask"])
+            pixels = decode_bytes(code, "mask", f"{where} of {path}").pixels
+            marked = pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=2)
+            shapes.append(_bitmap(marked > 0, points[0], where, label))
         elif kind == "circle":
             radius = float(np.hypot(*(points[1] - points[0])))
             circle = _ellipse(points[0], (radius, radius))

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.decoding import decode
+from anomalyncd.io.decoding import decode, open_image
 
 _MOST_CLASS_INDICES = 15
 _FEWEST_EDGE_VALUES = 3
@@ -33,7 +33,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
       above half of its own highest value.
 
     Args:
-        path: A file in any image format.
+        path: A file in any format that images may have.
 
     Returns:
         HxW bool, True where something is marked.
@@ -54,7 +54,7 @@ def read_kinds(path: Path) -> NDArray[np.int64] | None:
     """Reads the numbers of the kinds of defects from a mask whose values are such numbers.
 
     Args:
-        path: A file in any image format.
+        path: A file in any format that images may have.
 
     Returns:
         HxW, the number of the kind, 0 where nothing is marked; of a palette image the index. None
@@ -98,7 +98,7 @@ def _values(path: Path) -> tuple[NDArray[Any], str]:
     """One value a pixel, 0 where nothing is marked; and "JPEG", "palette" or nothing."""
     kind = ""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             kind = "JPEG" if image.format in ("JPEG", "MPO") else ""
             if image.mode in ("P", "PA"):
                 return _palette_values(image)

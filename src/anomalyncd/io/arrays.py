@@ -1,6 +1,7 @@
 """Files of anomaly maps and of other arrays, read without executing anything in them."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.decoding import decode, unreadable
+from anomalyncd.io.decoding import MOST_PIXELS, decode, unreadable
 from anomalyncd.io.files import write_atomically
 from anomalyncd.io.tensors import is_tensor
 from anomalyncd.runtime.wording import counted
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 MAP_SUFFIXES = frozenset({".npy", ".npz", ".pt", ".tif", ".tiff", ".png"})
 """Suffixes of the files that count as anomaly maps, in lower case."""
+
+
+_MOST_UNPACKED = 8 * MOST_PIXELS
+"""Bytes that an archive of arrays may hold once it is unpacked."""
 
 
 def to_map(scores: "NDArray[Any] | torch.Tensor", label: str) -> NDArray[np.float32]:
@@ -35,8 +40,7 @@ def to_map(scores: "NDArray[Any] | torch.Tensor", label: str) -> NDArray[np.floa
         InputError: The type or shape is wrong, or it is empty or holds NaN or infinite values.
     """
     if is_tensor(scores):
-        tensor = scores.detach().cpu()
-        scores = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+        scores = _dense(scores, label)
     if not isinstance(scores, np.ndarray) or scores.dtype.kind not in "buif":
         kind = scores.dtype if isinstance(scores, np.ndarray) else type(scores).__name__
         raise InputError(f"{label} is of type {kind}; give a path or an array of numbers")
@@ -117,11 +121,14 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
         InputError: The file is missing or damaged, or holds several arrays.
     """
     try:
+        _refuse_bomb(path)
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if not isinstance(loaded, NpzFile):
                 return np.asarray(loaded)
             arrays = {key: loaded[key] for key in loaded.files}
+    except InputError:
+        raise
     except ValueError as error:
         # The message of NumPy advises to load the file unsafely.
         harmless = ValueError("damaged, or not an array of numbers")
@@ -137,12 +144,43 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
     return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
 
 
+def _refuse_bomb(path: Path) -> None:
+    """Raises for an archive that becomes too large once it is unpacked."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(one.file_size for one in archive.infolist())
+    if unpacked > max(_MOST_UNPACKED, path.stat().st_size):
+        raise InputError(
+            f"'{path}' holds {unpacked:,} bytes once it is unpacked, and {_MOST_UNPACKED:,} are "
+            "allowed; save the array as .npy"
+        )
+
+
+def _dense(tensor: "torch.Tensor", label: str) -> NDArray[Any]:
+    """A tensor as an array; of a tensor that repeats a few numbers only as many as a map has."""
+    if tensor.numel() > MOST_PIXELS:
+        raise InputError(f"{label} has {tensor.numel():,} values; cut it into tiles")
+    try:
+        tensor = tensor.detach().cpu().resolve_neg()
+        numbers = tensor.float() if tensor.is_floating_point() else tensor
+        array: NDArray[Any] = numbers.numpy()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"{label} is a tensor of a kind that NumPy has not; give a dense one of numbers"
+        ) from error
+    return array
+
+
 def _load_tensor(path: Path) -> "torch.Tensor":
     """Reads a tensor that PyTorch saved; nothing in the file is executed."""
     import torch
 
     try:
+        _refuse_bomb(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     # The message of PyTorch advises to load the file unsafely.
     except Exception as error:
         known = isinstance(error, FileNotFoundError)

@@ -3,13 +3,14 @@
 import errno
 import io
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.depth_tags import NOT_STATED, StatedLevels, stated_levels
@@ -27,6 +28,12 @@ _LOST = frozenset(
     if hasattr(errno, name)
 )
 """Errors of a drive that does not answer; the file itself may be whole."""
+MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+"""Pixels of an image, a map or a mask at most, 179 million; Pillow refuses more of them too."""
+_FORMATS = frozenset(
+    {"AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP"}
+)
+_MOST_PAGES = 4096
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _MOST_LOST = 0.05
@@ -117,6 +124,21 @@ def decode_bytes(data: bytes, what: str, name: str) -> Decoded:
         raise InputError(f"{what} '{name}' cannot be read ({reason}); send it again") from error
 
 
+def open_image(file: Path | io.BytesIO) -> ImageFile.ImageFile:
+    """Opens an image file with Pillow, if it is of a format that cameras and scanners write.
+
+    What a file holds counts, and not its suffix: for PostScript, Pillow would start a program.
+
+    Args:
+        file: The file, or its content.
+
+    Raises:
+        UnidentifiedImageError: It is of another format.
+        Exception: It is damaged; Pillow raises a dozen types.
+    """
+    return Image.open(file, formats=_known_formats())
+
+
 def unreadable(path: Path, what: str, error: Exception) -> InputError:
     """Returns the error for a file that cannot be read, with the cause and the remedy."""
     if isinstance(error, FileNotFoundError):
@@ -154,7 +176,7 @@ def pixels_of(image: Image.Image) -> NDArray[Any]:
 def orientation_of(path: Path) -> int:
     """Returns the EXIF orientation of a file, 1 where it has none or cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return _orientation(image)
     except Exception:
         return 1
@@ -180,6 +202,13 @@ def _too_little_memory(what: str, name: str) -> InputError:
     )
 
 
+@cache
+def _known_formats() -> tuple[str, ...]:
+    """The formats that this build of Pillow has."""
+    Image.init()
+    return tuple(sorted(_FORMATS & Image.OPEN.keys()))
+
+
 def _too_large(what: str, name: str) -> InputError:
     return InputError(f"{what} '{name}' has too many pixels; cut it into tiles")
 
@@ -202,17 +231,17 @@ def _decode_bytes(data: bytes) -> Decoded:
 
 def _decode_whole(data: bytes) -> Decoded:
     try:
-        image = Image.open(io.BytesIO(data))
+        image = open_image(io.BytesIO(data))
     except UnidentifiedImageError:
         # OpenCV reads some TIFF files that Pillow does not, above all 64-bit floats.
-        pixels = _decode_deep(data, 0) if data.startswith(_TIFF_STARTS) else None
+        is_tiff = data.startswith(_TIFF_STARTS) and _area_of_tiff(data)
+        pixels = _decode_deep(data, 0) if is_tiff else None
         if pixels is None:
             raise
         return Decoded(pixels)
     with image:
-        page, n_full_pages = _largest_page(image)
+        page, n_pages, n_full_pages = _largest_page(image)
         _refuse_planes(image)
-        n_pages = getattr(image, "n_frames", 1) if n_full_pages else 1
         levels = stated_levels(image, data)
         # Pillow has no 16-bit colour and would drop the lower byte.
         deep = image.mode in ("RGB", "RGBA", "LA") and (
@@ -254,28 +283,50 @@ def _orientation(image: Image.Image) -> int:
     return found if found in range(1, 9) else 1
 
 
-def _largest_page(image: Image.Image) -> tuple[int, int]:
-    """Goes to the largest page of a file; its number, and how many pages are as large."""
+def _area_of_tiff(data: bytes) -> int:
+    """The pixels of the first page of a TIFF file.
+
+    Raises:
+        DecompressionBombError: They are too many.
+    """
+    is_large = data[2:4] in (b"+\0", b"\0+")  # BigTIFF, whose offsets have eight bytes.
+    directory = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if is_large else 8])
+    content = io.BytesIO(data)
+    content.seek(directory.next)
+    directory.load(content)
+    area = int(directory[256]) * int(directory[257])
+    if area > MOST_PIXELS:
+        raise Image.DecompressionBombError
+    return area
+
+
+def _largest_page(image: Image.Image) -> tuple[int, int, int]:
+    """Goes to the largest page of a file; its number, all pages, and how many are as large."""
     if image.format not in ("TIFF", "MPO"):
-        return 0, getattr(image, "n_frames", 1)  # The frames of all other formats are of one size.
+        # The frames of all other formats are of one size.
+        n_frames = getattr(image, "n_frames", 1)
+        return 0, n_frames, n_frames
     areas: list[int] = []
     try:
-        for page in range(getattr(image, "n_frames", 1)):
-            image.seek(page)
+        # Pillow takes the longer for each page the more there are; it stops at `EOFError`.
+        while len(areas) <= _MOST_PAGES:
+            image.seek(len(areas))
             kind = _tag(image, _KIND_OF_PAGE) or 0
             areas.append(0 if kind & _THUMBNAIL_OR_MASK else image.width * image.height)
     except (EOFError, OSError, SyntaxError, ValueError):
         pass  # A damaged page behind intact ones.
+    if len(areas) > _MOST_PAGES:
+        raise ValueError(f"more than {_MOST_PAGES:,} pages; save the page that matters")
     page = int(np.argmax(areas)) if areas else 0
     image.seek(page)
-    return page, areas.count(max(areas, default=0))
+    return page, max(1, len(areas)), areas.count(max(areas, default=0))
 
 
 def _decode_deep(data: bytes, page: int) -> NDArray[Any] | None:
     encoded = np.frombuffer(data, dtype=np.uint8)
     if page:
-        pages = cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED)[1]
-        pixels = pages[page] if page < len(pages) else None
+        pages = cv2.imdecodemulti(encoded, cv2.IMREAD_UNCHANGED, range=(page, page + 1))[1]
+        pixels = pages[0] if pages else None
     else:
         pixels = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim == 2:
@@ -302,7 +353,7 @@ def _lost_of_jpeg(data: bytes) -> tuple[float, bool]:
     noise = np.random.default_rng(0).integers(0, 255, len(data), dtype=np.uint8).tobytes()
     continued = []
     for end in (_JPEG_END, noise + _JPEG_END):
-        with Image.open(io.BytesIO(data + end)) as image:
+        with open_image(io.BytesIO(data + end)) as image:
             continued.append(np.asarray(image.convert("RGB")))
             progressive = "progressive" in image.info
     differs = (continued[0] != continued[1]).any(axis=2)

@@ -12,11 +12,19 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
+_MOST_DIGITS = 20
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
     """Returns the headers of a request by their names in lower case."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def length_of(headers: dict[str, str]) -> int | None:
+    """Returns the length of the body that a request states; None where it is no number."""
+    stated = headers.get("content-length", "0")
+    is_number = stated.isascii() and stated.isdigit() and len(stated) <= _MOST_DIGITS
+    return int(stated) if is_number else None
 
 
 def bearer_of(headers: dict[str, str]) -> str:
@@ -40,10 +48,10 @@ async def read_body(headers: dict[str, str], receive: Receive, most_bytes: int) 
     Returns:
         The body, or None where it is too long; then not all of it has been read.
     """
-    length = headers.get("content-length", "0")
-    if not (length.isascii() and length.isdigit()) or int(length) > most_bytes:
+    length = length_of(headers)
+    if length is None or length > most_bytes:
         return None
-    if not int(length) and "transfer-encoding" not in headers:
+    if not length and "transfer-encoding" not in headers:
         return b""
     body = bytearray()
     while True:

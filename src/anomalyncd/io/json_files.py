@@ -40,7 +40,7 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         raise InputError(
             f"{what} '{path.parent}' lacks the file {path.name}; copy it again with all its files"
         ) from error
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(f"{what} file '{path}' is damaged ({error}); make it again") from error
     if not isinstance(content, dict):
         raise InputError(f"{what} file '{path}' is damaged (no object); make it again")

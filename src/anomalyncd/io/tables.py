@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -17,6 +18,8 @@ from anomalyncd.io.files import write_atomically
 
 _SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"})
+_MOST_ROWS, _MOST_CELLS = 1_000_000, 20_000_000
+_MOST_UNPACKED, _ROWS_AT_ONCE = 1_000_000_000, 1024
 _SEPARATORS = ",;\t"
 ENCODING = "utf-8-sig"
 """Of CSV files: UTF-8 with a byte order mark, without which Excel shows wrong umlauts."""
@@ -121,6 +124,15 @@ def _refuse_invalid_text(cells: Iterable[str], label: str) -> None:
         raise InputError(f"{label} contains {bad!a}, which is not text; write it again")
 
 
+def _refuse_too_many(n_rows: int, n_columns: int, label: str) -> None:
+    """Raises before a few bytes become a table that fills the memory."""
+    if n_rows > _MOST_ROWS or n_rows * n_columns > _MOST_CELLS:
+        raise InputError(
+            f"{label} has {n_rows:,} rows and {n_columns:,} columns; keep the columns that matter, "
+            "and give each line the same ones"
+        )
+
+
 def _decoded(content: bytes, label: str) -> str:
     try:
         return content.decode(ENCODING)
@@ -161,7 +173,7 @@ def _from_csv(text: str, label: str) -> pd.DataFrame:
 
 
 def _refuse_duplicates(columns: list[str], label: str) -> None:
-    duplicates = sorted({name for name in columns if name and columns.count(name) > 1})
+    duplicates = sorted(name for name, count in Counter(columns).items() if name and count > 1)
     if duplicates:
         raise InputError(f"{label} has two columns named '{duplicates[0]}'; rename one of them")
 
@@ -201,8 +213,22 @@ def _parquet_rows(content: bytes, label: str) -> list[dict[str, Any]]:
             f"{label} needs pyarrow; install 'anomalyncd[parquet]', or save the table as .csv"
         ) from error
     try:
-        rows: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
-    except (ArrowException, OSError) as error:
+        file = parquet.ParquetFile(io.BytesIO(content))
+        _refuse_too_many(file.metadata.num_rows, file.metadata.num_columns, label)
+        rows: list[dict[str, Any]] = []
+        unpacked = 0
+        for batch in file.iter_batches(_ROWS_AT_ONCE):
+            unpacked += batch.nbytes
+            if unpacked > _MOST_UNPACKED:
+                raise InputError(
+                    f"{label} holds more than {_MOST_UNPACKED:,} bytes once it is unpacked; leave "
+                    "out the columns that hold data"
+                )
+            rows += batch.to_pylist()
+    except InputError:
+        raise
+    # Text that is not in UTF-8, and dates that Python does not have, are no errors of Arrow.
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{label} is damaged ({error}); save it again") from error
     # pandas stores the index of a data frame in a column with such a name.
     return [{k: v for k, v in row.items() if not k.startswith("__index_level_")} for row in rows]
@@ -211,6 +237,7 @@ def _parquet_rows(content: bytes, label: str) -> list[dict[str, Any]]:
 def _from_objects(rows: Iterable[dict[str, Any]], label: str) -> pd.DataFrame:
     texts = [{name: _text(value) for name, value in row.items()} for row in rows]
     columns = list(dict.fromkeys(name for row in texts for name in row))
+    _refuse_too_many(len(texts), len(columns), label)
     _refuse_invalid_text([*columns, *chain.from_iterable(row.values() for row in texts)], label)
     return pd.DataFrame(
         [[row.get(c, "") for c in columns] for row in texts], columns=columns, dtype=str

@@ -62,6 +62,7 @@ class LabelLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self.read() as connection:
+            _refuse_programs(connection)
             ready = _marks(connection) == (_APPLICATION, SCHEMA)
         if not ready:
             with self.write() as connection:
@@ -117,12 +118,14 @@ class LabelLog:
             connection = sqlite3.connect(self.path, timeout=_TIMEOUT, isolation_level=None)
             try:
                 connection.execute("PRAGMA synchronous=FULL")
+                connection.execute("PRAGMA trusted_schema=OFF")
                 yield connection
             finally:
                 connection.close()
-        except sqlite3.OperationalError as error:
-            raise unwritable(self.path, error) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.Error, OverflowError) as error:
+            lacks_table = str(error).startswith("no such")
+            if isinstance(error, sqlite3.OperationalError) and not lacks_table:
+                raise unwritable(self.path, error) from error
             raise InputError(
                 f"label book '{self.path}' is damaged or no label book ({error}); put a copy of it "
                 "in its place, or delete it to start anew"
@@ -135,10 +138,16 @@ def read_actions(connection: sqlite3.Connection, after: int = 0) -> list[Action]
         "SELECT number, time, author, name, arguments FROM log WHERE number > ? ORDER BY number",
         (after,),
     )
-    return [
-        Action(number, time, author, name, json.loads(arguments))
-        for number, time, author, name, arguments in rows
-    ]
+    actions = []
+    for number, time, author, name, written in rows:
+        try:
+            arguments = json.loads(written)
+        except (ValueError, TypeError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict) or {type(time), type(author), type(name)} != {str}:
+            raise sqlite3.DatabaseError(f"row {number} of its log cannot be read")
+        actions.append(Action(number, time, author, name, arguments))
+    return actions
 
 
 def add_action(
@@ -155,7 +164,11 @@ def add_action(
 
 def read_regions(connection: sqlite3.Connection) -> list[RegionRow]:
     """Returns all regions by id."""
-    return list(connection.execute("SELECT * FROM region ORDER BY id"))
+    rows = list(connection.execute("SELECT * FROM region ORDER BY id"))
+    kinds = [int, str, *(float,) * 4, int]
+    if any([type(cell) for cell in row] != kinds for row in rows):
+        raise sqlite3.DatabaseError("a region of it has another kind of place or class")
+    return rows
 
 
 def add_regions(connection: sqlite3.Connection, places: Sequence[Place]) -> None:
@@ -174,6 +187,13 @@ def set_classes(connection: sqlite3.Connection, classes: Sequence[tuple[int, Pla
         " AND box_right = ? AND box_bottom = ?",
         [(class_id, *place) for class_id, place in classes],
     )
+
+
+def _refuse_programs(connection: sqlite3.Connection) -> None:
+    """Raises for a file that would run something of its own when it is read or written."""
+    own = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('trigger', 'view')")
+    if found := own.fetchone():
+        raise sqlite3.DatabaseError(f"it has a trigger or view '{found[0]}'")
 
 
 def _marks(connection: sqlite3.Connection) -> tuple[int, int]:

@@ -1,9 +1,12 @@
 """The state of a label book: classes and what a person said, as the log of actions gives it."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from anomalyncd.errors import InputError
+from anomalyncd.labels.damage import refuse_odd_action
 from anomalyncd.labels.names import folded
 
 NORMAL = 0
@@ -20,6 +23,8 @@ PALETTE = (
     *("#8452c4", "#c8622a", "#1793a5", "#b04a94"),
 )
 """Colours of classes as in the report: that of the normal class, then the others in turn."""
+
+_DAMAGED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 
 PERMANENT = frozenset({"discovered", "corrected", "grown"})
 """Actions of the program, which are not undone."""
@@ -139,11 +144,26 @@ def free_name(class_id: int, taken: Collection[str]) -> str:
 
 
 def replay(actions: Sequence[Action]) -> LabelState:
-    """Returns the state after all actions; what was undone does not count."""
+    """Returns the state after all actions; what was undone does not count.
+
+    Raises:
+        InputError: An action is none that a label book writes.
+    """
+    try:
+        return _replayed(actions)
+    except _DAMAGED as error:
+        raise InputError(
+            f"the label book is damaged ({error!r}); put a copy of labels.sqlite in its place, or "
+            "delete it to start anew"
+        ) from error
+
+
+def _replayed(actions: Sequence[Action]) -> LabelState:
     permanent: list[Action] = []
     active: list[Action] = []
     undone: list[Action] = []
     for action in actions:
+        refuse_odd_action(action.name, action.arguments)
         if action.name in PERMANENT:
             permanent.append(action)
         elif action.name == "undo":
@@ -156,11 +176,35 @@ def replay(actions: Sequence[Action]) -> LabelState:
     state = LabelState()
     for action in sorted([*permanent, *active], key=lambda one: one.number):
         _APPLY[action.name](state, action.number, action.arguments)
+    _refuse_odd_classes(state)
     state.undoable = active[-1] if active else None
     state.redoable = undone[-1] if undone else None
     state.last = actions[-1].number if actions else 0
     state.next_id = 1 + max((one for action in actions for one in _made(action)), default=-1)
     return state
+
+
+def _refuse_odd_classes(state: LabelState) -> None:
+    """Raises for classes that no label book writes, and for those merged into one another."""
+    for one in state.classes.values():
+        texts = (one.name, one.description, one.colour)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"class {one.id} is described by other things than text")
+        numbers = (*one.examples, *one.counter_examples)
+        cost = 0.0 if one.escape_cost is None else one.escape_cost
+        if not all(type(number) is int for number in numbers) or type(cost) not in (int, float):
+            raise TypeError(f"class {one.id} has examples or costs that are no numbers")
+        if not re.fullmatch("(#[0-9a-fA-F]{6})?", one.colour):
+            raise ValueError(f"class {one.id} has a colour that is none")
+        if one.kind not in KINDS or one.severity not in SEVERITIES:
+            raise ValueError(f"class {one.id} is of no known kind or severity")
+        into, steps = one, 0
+        while into.merged_into is not None:
+            into, steps = state.classes[into.merged_into], steps + 1
+            if steps > len(state.classes):
+                raise ValueError(f"class {one.id} was merged into itself")
+    if NORMAL not in state.classes and state.classes:
+        raise ValueError("there is no normal class")
 
 
 def _made(action: Action) -> list[int]:

@@ -15,6 +15,7 @@ from anomalyncd.io.http_messages import (
     answer,
     bearer_of,
     headers_of,
+    length_of,
     matches,
     read_body,
     replayed,
@@ -75,9 +76,11 @@ class Guard:
         if refusal := self._refusal(headers):
             await refuse_json(send, *refusal)
             return
-        length = headers.get("content-length", "")
+        length = length_of(headers)
         # A body without a length may become as long as the longest one.
-        reserved = int(length) if length.isascii() and length.isdigit() else self.limits.most_bytes
+        reserved = self.limits.most_bytes if length is None else length
+        if "content-length" not in headers:
+            reserved = self.limits.most_bytes
         if "content-length" not in headers and "transfer-encoding" not in headers:
             reserved = 0
         if reserved > self.limits.most_bytes:

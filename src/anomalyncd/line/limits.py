@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.decoding import open_image
 
 _MOST_PAGES = 64
 """Pages of one file; only their headers are read."""
@@ -77,7 +78,7 @@ def check_size(data: bytes, name: str, limits: Limits) -> None:
 
 def _size(data: bytes) -> tuple[int, int]:
     """The number of pages, up to one more than is allowed, and of pixels."""
-    with warnings.catch_warnings(), Image.open(io.BytesIO(data)) as image:
+    with warnings.catch_warnings(), open_image(io.BytesIO(data)) as image:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         # Frames of all other formats are of one size, and only the first one is decoded.
         if image.format not in ("TIFF", "MPO"):

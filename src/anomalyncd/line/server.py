@@ -123,9 +123,13 @@ async def _images_of(
     limits = service.limits
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with request.form(max_files=limits.most_images, max_fields=0) as form:
-            files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-            sent = [(one.filename or "image", await one.read()) for one in files]
+        try:
+            async with request.form(max_files=limits.most_images, max_fields=0) as form:
+                files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+                sent = [(one.filename or "image", await one.read()) for one in files]
+        except UnicodeError as error:  # A request may name any encoding.
+            reason = "The names in the request cannot be decoded; send them in UTF-8."
+            raise HTTPException(422, reason) from error
         if not sent:
             raise HTTPException(422, "The request holds no image; send one in each part.")
         return sent

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -41,6 +42,12 @@ _DIGEST = "digest"
 """Entry with a digest of all others; models of older versions have none."""
 _ENTRIES = frozenset(
     {"format", "anomalyncd", "estimator", "parameters", "config", "components", "tensors", _DIGEST}
+)
+_MOST_CLASSES = 100_000
+_PARAMETERS = frozenset({"weights", "backbone", "precision", "random_state", "preset"})
+_DAMAGED = (
+    *(KeyError, TypeError, AttributeError, ValueError, IndexError, RuntimeError),
+    *(OverflowError, RecursionError),
 )
 
 
@@ -216,6 +223,7 @@ def read_model(folder: Path) -> StoredModel:
     _refuse_damaged(description, folder)
     tensors = _read_tensors(folder, description)
     try:
+        _refuse_odd(description)
         return StoredModel(
             description["estimator"],
             description["parameters"],
@@ -229,10 +237,45 @@ def read_model(folder: Path) -> StoredModel:
         raise InputError(
             f"model '{folder}' was saved by another version ({error}); fit the model again"
         ) from error
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise InputError(
-            f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
-        ) from error
+    except _DAMAGED as error:
+        raise _damaged(folder, error) from error
+
+
+@contextmanager
+def restoring(folder: Path) -> Iterator[None]:
+    """Names the folder of a model whose components cannot be restored.
+
+    Raises:
+        InputError: What is done within it raised what a damaged component raises.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except _DAMAGED as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"model file '{folder / DESCRIPTION}' is damaged ({error!r}); fit the model again"
+    )
+
+
+def _refuse_odd(description: dict[str, Any]) -> None:
+    """Raises where what every model states is missing or of another kind."""
+    lacking = _PARAMETERS - description["parameters"].keys()
+    if lacking:
+        raise KeyError(min(lacking))
+    if not isinstance(description["parameters"]["weights"], str | None):
+        raise TypeError("the path of the weights is no text")
+    components = description["components"]
+    numbers = [components[_CLASSIFIER][name] for name in ("n_classes", "n_rotations")]
+    if any(type(one) is not int or not 0 < one <= _MOST_CLASSES for one in numbers):
+        raise ValueError(f"numbers of classes and rotations of {numbers}")
+    lacking = {_DETECTOR, "score_range"} - components.keys()
+    if lacking:
+        raise KeyError(min(lacking))
 
 
 def sealed(description: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from anomalyncd.backbone.catalogue import WEIGHTS_FILE
 from anomalyncd.detection.detector import DETECTORS
 from anomalyncd.io.json_files import read_json
 from anomalyncd.results.class_list import ClassList
-from anomalyncd.results.model_file import DESCRIPTION, StoredModel, read_model
+from anomalyncd.results.model_file import DESCRIPTION, StoredModel, read_model, restoring
 from anomalyncd.results.operating_point import OperatingPoint
 from anomalyncd.results.operation import Operation
 
@@ -57,6 +57,11 @@ def summarise_model(folder: Path) -> ModelSummary:
         InputError: The folder holds no model, or a damaged one.
     """
     stored = read_model(folder)
+    with restoring(folder):
+        return _summary(folder, stored)
+
+
+def _summary(folder: Path, stored: StoredModel) -> ModelSummary:
     operation: Operation = stored.component("operation") or Operation()
     carried = (folder / WEIGHTS_FILE).is_file()
     named = stored.parameters["weights"] or "cache, hub or PyPI"

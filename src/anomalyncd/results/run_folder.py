@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -304,11 +304,22 @@ def _refuse_odd_cells(table: pd.DataFrame, path: Path) -> None:
                 f"'{path}' is damaged (column '{name}' has cells that are not "
                 f"{'True and False' if column.kind == 'flag' else 'numbers'}); make the run again"
             )
+    if "name" in table and table["name"].map(_leaves_folder).any():
+        raise InputError(
+            f"'{path}' is damaged (an image has a name that leads out of a folder); make the run "
+            "again"
+        )
     if path.name == "images.csv" and table["name"].duplicated().any():
         doubled = table["name"][table["name"].duplicated()].iloc[0]
         raise InputError(f"'{path}' is damaged (image '{doubled}' twice); make the run again")
     if table.empty and path.name != "regions.csv":
         raise InputError(f"'{path}' holds no rows; make the run again")
+
+
+def _leaves_folder(name: str) -> bool:
+    """Whether a file with this name could lie outside the folder that it is put into."""
+    path = PureWindowsPath(name)  # It takes both kinds of slashes, and drives.
+    return ".." in path.parts or bool(path.anchor)
 
 
 def _array(path: Path, n_dimensions: int) -> NDArray[Any]:
