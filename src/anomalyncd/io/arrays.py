@@ -129,7 +129,9 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
             arrays = {key: loaded[key] for key in loaded.files}
     except InputError:
         raise
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
+        if isinstance(error, MemoryError) and not _claims_too_much(path):
+            raise unreadable(path, what, error) from error
         # The message of NumPy advises to load the file unsafely.
         harmless = ValueError("damaged, or not an array of numbers")
         raise unreadable(path, what, harmless) from error
@@ -142,6 +144,15 @@ def load_numbers(path: Path, what: str) -> NDArray[Any]:
             f"{what} '{path}' holds the arrays {names}; name one of them 'anomaly_map'"
         )
     return arrays["anomaly_map"] if "anomaly_map" in arrays else next(iter(arrays.values()))
+
+
+def _claims_too_much(path: Path) -> bool:
+    """Whether an array has more numbers, by its header, than its file holds."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError:
+        return True
+    return False
 
 
 def _refuse_bomb(path: Path) -> None:

@@ -139,7 +139,8 @@ def _refuse_other_content(folder: Path, overwrite: bool) -> None:
         return
     found = _visible(folder)
     if RECORD in found and not overwrite:
-        _clear_up(folder)
+        if not found.isdisjoint(SCRATCH):
+            _clear_up(folder)
         raise InputError(
             f"'{folder}' holds a finished run; name another folder, or allow it to be replaced "
             "with `overwrite`"
