@@ -38,8 +38,8 @@ from anomalyncd.backbone.weights import load_backbone
 from anomalyncd.config import PRESETS
 from anomalyncd.evaluation.map_evaluation import mebin_quality
 from anomalyncd.evaluation.metrics import cluster_scores, image_auroc
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import key
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.device import resolve_device

@@ -144,7 +144,7 @@ def test_a_disk_that_is_full_from_the_start_makes_no_traceback(
 
 def test_weights_that_are_not_written_whole_are_not_kept(tmp_path: Path, tiny: Path) -> None:
     from anomalyncd import InputError
-    from anomalyncd.io.files import write_atomically
+    from anomalyncd.io.writing import write_atomically
     from support.full_disk import no_room
 
     path = tmp_path / "weights.safetensors"

@@ -13,7 +13,7 @@ from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.io.files import nearest_folder
+from anomalyncd.io.writing import nearest_folder
 from anomalyncd.runtime.logs import LOG
 from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
 

@@ -22,10 +22,10 @@ from anomalyncd.growth.adding import (
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.component import Component
-from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
 from anomalyncd.io.lock import exclusive, only_writer
 from anomalyncd.io.tables import write_table
+from anomalyncd.io.writing import refuse_unwritable, writing
 from anomalyncd.results.corrections import (
     Changes,
     CorrectedRun,

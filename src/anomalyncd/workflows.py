@@ -19,10 +19,10 @@ from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike, Inputs
 from anomalyncd.io.arrays import write_numbers
-from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.json_files import write_json
 from anomalyncd.io.lock import only_writer
 from anomalyncd.io.tables import write_table
+from anomalyncd.io.writing import refuse_unwritable, writing
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.labels.book import Named
 from anomalyncd.pipeline import Pipeline

@@ -57,7 +57,7 @@ def bench(
     if len(tables) > 1:
         raise InputError("several tables are given; give one, or `results_page`")
     table = tables[0]
-    from anomalyncd.io.files import refuse_unwritable
+    from anomalyncd.io.writing import refuse_unwritable
     from anomalyncd_bench.data_sets import Folders
     from anomalyncd_bench.entries import read_table_file
     from anomalyncd_bench.planning import prepare_table
@@ -89,7 +89,7 @@ def _write_tables(folder: Path) -> None:
 
 
 def _write_results_page(path: Path, folders: list[Path]) -> None:
-    from anomalyncd.io.files import write_atomically
+    from anomalyncd.io.writing import write_atomically
     from anomalyncd_bench.report.page import results_page
 
     page = results_page(folders)

@@ -15,8 +15,8 @@ from anomalyncd.config import PRESETS
 from anomalyncd.evaluation.map_evaluation import score_maps
 from anomalyncd.evaluation.metrics import cluster_scores
 from anomalyncd.inputs.inputs import Inputs
-from anomalyncd.io.files import remove_temporary
 from anomalyncd.io.lock import only_writer
+from anomalyncd.io.writing import remove_temporary
 from anomalyncd.pipeline import Pipeline
 from anomalyncd.runtime.measurement import forget_peak_memory, peak_memory_mb
 from anomalyncd_bench.data_sets import Folders

@@ -45,7 +45,9 @@ def test_the_log_contains_lines_and_failures_but_no_input_errors(tmp_path: Path)
     assert not path.exists()
 
 
-@pytest.mark.parametrize("module", ["runtime.progress", "runtime.logs", "io.files", "errors"])
+@pytest.mark.parametrize(
+    "module", ["runtime.progress", "runtime.logs", "io.files", "io.writing", "errors"]
+)
 def test_light_modules_do_not_import_heavy_libraries(module: str) -> None:
     heavy = ("torch", "pandas", "numpy", "cv2", "PIL")
     script = f"import sys, anomalyncd.{module}; print(sorted(set(sys.modules) & set({heavy})))"

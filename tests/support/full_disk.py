@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anomalyncd.io import files
+from anomalyncd.io.writing import writing
 
 
 @contextmanager
@@ -30,12 +30,12 @@ def fail_write(patch: pytest.MonkeyPatch, number: int | None) -> list[Path]:
         number: Which one, from 0; None lets all of them succeed.
     """
     written: list[Path] = []
-    writing = files.writing
+    original = writing
 
     @contextmanager
     def counted(path: Path) -> Iterator[None]:
         written.append(path)
-        with writing(path):
+        with original(path):
             if len(written) - 1 != number:
                 yield
                 return
@@ -43,6 +43,6 @@ def fail_write(patch: pytest.MonkeyPatch, number: int | None) -> list[Path]:
                 yield
 
     for module in list(sys.modules.values()):
-        if getattr(module, "writing", None) is writing:
+        if getattr(module, "writing", None) is original:
             patch.setattr(module, "writing", counted)
     return written

@@ -21,7 +21,7 @@ from anomalyncd.backbone.catalogue import (
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.errors import InputError
 from anomalyncd.io.cache import WEIGHTS, cache_folder
-from anomalyncd.io.files import unwritable, write_atomically
+from anomalyncd.io.writing import unwritable, write_atomically
 
 _HUB_FILE = "model.safetensors"
 

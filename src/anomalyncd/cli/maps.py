@@ -89,8 +89,8 @@ def _checked_config(options: EstimatorOptions, sources: InputSources, full_size:
 
 
 def _check_folder(out: Path, makes_maps: bool) -> None:
-    from anomalyncd.io.files import refuse_unwritable
     from anomalyncd.io.key import refuse_foreign_files
+    from anomalyncd.io.writing import refuse_unwritable
 
     refuse_unwritable(out.expanduser())
     if makes_maps:

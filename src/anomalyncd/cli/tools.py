@@ -37,7 +37,7 @@ def demo(
     """Make synthetic images of a product with two to six kinds of defects, and discover them."""
     from anomalyncd.evaluation.evaluate import evaluate_run
     from anomalyncd.inputs.sources import InputSources
-    from anomalyncd.io.files import refuse_unwritable, unwritable
+    from anomalyncd.io.writing import refuse_unwritable, unwritable
     from anomalyncd.report.report import write_report
     from anomalyncd.synthetic.generate import make_synthetic_images
     from anomalyncd.synthetic.products import PRODUCTS

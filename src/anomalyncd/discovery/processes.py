@@ -28,7 +28,7 @@ from anomalyncd.discovery.share import Share
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import writing
+from anomalyncd.io.writing import writing
 from anomalyncd.runtime.device_memory import refuse_full_memory
 from anomalyncd.runtime.logs import LOG
 

@@ -11,9 +11,9 @@ import torch
 
 from anomalyncd.embedding.token_store import MAPPED, TokenStore, mapped_tokens
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tensor_files import load_checked, save_checked
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.regions.table import COLUMNS, CodedMasks, Regions
 
 FOLDER = "checkpoint"

@@ -22,7 +22,7 @@ from anomalyncd.embedding.augmentation import (
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
 from anomalyncd.images.image_set import ImageSet
-from anomalyncd.io.files import writing
+from anomalyncd.io.writing import writing
 from anomalyncd.regions.crops import Crop, Levels, Overlays, read_crops
 from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.device_memory import is_out_of_memory

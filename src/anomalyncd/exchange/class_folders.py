@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.exchange.labelled import LabelledRegions
 from anomalyncd.images.pixels import IMAGE_SUFFIXES, read_image
-from anomalyncd.io.files import files_by_name, write_atomically
+from anomalyncd.io.files import files_by_name
 from anomalyncd.io.tables import read_table, write_table
+from anomalyncd.io.writing import write_atomically
 
 LIST = "classes.csv"
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f]|^\.|[. ]$')

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.exchange.labelled import Instance, LabelledImage, LabelledRegions
 from anomalyncd.exchange.plain_json import write_plain_json
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 FILE = "tasks.json"
 CONFIG = "labels.xml"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 
 def write_plain_json(path: Path, content: Any) -> None:

@@ -17,8 +17,9 @@ from anomalyncd.exchange.labelled import (
 )
 from anomalyncd.exchange.xml_formats import write_cvat, write_voc
 from anomalyncd.exchange.yolo import write_yolo
-from anomalyncd.io.files import refuse_unwritable_names, replace_folder
+from anomalyncd.io.files import refuse_unwritable_names
 from anomalyncd.io.tables import write_table
+from anomalyncd.io.writing import replace_folder
 
 LabelFormat: TypeAlias = Literal[
     "csv", "coco", "yolo", "folders", "label-studio", "cvat", "voc", "fiftyone"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.exchange.labelled import Instance, LabelledImage, LabelledRegions
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 CVAT_FILE = "annotations.xml"
 

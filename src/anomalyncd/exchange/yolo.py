@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from anomalyncd.exchange.labelled import LabelledImage, LabelledRegions
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 
 def write_yolo(labelled: LabelledRegions, folder: Path, normal: bool) -> None:

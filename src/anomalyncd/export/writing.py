@@ -20,7 +20,7 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
 from anomalyncd.export.graphs import ClassGraph, PatchGraph, RegionGraph
 from anomalyncd.io.component import Component
-from anomalyncd.io.files import replace_folder
+from anomalyncd.io.writing import replace_folder
 from anomalyncd.line.predictor import operation_of
 from anomalyncd.results.model_file import FittedModel, StoredModel, read_model
 from anomalyncd.results.model_folder import locate_model

@@ -18,8 +18,8 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import keep_only_files_of, key
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.runtime.progress import track
 from anomalyncd.runtime.wording import counted
 

@@ -19,8 +19,9 @@ from anomalyncd.inputs.inputs import ImagesLike, open_masks, open_places
 from anomalyncd.inputs.masks import Masks
 from anomalyncd.io.arrays import write_numbers
 from anomalyncd.io.columns import find_column
-from anomalyncd.io.files import and_more, remove_temporary, write_atomically, writing
+from anomalyncd.io.files import and_more
 from anomalyncd.io.key import content_digest
+from anomalyncd.io.writing import remove_temporary, write_atomically, writing
 from anomalyncd.results.corrections import CorrectedRun
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.replacement import remove

@@ -15,9 +15,10 @@ from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import and_more, files_by_name, refuse_unwritable, require_folder
+from anomalyncd.io.files import and_more, files_by_name, require_folder
 from anomalyncd.io.json_files import read_json
 from anomalyncd.io.tables import read_table, write_table
+from anomalyncd.io.writing import refuse_unwritable
 
 Row: TypeAlias = dict[str, str]
 

@@ -11,7 +11,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
 from anomalyncd.io.arrays import to_map, write_map
-from anomalyncd.io.files import refuse_unwritable, refuse_unwritable_names
+from anomalyncd.io.files import refuse_unwritable_names
+from anomalyncd.io.writing import refuse_unwritable
 from anomalyncd.runtime.wording import counted
 
 _LARGEST = float(np.finfo(np.float16).max)

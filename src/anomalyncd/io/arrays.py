@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import MOST_PIXELS, decode, unreadable
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.tensors import is_tensor
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.runtime.wording import counted
 
 if TYPE_CHECKING:

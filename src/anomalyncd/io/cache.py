@@ -13,8 +13,8 @@ import platformdirs
 from torch import Tensor
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import unwritable, write_atomically
 from anomalyncd.io.tensor_files import load_checked, save_checked
+from anomalyncd.io.writing import unwritable, write_atomically
 from anomalyncd.runtime.logs import LOG
 
 CACHE_VARIABLE = "ANOMALYNCD_CACHE"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 # Infinity and NaN are not numbers in JSON, and a plain text could be the name of an image.
 _FLOAT = "float"

@@ -11,9 +11,10 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
-from anomalyncd.io.files import files_by_name, remove_temporary
+from anomalyncd.io.files import files_by_name
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tensors import is_module, is_tensor
+from anomalyncd.io.writing import remove_temporary
 
 _RECORD = "made_from.json"
 

@@ -8,7 +8,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import unwritable
+from anomalyncd.io.writing import unwritable
 
 LOCK = ".lock"
 """Empty file in a folder that one program at a time holds; the system frees it with the program."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.decoding import unreadable
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 
 _SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
 _SPREADSHEETS = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers"})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import unwritable
+from anomalyncd.io.writing import unwritable
 from anomalyncd.labels.state import Action
 
 SCHEMA = 1

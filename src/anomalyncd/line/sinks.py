@@ -17,8 +17,8 @@ from PIL import Image
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import read_image
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.tables import guarded
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.line.drawing import draw_regions
 from anomalyncd.line.watch_state import Finished
 

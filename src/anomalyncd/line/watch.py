@@ -9,7 +9,8 @@ from pathlib import Path
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
-from anomalyncd.io.files import name_of, refuse_unwritable, remove_temporary, require_folder
+from anomalyncd.io.files import name_of, require_folder
+from anomalyncd.io.writing import refuse_unwritable, remove_temporary
 from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, delivering
 from anomalyncd.line.drift import Drift

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import writing
+from anomalyncd.io.writing import writing
 from anomalyncd.line.verdict import Verdict
 
 FILE = "results.sqlite"

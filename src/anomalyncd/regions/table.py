@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.inputs.mask_files import decode_mask, encode_mask
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.regions.shapes import N_MEASURES
 
 COLUMNS = ("image", "box", "area", "score", "found", "shape")

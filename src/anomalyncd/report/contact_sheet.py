@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.files import refuse_unwritable, write_atomically
+from anomalyncd.io.writing import refuse_unwritable, write_atomically
 from anomalyncd.runtime.progress import track
 
 _SIDE, _CAPTION, _GAP = 160, 14, 6

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from anomalyncd.discovery.class_number import ClassNumber
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.report.axes import Mark
 from anomalyncd.report.plots import curves
 

@@ -10,7 +10,7 @@ from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_unwritable
+from anomalyncd.io.writing import refuse_unwritable
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
 from anomalyncd.report.album import Choice, make_album

@@ -25,8 +25,8 @@ from anomalyncd.foreground.foreground import Foreground
 from anomalyncd.images.levels import Levels
 from anomalyncd.inputs.fixed_masks import FixedMasks
 from anomalyncd.io.component import Component, State
-from anomalyncd.io.files import replace_folder
 from anomalyncd.io.json_files import read_json, write_json
+from anomalyncd.io.writing import replace_folder
 from anomalyncd.regions.score_range import ScoreRange
 from anomalyncd.results.corrections import Corrections
 from anomalyncd.results.fit_counts import FitCounts

@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 
 from anomalyncd.backbone.catalogue import WEIGHTS_FILE
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.json_files import read_json
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.results.model_file import DESCRIPTION, TENSORS, read_model, sealed
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anomalyncd.io.files import remove_abandoned, workshop, writing
 from anomalyncd.io.lock import exclusive
+from anomalyncd.io.writing import remove_abandoned, workshop, writing
 
 PENDING = ".pending"
 """Folder in a run folder that holds new results, complete, until they are in place."""

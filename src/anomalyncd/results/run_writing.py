@@ -10,9 +10,9 @@ from anomalyncd.embedding.token_store import MAPPED
 from anomalyncd.errors import InputError
 from anomalyncd.foreground.masks import FOLDER as FOREGROUND
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_unwritable, remove_abandoned, workshop
 from anomalyncd.io.lock import exclusive, only_writer
 from anomalyncd.io.tables import write_table
+from anomalyncd.io.writing import refuse_unwritable, remove_abandoned, workshop
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.results.predictions import Predictions
 from anomalyncd.results.replacement import PENDING, move, remove

@@ -8,8 +8,8 @@ from threading import Lock
 
 from anomalyncd.errors import InputError
 from anomalyncd.io.cache import PICTURES, cache_folder, cache_limit, delete_oldest
-from anomalyncd.io.files import write_atomically
 from anomalyncd.io.key import key
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.logs import LOG
 

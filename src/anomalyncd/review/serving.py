@@ -13,8 +13,8 @@ import uvicorn
 
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.files import refuse_unwritable
 from anomalyncd.io.http_messages import listen
+from anomalyncd.io.writing import refuse_unwritable
 from anomalyncd.results.run_folder import read_run
 from anomalyncd.review.file_store import FileStore
 from anomalyncd.review.server import make_app

@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
-from anomalyncd.io.files import refuse_unwritable, write_atomically
+from anomalyncd.io.writing import refuse_unwritable, write_atomically
 from anomalyncd.runtime.engine import Engine
 from anomalyncd.runtime.progress import track
 from anomalyncd.scale.rows import (

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.files import refuse_unwritable, writing
 from anomalyncd.io.key import content_digest, keep_only_files_of, key
 from anomalyncd.io.lock import only_writer
+from anomalyncd.io.writing import refuse_unwritable, writing
 from anomalyncd.line.predictor import Predictor
 from anomalyncd.results.run_writing import refuse_folder_within
 from anomalyncd.runtime.logs import LOG

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from anomalyncd import __version__
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 from anomalyncd.report.page import style_sheet, write_page
 from anomalyncd.report.plots import dots
 from anomalyncd_bench.entries import file_name

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from anomalyncd.io.files import write_atomically
+from anomalyncd.io.writing import write_atomically
 from anomalyncd_bench.report.bootstrap import SCORES
 from anomalyncd_bench.report.comparisons import differences, published_tables
 from anomalyncd_bench.report.tables import (
