@@ -41,10 +41,9 @@ class FixedMasks(Component):
 
 def _fixed(masks: Masks | None) -> NDArray[np.bool_] | None:
     """The mask that all images share, as the first of them sees it."""
-    if masks is None or masks.sources[0] is None or len(set(masks.turns)) > 1:
+    if masks is None or masks.shared is None or len(set(masks.turns)) > 1:
         return None
-    shared = all(source is masks.sources[0] for source in masks.sources)
-    return masks[0] if shared else None
+    return masks[0]
 
 
 def _on_all(mask: NDArray[np.bool_] | None, images: ImageSet) -> Masks | None:

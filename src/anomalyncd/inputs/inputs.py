@@ -350,10 +350,8 @@ def _named_as_normals(normals: ImageSet) -> ImageSet:
 
 def _on_all(ignored: Masks, others: ImageSet) -> Masks | None:
     """The one mask or the boxes that hold for all images, for other images."""
-    shared = ignored.sources[0]
-    if any(source is not shared for source in ignored.sources):
-        return None
-    return Masks(others, (shared,) * len(others))
+    shared = ignored.shared
+    return None if shared is None else Masks(others, (shared,) * len(others))
 
 
 def _with_labels(images: ImageSet, marks: Masks, findings: Findings) -> ImageSet:

@@ -213,6 +213,12 @@ class Masks:
         resized = cv2.resize(levels, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return np.asarray(resized > 0)
 
+    @property
+    def shared(self) -> MaskSource | None:
+        """The one source that was given for all images; None where each has its own."""
+        first = self.sources[0]
+        return first if all(source is first for source in self.sources) else None
+
     def select(self, indices: Sequence[int]) -> "Masks":
         """Returns the masks of the images at `indices`, in that order."""
         sources = tuple(self.sources[index] for index in indices)

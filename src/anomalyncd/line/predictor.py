@@ -1,6 +1,5 @@
 """A model in memory that gives the verdict on one image at a time."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
+from anomalyncd.line.judge import Judge
 from anomalyncd.line.pictures import Picture, read_picture
 from anomalyncd.line.stating import state_verdict
 from anomalyncd.line.verdict import Verdict
@@ -24,7 +24,7 @@ from anomalyncd.results.run_folder import RECORD, read_run
 from anomalyncd.runtime.measurement import Stages
 
 
-class Predictor:
+class Predictor(Judge):
     """Gives verdicts on images, one at a time, as `anomalyncd predict` would.
 
     Nothing is written to disk. Every image is looked at alone, so its verdict does not depend on
@@ -47,7 +47,6 @@ class Predictor:
 
     Attributes:
         model: Folder of the model.
-        threshold: Score above which an image is not good; None where no operating point was chosen.
         device: Device as it was named, for this predictor or for the discovery; may be "auto".
 
     Raises:
@@ -84,17 +83,7 @@ class Predictor:
         self._config = estimator.config().central_views_only()
         self._seed = estimator.random_state
         self._operation = self._fitted.operation or operation_of(folder, self._fitted)
-        self.threshold = self._operation.threshold
-        self._classes = _class_list(self._fitted, estimator.n_classes_)
-
-    @property
-    def classes(self) -> list[dict[str, Any]]:
-        """The classes: `id`, `name`, `kind` ("defect", "not a defect" or "ignored"), `severity`."""
-        listed = self._classes
-        return [
-            {"id": number, "name": name, "kind": kind, "severity": self._operation.severity(number)}
-            for number, name, kind in zip(listed.ids, listed.names, listed.kinds, strict=True)
-        ]
+        self._class_list = _class_list(self._fitted, estimator.n_classes_)
 
     @property
     def fit_counts(self) -> FitCounts | None:
@@ -102,17 +91,7 @@ class Predictor:
         return self._fitted.fit_counts
 
     def predict(self, image: Picture, name: str | None = None) -> Verdict:
-        """Gives the verdict on one image.
-
-        Args:
-            image: A file, the content of a file as bytes, an array as `to_rgb` takes it, or a
-                Pillow image.
-            name: Name of the image; None takes that of its file without the suffix, or "image". An
-                image of the discovery, by its name there, is not compared with itself.
-
-        Raises:
-            InputError: The image cannot be read.
-        """
+        """Gives the verdict on one image, see `Judge.predict`."""
         return state_verdict(self.tables(image, name), self._operation)
 
     def tables(self, image: Picture, name: str | None = None) -> Predictions:
@@ -129,23 +108,6 @@ class Predictor:
         encoder = self._fitted.classifier.encoder
         context = RunContext(encoder, self._config, self._seed, None, Stages(logged=False))
         return apply(context, self._fitted, inputs)
-
-    def predict_batch(
-        self, images: Sequence[Picture], names: Sequence[str] | None = None
-    ) -> list[Verdict]:
-        """Gives the verdict on each of some images.
-
-        Args:
-            images: As for `predict`.
-            names: One for each; None as for `predict`.
-
-        Raises:
-            InputError: An image cannot be read, or the numbers of images and names differ.
-        """
-        if names is not None and len(names) != len(images):
-            raise InputError(f"{len(names)} names for {len(images)} images; give as many")
-        chosen = [None] * len(images) if names is None else names
-        return [self.predict(image, name) for image, name in zip(images, chosen, strict=True)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _load, self._arguments

@@ -1,6 +1,6 @@
 """An exported model in memory that gives the verdict on one image at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +18,7 @@ from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.fixed_masks import FixedMasks
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.io.arrays import as_read_back
+from anomalyncd.line.judge import Judge
 from anomalyncd.line.pictures import Picture, read_picture
 from anomalyncd.line.stating import state_verdict
 from anomalyncd.line.verdict import Verdict
@@ -39,7 +40,7 @@ from anomalyncd.runner.scoring import GraphDetector
 _BATCH = 16
 
 
-class Runner:
+class Runner(Judge):
     """Gives verdicts on images as `Predictor` does, from an exported folder and without PyTorch.
 
     Nothing is written to disk, and every image is looked at alone. After loading nothing changes,
@@ -58,7 +59,6 @@ class Runner:
 
     Attributes:
         model: The exported folder.
-        threshold: Score above which an image is not good; None where no operating point was chosen.
         fit_counts: Counts of the images of the fit; None where the model has none.
 
     Raises:
@@ -88,52 +88,20 @@ class Runner:
         )
         self._corrections = exported.component("corrections", Corrections)
         self._operation = exported.component("operation", Operation) or Operation()
-        self.threshold = self._operation.threshold
-
-    @property
-    def classes(self) -> list[dict[str, Any]]:
-        """The classes: `id`, `name`, `kind` ("defect", "not a defect" or "ignored"), `severity`."""
-        listed = (
+        self._class_list = (
             ClassList.discovered(self._facts["n_classes"])
             if self._corrections is None
             else self._corrections.class_list
         )
-        return [
-            {"id": number, "name": name, "kind": kind, "severity": self._operation.severity(number)}
-            for number, name, kind in zip(listed.ids, listed.names, listed.kinds, strict=True)
-        ]
 
     def predict(self, image: Picture, name: str | None = None) -> Verdict:
-        """Gives the verdict on one image; see `Predictor.predict`.
-
-        Args:
-            image: A file, the content of a file as bytes, an array as `to_rgb` takes it, or a
-                Pillow image.
-            name: Name of the image; None takes that of its file without the suffix, or "image". An
-                image of the discovery, by its name there, is not compared with itself.
-
-        Raises:
-            InputError: The image cannot be read.
-        """
+        """Gives the verdict on one image, see `Judge.predict`."""
         inputs = read_picture(image, name, self._levels)
         if self._fixed_masks is not None:
             inputs = self._fixed_masks.complete(inputs)
         maps = self._maps(inputs)
         regions = regions_of_inputs(inputs, maps, self._score_range, self._config)
         return state_verdict(self._classify(inputs, maps, regions), self._operation)
-
-    def predict_batch(
-        self, images: Sequence[Picture], names: Sequence[str] | None = None
-    ) -> list[Verdict]:
-        """Gives the verdict on each of some images; see `Predictor.predict_batch`.
-
-        Raises:
-            InputError: An image cannot be read, or the numbers of images and names differ.
-        """
-        if names is not None and len(names) != len(images):
-            raise InputError(f"{len(names)} names for {len(images)} images; give as many")
-        chosen = [None] * len(images) if names is None else names
-        return [self.predict(image, name) for image, name in zip(images, chosen, strict=True)]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _load, self._arguments
@@ -147,14 +115,13 @@ class Runner:
     def _classify(self, inputs: Inputs, maps: AnomalyMaps, regions: Regions) -> Any:
         features, cosines = self._describe(inputs, maps, regions)
         probabilities = self._probabilities(features, cosines, regions)
-        class_list = None
         if self._corrections is not None:
-            class_list, correction = self._corrections.class_list, self._corrections.correction
+            correction = self._corrections.correction
             probabilities = correction.apply(features, regions.score, probabilities)
         reliability = self._reliability.apply(
             features, regions, probabilities, self._config.reliability
         )
-        classes = RegionClasses(features, probabilities, reliability, class_list)
+        classes = RegionClasses(features, probabilities, reliability, self._class_list)
         return aggregate(inputs, regions, classes, self._config.aggregation.rule).of_new_images()
 
     def _describe(
