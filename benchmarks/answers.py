@@ -12,8 +12,6 @@ Writes one JSON file for each run below `benchmarks/results/answers/`.
     python benchmarks/answers.py RUN [RUN ...] [--seeds 5] [--out FOLDER]
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from anomalyncd.correction.asking import order_to_ask
-from clicks import BATCH, COUNTS, Names, Sample, corrected, named, read_sample, scored
+from clicks import BATCH, COUNTS, Names, Sample, corrected, measure_each_run, named, scored
 
 RESULTS = Path(__file__).parent / "results" / "answers"
 SHARE = 0.8
@@ -63,23 +61,15 @@ class Session:
         self.said[row] = self.names.names.index(kind)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for folder in options.runs:
-        whole, measured = read_sample(folder), {}
-        for way in WAYS:
-            parts = (some_images(whole, seed) for seed in range(options.seeds))
-            runs = [dict(simulated(part, way)) for part in parts]
-            counts = [count for count in COUNTS if all(count in one for one in runs)]
-            measured[way] = {str(count): _summary([one[count] for one in runs]) for count in counts}
-            print(folder.name, way, measured[way], flush=True)
-        path = options.out / f"{folder.resolve().name}.json"
-        path.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+def measure(whole: Sample, n_seeds: int) -> dict[str, Any]:
+    """Scores for each way after each number of answers."""
+    measured: dict[str, Any] = {}
+    for way in WAYS:
+        parts = (some_images(whole, seed) for seed in range(n_seeds))
+        runs = [dict(simulated(part, way)) for part in parts]
+        counts = [count for count in COUNTS if all(count in one for one in runs)]
+        measured[way] = {str(count): _summary([one[count] for one in runs]) for count in counts}
+    return measured
 
 
 def some_images(sample: Sample, seed: int) -> Sample:
@@ -159,4 +149,4 @@ def _summary(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    measure_each_run(measure, __doc__, RESULTS, 5)

@@ -13,7 +13,7 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,11 +71,24 @@ class Names:
     """(K,)"""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def measure_each_run(
+    measure: Callable[[Sample, int], dict[str, Any]],
+    description: str | None,
+    results: Path,
+    n_seeds: int = 3,
+) -> None:
+    """Measures each run that the command line names, and writes one JSON file for each.
+
+    Args:
+        measure: Takes the regions of a run and the number of seeds.
+        description: What the help says.
+        results: Where the files are written, if the command line does not say.
+        n_seeds: Number of seeds, if the command line does not say.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--seeds", type=int, default=n_seeds)
+    parser.add_argument("--out", type=Path, default=results)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for folder in options.runs:
@@ -257,4 +270,4 @@ def _summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    measure_each_run(measure, __doc__, RESULTS)

@@ -9,8 +9,6 @@ scikit-activeml is no dependency: `pip install scikit-activeml` in an environmen
     python benchmarks/orders.py RUN [RUN ...] [--seeds 3] [--out FOLDER]
 """
 
-import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from skactiveml import pool
 from skactiveml.base import SkactivemlClassifier
 
 from anomalyncd.correction.asking import order_to_ask
-from clicks import BATCH, COUNTS, Names, Sample, corrected, named, read_sample, scored
+from clicks import BATCH, COUNTS, Names, Sample, corrected, measure_each_run, named, scored
 
 RESULTS = Path(__file__).parent / "results" / "orders"
 FEWEST_IMAGES = 20
@@ -47,23 +45,13 @@ class Correction(SkactivemlClassifier):
         return self.predict_proba(X).argmax(1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for folder in options.runs:
-        sample, measured = read_sample(folder), {}
-        for order in ("proposed", "random", *STRATEGIES):
-            runs = [dict(simulated(sample, order, seed)) for seed in range(options.seeds)]
-            measured[order] = {
-                str(count): _summary([one[count] for one in runs]) for count in runs[0]
-            }
-            print(folder.name, order, measured[order], flush=True)
-        path = options.out / f"{folder.resolve().name}.json"
-        path.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+def measure(sample: Sample, n_seeds: int) -> dict[str, Any]:
+    """Scores for each order after each number of answers."""
+    measured: dict[str, Any] = {}
+    for order in ("proposed", "random", *STRATEGIES):
+        runs = [dict(simulated(sample, order, seed)) for seed in range(n_seeds)]
+        measured[order] = {str(count): _summary([one[count] for one in runs]) for count in runs[0]}
+    return measured
 
 
 def simulated(sample: Sample, order: str, seed: int) -> Iterator[tuple[int, dict[str, float]]]:
@@ -155,4 +143,4 @@ def _summary(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    measure_each_run(measure, __doc__, RESULTS)

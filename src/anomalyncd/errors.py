@@ -7,7 +7,11 @@ class InputError(ValueError):
     Args:
         message: A sentence; what another library said within it may have several lines, which
             become one.
+
+    Attributes:
+        message: The sentence, also where a library that passed the error on has added to it.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(line.strip() for line in message.splitlines()))
+        self.message = " ".join(line.strip() for line in message.splitlines())
+        super().__init__(self.message)

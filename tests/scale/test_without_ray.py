@@ -1,5 +1,6 @@
 """What the commands say where Ray is missing, or where a place is given without it."""
 
+import pickle
 import sys
 from pathlib import Path
 
@@ -58,3 +59,10 @@ def test_a_manifest_with_maps_is_refused(images_folder: Path, tmp_path: Path) ->
     pd.DataFrame({"image": [image], "anomaly_map": [image]}).to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError, match="names maps in its column 'anomaly_map'"):
         image_rows(tmp_path / "a.csv")
+
+
+def test_an_error_keeps_its_sentence_where_others_add_to_it() -> None:
+    error = InputError("image 'a' cannot be read\n (broken); save it again")
+    error.args = (f"{error}\nTo change retry attempts, see the manual.",)
+    passed_on = pickle.loads(pickle.dumps(error))
+    assert passed_on.message == "image 'a' cannot be read (broken); save it again"

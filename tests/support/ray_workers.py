@@ -23,13 +23,18 @@ def two_workers(cache: Path) -> Iterator[Any]:
     """Yields the module `ray`, connected to a cluster of two processors."""
     import ray
 
+    # Workers import this file, but do not know the paths that pytest adds.
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     ray.init(
         num_cpus=2,
         include_dashboard=False,
         log_to_driver=False,
         runtime_env={
             "worker_process_setup_hook": know_tiny,
-            "env_vars": {CACHE_VARIABLE: str(cache)},
+            "env_vars": {
+                CACHE_VARIABLE: str(cache),
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            },
         },
     )
     try:

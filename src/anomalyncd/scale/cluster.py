@@ -90,5 +90,5 @@ def original(error: BaseException) -> BaseException:
     """Returns the `InputError` that a worker raised, or the error itself if it raised none."""
     if not isinstance(error, InputError):
         return error
-    # Ray's own error, of both kinds, holds that of the worker, and adds advice below its message.
-    return InputError(str(getattr(error, "cause", error)).splitlines()[0])
+    # Ray's own error, of both kinds, holds that of the worker, and adds advice to its text.
+    return InputError(getattr(error, "cause", error).message)
