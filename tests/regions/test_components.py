@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from anomalyncd.regions import components as compilation
 from anomalyncd.regions.components import count_components, quantise
 
 
@@ -67,17 +66,3 @@ def test_levels_for_any_number_of_thresholds(n_thresholds, low, span):
 def test_an_empty_range_tells_above_from_below():
     scores = np.array([[-1, 2, 3]], np.float32)
     assert quantise(scores, 2.0, 2.0, 64)[1, 1:-1].tolist() == [0, 0, 64]
-
-
-def test_compiles_where_no_cache_folder_can_be_written(monkeypatch):
-    from numba.core import caching
-
-    def refuse(self):
-        raise OSError("read-only file system")
-
-    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", refuse)
-
-    def double(number):
-        return 2 * number
-
-    assert compilation.compiled(double)(21) == 42

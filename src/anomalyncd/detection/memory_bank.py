@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import NEVER, distances, similarities
+from anomalyncd.detection.feature_space import NEVER, distances, nearest, similarities
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own, owners, tiled
 from anomalyncd.images.image_set import ImageSet
@@ -57,25 +57,23 @@ class MemoryBank(Component):
         for layer, (patches, bank) in enumerate(zip(features, self.vectors, strict=True)):
             similarity = similarities(patches, bank)
             similarity[of_same_image] = NEVER
-            nearest, index = self._nearest(layer, similarity)
-            scores = distances(nearest)
+            best, index = self._best(layer, similarity)
+            scores = distances(best)
             if self.discounts:
                 scores = (scores - self.discounts[layer].to(device)[index]).clamp(min=0)
             total += scores.cpu()
         return (total / len(features)).view(rows, columns)
 
-    def _nearest(self, layer: int, similarity: Tensor) -> tuple[Tensor, Tensor]:
+    def _best(self, layer: int, similarity: Tensor) -> tuple[Tensor, Tensor]:
         """Similarity and index of the patch in the bank that scores each of P patches, (P,)."""
         if not self.discounts:
-            nearest, index = similarity.max(0)
-            return nearest, index
-        neighbours = similarity.topk(min(_N_NEAREST, len(similarity)), dim=0)
-        discounts = self.discounts[layer].to(similarity.device)[neighbours.indices]
-        discounted = distances(neighbours.values) - discounts.masked_fill(
-            neighbours.values == NEVER, 0
-        )
+            values, index = nearest(similarity, 1)
+            return values[0], index[0]
+        values, index = nearest(similarity, min(_N_NEAREST, len(similarity)))
+        discounts = self.discounts[layer].to(similarity.device)[index]
+        discounted = distances(values) - discounts.masked_fill(values == NEVER, 0)
         best = discounted.argmin(0, keepdim=True)
-        return neighbours.values.gather(0, best)[0], neighbours.indices.gather(0, best)[0]
+        return values.gather(0, best)[0], index.gather(0, best)[0]
 
 
 def fit_memory_bank(
@@ -169,11 +167,11 @@ def _distances_to_other_images(patches: Tensor, names: tuple[str, ...]) -> Tenso
     numbers = torch.from_numpy(np.unique(owners(names), return_inverse=True)[1])
     patches = patches.float()  # Many processors are slow in bfloat16.
     blocks = zip(patches.split(_BLOCK), numbers.split(_BLOCK), strict=True)
-    nearest = [
+    highest = [
         (block @ patches.T - 1).masked_fill(of_block[:, None] == numbers, NEVER).amax(1)
         for block, of_block in blocks
     ]
-    similarity = torch.cat(nearest)
+    similarity = torch.cat(highest)
     clamped = distances(similarity).clamp(min=_LEAST_DISCOUNTED)
     return clamped.masked_fill(similarity == NEVER, 0)
 
@@ -214,13 +212,13 @@ def coreset(tokens: Tensor, count: int, seed: int) -> Tensor:
     projection = torch.randn(tokens.shape[1], N_DIMENSIONS, generator=generator)
     points = tokens.float() @ projection.to(tokens.device)
     norms = points.square().sum(1)
-    nearest = torch.full_like(norms, torch.inf)
+    gaps = torch.full_like(norms, torch.inf)
     selected = torch.empty(count, dtype=torch.int64)
     latest = int(torch.randint(len(tokens), (1,), generator=generator))
     for step in track(range(count), "Choosing normal patches"):
         selected[step] = latest
         distance = norms - 2 * (points @ points[latest]) + norms[latest]
-        nearest = torch.minimum(nearest, distance)
-        nearest[latest] = -torch.inf
-        latest = int(nearest.argmax())
+        gaps = torch.minimum(gaps, distance)
+        gaps[latest] = -torch.inf
+        latest = int(gaps.argmax())
     return selected.sort().values

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import similarities
+from anomalyncd.detection.feature_space import nearest, similarities
 from anomalyncd.detection.frequent_kinds import (
     FrequentKinds,
     find_frequent_kinds,
@@ -73,9 +73,9 @@ class MutualScoring(Component):
         others = [i for i, is_own in enumerate(are_own(self.names, name)) if not is_own]
         matches = []
         for layer, patches in enumerate(features):
-            nearest, index = self._nearest(layer, patches)
+            similarity, index = self._nearest(layer, patches)
             discounts = self.discounts[layer] if self.discounts else None
-            matches.append(Matches(nearest[others].float(), index[others], discounts))
+            matches.append(Matches(similarity[others].float(), index[others], discounts))
         return matches
 
     def _nearest(self, layer: int, patches: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,13 +83,13 @@ class MutualScoring(Component):
 
         One reference is compared at a time, since its vectors then stay in the cache of the CPU.
         """
-        nearest, indices, start = [], [], 0
+        values, indices, start = [], [], 0
         for reference in self.vectors[layer].split(self.lengths):
-            similarity, index = similarities(patches, reference).max(0)
-            nearest.append(similarity)
+            similarity, index = nearest(similarities(patches, reference), 1)
+            values.append(similarity)
             indices.append(index + start)
             start += len(reference)
-        return torch.stack(nearest), torch.stack(indices)
+        return torch.cat(values), torch.cat(indices)
 
 
 def fit_mutual_scoring(

@@ -1,28 +1,11 @@
 """Counts of connected components at every threshold, by compiled loops over pixels."""
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a function on its first call, so that threads may run it side by side.
-
-    Args:
-        function: Loops over numpy arrays, in numba's subset of Python.
-
-    Returns:
-        The compiled function, which releases the GIL. It is cached on disk between runs unless
-        neither the package's folder nor the user's cache folder can be written.
-    """
-    try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
-
+from anomalyncd.runtime.compilation import compiled
 
 # Ring bit 0 is the left neighbour; then clockwise, as (row, column) offsets.
 _RING = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anomalyncd.detection.largest import largest
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.runner.folder import ExportedModel
 
@@ -62,41 +63,44 @@ class GraphDetector:
 
     def _by_references(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
         """See `MutualScoring`; patches (P, D), one reference at a time."""
-        nearest, indices = [], []
+        values, indices = [], []
         for reference in np.flatnonzero(~own):
             start, stop = self._starts[reference : reference + 2]
-            similarity = patches @ self._vectors[layer][start:stop].T
-            index = similarity.argmax(1)
-            nearest.append(np.take_along_axis(similarity, index[:, None], 1)[:, 0] - 1)
-            indices.append(index + start)
-        similarity, index = np.stack(nearest), np.stack(indices)
+            highest, rows = _nearest(self._vectors[layer][start:stop] @ patches.T, 1)
+            values.append(highest - 1)
+            indices.append(rows + start)
+        similarity, index = np.concatenate(values), np.concatenate(indices)
         first, last = (round(share * len(similarity)) for share in self._closest)
         first = min(first, len(similarity) - 1)
         last = max(last, first + 1)
-        rows = np.argsort(-similarity, axis=0, kind="stable")[first:last]
-        distance = _distances(np.take_along_axis(similarity, rows, 0))
+        closest = np.argsort(-similarity, axis=0, kind="stable")[first:last]
+        distance = _distances(np.take_along_axis(similarity, closest, 0))
         discounts = self._discounts[layer]
         if discounts is not None:
-            distance = distance - discounts[np.take_along_axis(index, rows, 0)]
+            distance = distance - discounts[np.take_along_axis(index, closest, 0)]
         means: Vectors = np.maximum(distance.mean(0), 0)
         return means
 
     def _by_bank(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
         """See `MemoryBank`; patches (P, D)."""
-        similarity = patches @ self._vectors[layer].T - np.float32(1)
-        similarity[:, own] = _NEVER
+        similarity = self._vectors[layer] @ patches.T - np.float32(1)
+        similarity[own] = _NEVER
         discounts = self._discounts[layer]
         if discounts is None:
-            return _distances(similarity.max(1))
-        count = min(_N_NEAREST, similarity.shape[1])
-        index = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
-        values = np.take_along_axis(similarity, index, 1)
+            return _distances(_nearest(similarity, 1)[0][0])
+        values, index = _nearest(similarity, min(_N_NEAREST, len(similarity)))
         allowed = np.where(values == _NEVER, 0, discounts[index])
-        best = (_distances(values) - allowed).argmin(1)[:, None]
-        chosen = np.take_along_axis(index, best, 1)[:, 0]
-        scores = _distances(np.take_along_axis(values, best, 1)[:, 0]) - discounts[chosen]
+        best = (_distances(values) - allowed).argmin(0)[None]
+        chosen = np.take_along_axis(index, best, 0)[0]
+        scores = _distances(np.take_along_axis(values, best, 0)[0]) - discounts[chosen]
         discounted: Vectors = np.maximum(scores, 0)
         return discounted
+
+
+def _nearest(similarity: Vectors, count: int) -> tuple[Vectors, NDArray[np.int32]]:
+    """See `detection.feature_space.nearest`."""
+    bits, rows = largest(similarity.view(np.int32), count)
+    return bits.view(np.float32), rows
 
 
 def _distances(similarity: Vectors) -> Vectors:
