@@ -1,9 +1,12 @@
 """The programs of the guide run."""
 
+import json
 import re
 import runpy
+import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,6 +42,30 @@ def test_client_sends_an_image(tmp_path: Path) -> None:
     assert good["verdict"]["decision"] == "unseen"
     assert "the file is empty" in broken["error"]
     assert "token" in refused["error"]
+
+
+def test_triton_gets_verdicts_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Given:
+        def __init__(self, image: bytes) -> None:
+            self.image = image
+
+        def as_numpy(self) -> np.ndarray:
+            return np.array([self.image], np.object_)
+
+    triton = SimpleNamespace(
+        get_input_tensor_by_name=lambda request, name: request[name],
+        Tensor=lambda name, values: (name, json.loads(values.item())),
+        TritonError=str,
+        InferenceResponse=lambda outputs, error=None: error or outputs,
+    )
+    monkeypatch.setitem(sys.modules, "triton_python_backend_utils", triton)
+    monkeypatch.setattr("anomalyncd.Runner", lambda folder: FakePredictor(), raising=False)
+    model = runpy.run_path(str(EXAMPLES / "triton/anomalyncd/1/model.py"))["TritonPythonModel"]()
+    model.initialize({})
+    good, broken = model.execute([{"IMAGE": Given(picture(150))}, {"IMAGE": Given(b"")}])
+    assert good[0][0] == "VERDICT"
+    assert good[0][1]["decision"] == "unseen"
+    assert broken == "image 'image' cannot be read; save it again"
 
 
 @pytest.mark.parametrize("name", ["camera_loop.py", "rest_client.py"])
