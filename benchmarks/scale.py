@@ -42,6 +42,7 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.io.tables import ENCODING
 from anomalyncd.labels.book import FILE as LABELS
+from anomalyncd.regions.shapes import N_MEASURES
 from anomalyncd.regions.table import Regions
 from anomalyncd.report import contents
 from anomalyncd.report.projection import project, projection
@@ -79,7 +80,8 @@ class Simulated:
     @property
     def tokens(self) -> TokenStore:
         """Their descriptors before the discovery, mapped as tokens of a large run are."""
-        mapped = np.load(self.folder / "run" / "features.npy", mmap_mode="c")
+        described = np.load(self.folder / "run" / "features.npy", mmap_mode="c")
+        mapped = described[:, :-N_MEASURES]  # Shapes have joined them.
         nothing = torch.zeros(len(mapped), 1, 1)
         return TokenStore(
             nothing[..., None], nothing[..., None, None], nothing, torch.from_numpy(mapped)
