@@ -128,7 +128,7 @@ def estimate_needs(
     if inputs.maps is None and inputs.masks is None:
         n_patches, _ = _patches(inputs, encoder, config)
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        references = compared * min(width, config.detector.n_components) * 2
+        references = compared * width * 2
         maps = map_bytes(inputs, config)
     views = 1 + config.crops.n_views
     tokens = _n_regions(inputs) * views * _n_tokens(encoder, config) * width * 2
@@ -209,8 +209,7 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
 
 def _map_work(encoder: RegionEncoder, config: Config, n_patches: int, compared: float) -> float:
     """Operations of one map: its tokens, and their comparison with so many others."""
-    width = min(encoder.vit.config.width, config.detector.n_components)
-    comparison = 2.0 * n_patches * compared * width
+    comparison = 2.0 * n_patches * compared * encoder.vit.config.width
     return _forward(encoder, n_patches, max(config.detector.layers) + 1) + comparison
 
 

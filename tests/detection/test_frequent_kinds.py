@@ -19,7 +19,7 @@ from anomalyncd.detection.patches import PatchExtractor, PatchFeatures
 from anomalyncd.images.image_set import ImageSet
 
 SIDE, DIMENSION, COUNT = 8, 24, 40
-EXTRACTOR = PatchExtractor(112, None, FeatureSpace((), (), (1,), ()))
+EXTRACTOR = PatchExtractor(112, None, FeatureSpace((), (), (1,)))
 PLACE = (slice(None), slice(3, 5), slice(2, 4))
 KIND = torch.eye(DIMENSION)[-1][:, None, None]
 

@@ -116,7 +116,7 @@ def test_scores_are_smoothed(smoothing: float) -> None:
         torch.randn(2, 8, 35, generator=generator), dim=1
     )
     bank = MemoryBank(
-        PatchExtractor(96, None, FeatureSpace((), (), (1,), ())), (vectors.T,), ("a",) * 35
+        PatchExtractor(96, None, FeatureSpace((), (), (1,))), (vectors.T,), ("a",) * 35
     )
     features = PatchFeatures([patches.view(8, 5, 7)], (50, 70), None)
     config = DetectorConfig(smoothing=smoothing, map_size=None)

@@ -23,7 +23,7 @@ from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.images.image_set import ImageSet
 from support.quick import QUICK, picture
 
-EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,), ()))
+EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))
 NORMALS = ImageSet.from_list([picture("good", 70 + index) for index in range(4)])
 FIRST = ImageSet.from_list([picture("good", 70), picture("good", 71)], ["a", "b"])
 SPOT = ImageSet.from_list([picture("spot", 5)], ["spot"])

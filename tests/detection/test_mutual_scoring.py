@@ -16,7 +16,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import ImageSet
 from support.quick import picture
 
-EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,), ()))
+EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))
 NAMES = ("a", "b", "c")
 IMAGES = ImageSet.from_list([picture("good", 70 + index) for index in range(4)])
 

@@ -16,7 +16,7 @@ from anomalyncd.export.writing import arrays_of_detector
 from anomalyncd.runner.folder import ExportedModel
 from anomalyncd.runner.scoring import GraphDetector
 
-EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,), ()))
+EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))
 LENGTHS = (6, 9, 6, 4, 8)
 NAMES = ("a", "b", "c", "d", "e")
 

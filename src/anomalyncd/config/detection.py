@@ -54,9 +54,6 @@ class DetectorConfig:
     common: Positive = 2.0
     """Length of the coordinate that replaces the mean of all patch tokens, as a multiple of the
     root mean square distance of tokens from that mean."""
-    n_components: Count = 192
-    """Number of principal components of the patch tokens that are compared; all of them if there
-    are not more. Fewer are faster and less exact."""
     reference_discount: Share = 0.3
     """Share of a reference patch's own distance to its nearest neighbour in other images that is
     subtracted from distances to it. Places that vary between normal images thereby score lower. 0

@@ -23,9 +23,8 @@ def similarities(features: Tensor, others: Tensor) -> Tensor:
     bfloat16 is finest; cosines near 1 would be rounded to multiples of 0.004.
 
     Args:
-        features: Unit vectors of the patches of an image, or their principal components,
-            (D, rows, columns).
-        others: Those that they are compared with, (M, D).
+        features: Unit vectors of the patches of an image, (D, rows, columns).
+        others: Unit vectors that they are compared with, (M, D).
 
     Returns:
         (M, rows * columns), on the device and in the precision of `features`.
@@ -83,8 +82,7 @@ class FeatureSpace(Component):
     """Turns tokens into unit vectors whose distances are not dominated by the mean token.
 
     The mean token is subtracted, and a further coordinate of constant length is added. Without it,
-    tokens near the mean would point in arbitrary directions. Only the principal components of the
-    unit vectors are compared: what the others add to a cosine is small, and takes time.
+    tokens near the mean would point in arbitrary directions.
 
     Source: our own; see docs/decisions/default-preset.md.
     """
@@ -95,65 +93,41 @@ class FeatureSpace(Component):
     """Further coordinate for each layer and neighbourhood."""
     neighbourhoods: tuple[int, ...]
     """Sides, in patches, of the squares over which tokens are averaged."""
-    components: tuple[Tensor, ...]
-    """Principal components for each layer and neighbourhood, (C, D + 1)."""
 
     def features(self, tokens: Tokens) -> list[Tensor]:
-        """Computes the principal components of the unit vectors of the patches of one image.
+        """Computes the unit vectors of the patches of one image.
 
         Args:
             tokens: Tokens of the image.
 
         Returns:
-            For each layer and neighbourhood (C, rows, columns), in the precision of the tokens.
+            For each layer and neighbourhood (D + 1, rows, columns), in the precision of the tokens.
         """
         features = []
         precision = tokens.patches[0].dtype
         with torch.inference_mode():
             maps = pooled(tokens, self.neighbourhoods)
-            fitted = zip(maps, self.means, self.constants, self.components, strict=True)
-            for patches, mean, constant, components in fitted:
-                rows = patches.flatten(1).T
-                device = rows.device
-                unit = unit_vectors(rows, mean.to(device), constant) @ components.to(device).T
-                features.append(unit.T.view(-1, *patches.shape[1:]).to(precision))
+            for patches, mean, constant in zip(maps, self.means, self.constants, strict=True):
+                centred = patches - mean.to(patches.device)[:, None, None]
+                common = torch.full_like(centred[:1], constant)
+                unit = functional.normalize(torch.cat([centred, common]), dim=0)
+                features.append(unit.to(precision))
         return features
 
 
-def unit_vectors(patches: Tensor, mean: Tensor, constant: float) -> Tensor:
-    """Subtracts the mean token, adds the further coordinate, and divides by the length.
-
-    Args:
-        patches: Tokens of patches, (N, D).
-        mean: Mean token, (D,).
-        constant: The further coordinate.
-
-    Returns:
-        (N, D + 1).
-    """
-    centred = patches - mean
-    joined = torch.cat([centred, torch.full_like(centred[:, :1], constant)], dim=1)
-    return functional.normalize(joined, dim=1)
-
-
 def fit_feature_space(images: list[Tokens], config: DetectorConfig) -> FeatureSpace:
-    """Computes the mean token, the further coordinate and the principal components of each layer
-    and neighbourhood.
+    """Computes the mean token and the further coordinate of each layer and neighbourhood.
 
     Args:
         images: Tokens of some images.
-        config: Neighbourhoods, `common` and `n_components`.
+        config: Neighbourhoods, and `common`.
     """
-    means, constants, components = [], [], []
+    means, constants = [], []
     maps = [pooled(tokens, config.neighbourhoods) for tokens in images]
     for layer in zip(*maps, strict=True):
         patches = torch.cat([patches_of_image.flatten(1).T for patches_of_image in layer]).cpu()
         mean = patches.mean(0)
         spread = (patches - mean).square().sum(1).mean().sqrt()
-        constant = config.common * max(float(spread), 1e-6)
-        unit = unit_vectors(patches, mean, constant)
-        _, directions = torch.linalg.eigh(unit.T @ unit)  # In ascending order of their share.
         means.append(mean)
-        constants.append(constant)
-        components.append(directions[:, -config.n_components :].T.contiguous())
-    return FeatureSpace(tuple(means), tuple(constants), config.neighbourhoods, tuple(components))
+        constants.append(config.common * max(float(spread), 1e-6))
+    return FeatureSpace(tuple(means), tuple(constants), config.neighbourhoods)

@@ -25,14 +25,14 @@ class PatchFeatures:
     """The patches of one image or of its region of interest."""
 
     features: list[Tensor]
-    """Vectors of the patches for each layer and neighbourhood, (D, rows, columns)."""
+    """Unit vectors of the patches for each layer and neighbourhood, (D, rows, columns)."""
     size: tuple[int, int]
     """Height and width of the whole image, px."""
     roi: RegionOfInterest | None
     """The region of interest that the patches cover; None for the whole image."""
 
     def vectors(self) -> list[Tensor]:
-        """Returns the vectors for each layer and neighbourhood, (N, D), row by row."""
+        """Returns the unit vectors for each layer and neighbourhood, (N, D), row by row."""
         return [grid.movedim(0, -1).flatten(0, 1) for grid in self.features]
 
 
@@ -45,7 +45,7 @@ class PatchExtractor(Component):
     roi_locator: RoiLocator | None
     """Locates the region of interest; None takes whole images."""
     space: FeatureSpace
-    """Turns tokens into the vectors that are compared."""
+    """Turns tokens into unit vectors."""
     tile_side: int | None = None
     """Side of the tiles in which images are looked at, px; None looks at whole images."""
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anomalyncd.backbone.vit import Block, VisionTransformer
-from anomalyncd.detection.feature_space import unit_vectors
 from anomalyncd.detection.patches import PatchExtractor
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.embedding.augmentation import CropBatch, rotations
@@ -40,7 +39,7 @@ class PatchGraph(nn.Module):
             positions: Position embedding of the patches, (1, rows * columns, D).
 
         Returns:
-            For each layer and neighbourhood (rows * columns, C), see `FeatureSpace.features`; then
+            For each layer and neighbourhood unit vectors, (rows * columns, D + 1), row by row; then
             the coordinate of each patch that locates the foreground, (rows, columns), if the
             detector needs it.
         """
@@ -54,13 +53,8 @@ class PatchGraph(nn.Module):
                 grid = tokens[:, self.vit.n_prefix :].transpose(1, 2).reshape(embedded.shape)
                 maps.append(_normalised(grid))
         pooled = [self._pooled(one, side) for one in maps for side in self.space.neighbourhoods]
-        fitted = zip(
-            pooled, self.space.means, self.space.constants, self.space.components, strict=True
-        )
-        vectors = [
-            unit_vectors(patches[0].flatten(1).T, mean, constant) @ components.T
-            for patches, mean, constant, components in fitted
-        ]
+        constants = zip(pooled, self.space.means, self.space.constants, strict=True)
+        vectors = [_unit(*one) for one in constants]
         if self.locator is None:
             return tuple(vectors)
         foreground = self.locator.foreground
@@ -84,6 +78,12 @@ def _normalised(patches: Tensor) -> Tensor:
     """As `backbone.features.normalised`, written out so that the graph takes any grid."""
     centred = patches - patches.mean((1, 2, 3), keepdim=True)
     return centred / (centred.square().mean((1, 2, 3), keepdim=True) + 1e-5).sqrt()
+
+
+def _unit(patches: Tensor, mean: Tensor, constant: float) -> Tensor:
+    centred = patches[0].flatten(1).T - mean
+    joined = torch.cat([centred, torch.full_like(centred[:, :1], constant)], dim=1)
+    return functional.normalize(joined, dim=1)
 
 
 class RegionGraph(nn.Module):
