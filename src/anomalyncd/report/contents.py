@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -242,31 +244,21 @@ def _coverage(run: Run, found: pd.DataFrame) -> dict[int, NDArray[np.float64]]:
     columns = max(1, round(_GRID / max(aspect, 1)))
     rows = max(1, round(columns * aspect))
     grids = {int(index): np.zeros((rows, columns)) for index in run.classes["class"]}
-    for name, group in found.groupby("name"):
-        mask = run.mask(str(name))
-        for row in group.to_dict("records"):
-            grids[row["class"]] += _resampled(_inside(mask, row, *sizes[name]), rows, columns)
+    table = found[["name", "class", "left", "top", "right", "bottom"]].sort_values("name")
+    for name, regions in groupby(table.itertuples(index=False, name=None), itemgetter(0)):
+        mask, (height, width) = run.mask(name), sizes[name]
+        y, x = mask.shape[0] / height, mask.shape[1] / width
+        for _, index, left, top, right, bottom in regions:
+            down, across = max(0, int(top * y)), max(0, int(left * x))
+            window = mask[down : int(np.ceil(bottom * y)), across : int(np.ceil(right * x))]
+            marked = np.nonzero(window)
+            places = np.zeros((rows, columns))
+            places[
+                (marked[0] + down) * rows // mask.shape[0],
+                (marked[1] + across) * columns // mask.shape[1],
+            ] = 1
+            grids[index] += places
     return grids
-
-
-def _inside(
-    mask: NDArray[np.bool_], row: dict[Any, Any], height: int, width: int
-) -> NDArray[np.bool_]:
-    """Returns a mask without its pixels outside a box of the image."""
-    y, x = mask.shape[0] / height, mask.shape[1] / width
-    top, bottom = max(0, int(row["top"] * y)), int(np.ceil(row["bottom"] * y))
-    left, right = max(0, int(row["left"] * x)), int(np.ceil(row["right"] * x))
-    inside = np.zeros_like(mask)
-    inside[top:bottom, left:right] = mask[top:bottom, left:right]
-    return inside
-
-
-def _resampled(mask: NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.float64]:
-    """Returns a grid with 1 where a mask has any pixel, else 0."""
-    grid = np.zeros((rows, columns))
-    y, x = np.nonzero(mask)
-    grid[y * rows // mask.shape[0], x * columns // mask.shape[1]] = 1
-    return grid
 
 
 def normal_images(run: Run) -> list[str]:
