@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT / one) for one in ("src", "tests", "benchmarks")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from fault_kinds import bits, kills, others  # noqa: E402
+from fault_kinds.trials import Trials  # noqa: E402
 
 KINDS = {
     "kill": kills.try_all,
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("kind", choices=[*KINDS, "all"])
     parser.add_argument("--only", default="", help="names of what the fault is done to")
     parser.add_argument("--tries", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=1e6, help="at most for each of these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/faults.json"))
     options = parser.parse_args()
@@ -48,8 +50,9 @@ def main() -> None:
     found = []
     with tempfile.TemporaryDirectory() as work:
         for kind in KINDS if options.kind == "all" else (options.kind,):
-            place = Path(work) / kind
-            for row in KINDS[kind](place, only, options.tries, random.Random(options.seed)):
+            rng = random.Random(options.seed)
+            place, seconds = Path(work) / kind, 60 * options.minutes
+            for row in KINDS[kind](Trials(place, only, options.tries, seconds, rng)):
                 found.append({"fault": kind} | row)
                 print(json.dumps(found[-1]), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,10 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"folder '{folder}' cannot be listed ({error.strerror})") from error
+        raise InputError(
+            f"folder '{folder}' cannot be listed ({error.strerror}); check its permissions and the "
+            "connection to its drive, then run the command again"
+        ) from error
     for entry in entries:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue

@@ -49,6 +49,7 @@ class Arrivals:
         self._known = {hash(one) for one in known}
         self._waiting: dict[str, _Waiting] = {}
         self._touched: set[str] = set()
+        self._listed = True
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -68,9 +69,12 @@ class Arrivals:
             for path in _files(self.folder):
                 self._look(os.path.relpath(path, self.folder))
         except OSError as error:
-            _log.warning("folder '%s' cannot be listed (%s); trying again", self.folder, error)
-            return False
-        return True
+            if self._listed:
+                _log.warning("folder '%s' cannot be listed (%s); trying again", self.folder, error)
+            self._listed = False
+        else:
+            self._listed = True
+        return self._listed
 
     def ready(self) -> list[Arrival]:
         """Returns the files that can be read now, in the order of their times."""
@@ -102,7 +106,7 @@ class Arrivals:
             found = (self.folder / path).stat()
         except OSError:
             # Only a folder that is there can lack a file; on a lost network all of them seem gone.
-            if self.folder.is_dir():
+            if os.path.isdir(self.folder):
                 self._waiting.pop(path, None)
             return
         arrival = Arrival(Path(path).as_posix(), found.st_size, found.st_mtime_ns)

@@ -261,6 +261,8 @@ class WatchState:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
+        if not os.path.exists(self.path):  # The system would go on with the file that has no name.
+            raise _unusable(self.path, "it was moved or deleted")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -301,7 +303,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise _unusable(path, error) from error
 
 
-def _unusable(path: Path, error: Exception) -> InputError:
+def _unusable(path: Path, error: Exception | str) -> InputError:
     return InputError(
         f"'{path}' cannot be used ({error}); check its permissions and the space on the disk, or "
         "give another `out`"
