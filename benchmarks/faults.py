@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / one) for one in ("src", "tests", "benchmarks")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fault_kinds import bits, kills, others  # noqa: E402
+from fault_kinds import bits, drives, kills, others  # noqa: E402
 from fault_kinds.trials import Trials  # noqa: E402
 
 KINDS = {
@@ -34,6 +34,7 @@ KINDS = {
     "memory": others.too_little_memory,
     "vanish": others.vanishing,
     "two": others.two_at_once,
+    "stall": drives.stalling,
 }
 
 

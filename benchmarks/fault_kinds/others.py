@@ -41,30 +41,30 @@ def too_little_memory(trials: Trials) -> Rows:
         return limit
 
     large = Scenario("predict", ("predict", "run", "large", "--out", "predicted"), (DISCOVER,))
-    scenarios = (replace(large, results="predicted"),)
-    for scenario, start, place, expected in _scenarios(trials, scenarios):
+    chosen = (replace(large, results="predicted"), SCENARIOS[0])
+    for scenario, start, place, expected in scenarios(trials, chosen):
         counts: Counter[str] = Counter()
         for _ in trials.numbers():
-            _anew(start, place)
+            anew(start, place)
             megabytes = 4 ** trials.rng.uniform(1, 4.5)
             ended = run(scenario.arguments, place, scenario.app, before=limited(megabytes))
-            outcome = _outcome(ended, place / scenario.results, expected)
+            outcome = outcome_of(ended, place / scenario.results, expected)
             if outcome == "refused" and "memory" not in ended.said:
                 outcome = f"another cause named: {ended.said[-160:]}"
             again = run(scenario.arguments, place, scenario.app) if ended.code else ended
-            if _outcome(again, place / scenario.results, expected) != "same":
+            if outcome_of(again, place / scenario.results, expected) != "same":
                 outcome += f", and the rerun: {again.said[-160:]}"
             counts[outcome] += 1
-        yield _row(scenario.name, counts)
+        yield row_of(scenario.name, counts)
 
 
 def vanishing(trials: Trials) -> Rows:
     """Takes a folder away, or all rights to it, when a command is about to change some file."""
-    for scenario, start, place, expected in _scenarios(trials):
+    for scenario, start, place, expected in scenarios(trials):
         counts: Counter[str] = Counter()
         n_changes = run(scenario.arguments, place, scenario.app).n_changes
         for number in trials.numbers():
-            _anew(start, place)
+            anew(start, place)
             lost = ("photos" if scenario.arguments[0] == "discover" else "new", scenario.results)
             target = place / lost[number % 2]
             if scenario.name == "bench":
@@ -83,7 +83,7 @@ def vanishing(trials: Trials) -> Rows:
                 at_change_do=vanish,
             )
             name = "results" if target == place / scenario.results else "images"
-            outcome = _outcome(ended, place / scenario.results, expected)
+            outcome = outcome_of(ended, place / scenario.results, expected)
             if hidden.exists():  # The drive is back, as it was.
                 if target.exists():
                     shutil.rmtree(target)
@@ -94,15 +94,15 @@ def vanishing(trials: Trials) -> Rows:
                 elif torn(place / scenario.results):
                     outcome += ", torn"
             counts[f"{name}: {outcome}"] += 1
-        yield _row(scenario.name, counts)
+        yield row_of(scenario.name, counts)
 
 
 def two_at_once(trials: Trials) -> Rows:
     """Starts a command a second time while it runs."""
-    for scenario, start, place, expected in _scenarios(trials):
+    for scenario, start, place, expected in scenarios(trials):
         counts: Counter[str] = Counter()
         for _ in trials.numbers():
-            _anew(start, place)
+            anew(start, place)
             child = os.fork()
             if child == 0:
                 try:
@@ -123,14 +123,14 @@ def two_at_once(trials: Trials) -> Rows:
             else:
                 outcome = "same"
             counts[outcome] += 1
-        yield _row(scenario.name, counts)
+        yield row_of(scenario.name, counts)
 
 
-def _scenarios(
-    trials: Trials, scenarios: tuple[Scenario, ...] = SCENARIOS
+def scenarios(
+    trials: Trials, chosen: tuple[Scenario, ...] = SCENARIOS
 ) -> Iterator[tuple[Scenario, Path, Path, dict[str, bytes]]]:
     """Each command, its folder before it, where to copy that, and what it writes undisturbed."""
-    for scenario in trials.on(scenarios):
+    for scenario in trials.on(chosen):
         save(trials.made / "large" / "large.png", np.full((4000, 4000, 3), 120, np.uint8))
         start, place = prepared(scenario, trials)
         shutil.copytree(start, place)
@@ -138,16 +138,16 @@ def _scenarios(
         if ended.code:
             raise SystemExit(ended.said)
         expected = contents(place / scenario.results)
-        _anew(start, place)
+        anew(start, place)
         yield scenario, start, place, expected
 
 
-def _anew(start: Path, place: Path) -> None:
+def anew(start: Path, place: Path) -> None:
     shutil.rmtree(place)
     shutil.copytree(start, place)
 
 
-def _outcome(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
+def outcome_of(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
     if ended.is_refused:
         return "refused"
     if ended.code:
@@ -156,7 +156,7 @@ def _outcome(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
     return "same" if contents(results) == expected else "other results"
 
 
-def _row(name: str, counts: Counter[str]) -> dict[str, Any]:
+def row_of(name: str, counts: Counter[str]) -> dict[str, Any]:
     good = sum(count for one, count in counts.items() if one.split(": ")[-1] in ("same", "refused"))
     return {
         "what": name,

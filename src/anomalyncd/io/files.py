@@ -107,6 +107,15 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
             yield folder / entry.name
 
 
+def is_reachable(path: Path) -> bool:
+    """Returns whether a file or folder is there and its drive answers."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
 def shared_folder(paths: Iterable[Path]) -> Path:
     """Returns the deepest folder that contains all files.
 

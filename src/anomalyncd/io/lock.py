@@ -1,6 +1,5 @@
 """One program at a time changes the files of a folder."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.files import is_reachable
 from anomalyncd.io.writing import unwritable
 
 LOCK = ".lock"
@@ -80,7 +80,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         return
     try:
         yield
-        if not os.path.exists(folder / _WRITER):
+        if not is_reachable(folder / _WRITER):
             raise InputError(
                 f"'{folder}' was moved or deleted while the command wrote into it; check the "
                 "connection to its drive, then run the command again"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
+from anomalyncd.io.files import is_reachable
 from anomalyncd.line.watch_state import Arrival
 
 _log = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Arrivals:
             found = (self.folder / path).stat()
         except OSError:
             # Only a folder that is there can lack a file; on a lost network all of them seem gone.
-            if os.path.isdir(self.folder):
+            if is_reachable(self.folder):
                 self._waiting.pop(path, None)
             return
         arrival = Arrival(Path(path).as_posix(), found.st_size, found.st_mtime_ns)

@@ -1,7 +1,6 @@
 """Predicts each image that is put into a folder, exactly once, whatever happens in between."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.io.decoding import is_drive_lost, unreadable
-from anomalyncd.io.files import name_of, require_folder
+from anomalyncd.io.files import is_reachable, name_of, require_folder
 from anomalyncd.io.writing import refuse_unwritable, remove_temporary
 from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, delivering
@@ -197,7 +196,7 @@ class Watch:
             if not listed or (rescan is not None and now >= next_scan):
                 listed = arrivals.scan()
                 next_scan = arrivals.clock() + (rescan or 0.0)
-            if reading.once and not (listed and os.path.isdir(self.folder)):
+            if reading.once and not (listed and is_reachable(self.folder)):
                 raise InputError(
                     f"folder '{self.folder}' cannot be listed; check its permissions and the "
                     "connection to its drive, then run the command again"

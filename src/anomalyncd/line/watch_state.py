@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.files import is_reachable
 from anomalyncd.io.writing import writing
 from anomalyncd.line.verdict import Verdict
 
@@ -261,7 +262,7 @@ class WatchState:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        if not os.path.exists(self.path):  # The system would go on with the file that has no name.
+        if not is_reachable(self.path):  # The system would go on with the file that has no name.
             raise _unusable(self.path, "it was moved or deleted")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
