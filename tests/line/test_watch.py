@@ -352,6 +352,29 @@ def test_file_of_a_drive_that_does_not_answer_is_read_later(
     assert all(row["reason"] == "" for row in rows(out))
 
 
+def test_file_is_not_gone_because_its_drive_does_not_answer(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.png").write_bytes(picture())
+    stat = Path.stat
+
+    def failing(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "1.png":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return stat(path, **options)
+
+    found = folder.stat()
+    finished = Finished(1, Arrival("1.png", found.st_size, found.st_mtime_ns), "", None, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", failing)
+        with pytest.raises(InputError, match=r"in' cannot be listed; .*its drive, then run"):
+            once(folder, out)
+        with pytest.raises(OSError, match="Stale"):
+            finished.source(folder)
+    once(folder, out)
+    assert [row["path"] for row in rows(out)] == ["1.png"]
+
+
 def test_results_that_are_gone_end_the_watch(folder: Path, out: Path) -> None:
     (folder / "1.png").write_bytes(picture())
     once(folder, out)

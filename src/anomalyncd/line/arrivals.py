@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,8 @@ class Arrivals:
         with self._lock:
             touched, self._touched = self._touched, set()
         for path in touched | set(self._waiting):
-            self._look(path)
+            with suppress(OSError):  # What waited goes on waiting.
+                self._look(path)
         now = self.clock()
         ready = [one.arrival for one in self._waiting.values() if one.again <= now]
         return sorted(ready, key=lambda one: (one.mtime_ns, one.path))
@@ -105,7 +106,7 @@ class Arrivals:
     def _look(self, path: str) -> None:
         try:
             found = (self.folder / path).stat()
-        except OSError:
+        except FileNotFoundError:
             # Only a folder that is there can lack a file; on a lost network all of them seem gone.
             if is_reachable(self.folder):
                 self._waiting.pop(path, None)

@@ -71,11 +71,17 @@ class Finished:
         return self.arrival.path
 
     def source(self, watched: Path) -> Path | None:
-        """Returns the file, or None where it is gone or another one has taken its place."""
+        """Returns the file, or None where it is gone or another one has taken its place.
+
+        Raises:
+            OSError: The drive does not answer.
+        """
         path = watched / self.path
         try:
             found = path.stat()
-        except OSError:
+        except FileNotFoundError:
+            if not is_reachable(watched):
+                raise
             return None
         same = (found.st_size, found.st_mtime_ns) == (self.arrival.size, self.arrival.mtime_ns)
         return path if same else None
