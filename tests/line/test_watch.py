@@ -24,7 +24,7 @@ from anomalyncd.line.arrivals import Arrivals
 from anomalyncd.line.sinks import WebhookSink
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.line.watch import Summary, Watch, WatchSettings
-from anomalyncd.line.watch_state import Arrival, Finished, WatchState
+from anomalyncd.line.watch_state import Arrival, Finished, WatchState, only_watcher
 from support.line import FakePredictor, picture, verdict_of, watch_until_killed
 
 QUICK = WatchSettings(steady=0.05, poll=True, every=0.05)
@@ -383,6 +383,11 @@ def test_results_that_are_gone_end_the_watch(folder: Path, out: Path) -> None:
     with pytest.raises(InputError, match=r"results.sqlite' cannot be used .*moved or deleted"):
         state.start(Arrival("2.png", 1, 1))
     state.close()
+    alone = only_watcher(out)
+    alone.__enter__()
+    out.rename(out.with_name("once more away"))
+    with pytest.raises(InputError, match=r"out' cannot be used .*moved or deleted"):
+        alone.__exit__(None, None, None)
 
 
 def test_cells_are_no_formulas() -> None:

@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE TABLE IF NOT EXISTS models (fit TEXT NOT NULL, first INTEGER NOT NULL);
 """
+_GONE = "it was moved or deleted"
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ class WatchState:
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         if not is_reachable(self.path):  # The system would go on with the file that has no name.
-            raise _unusable(self.path, "it was moved or deleted")
+            raise _unusable(self.path, _GONE)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -283,7 +284,7 @@ def only_watcher(folder: Path) -> Iterator[None]:
     """Lets one process at a time write into a folder; the system ends the lock with the process.
 
     Raises:
-        InputError: Another process is at work.
+        InputError: Another process is at work, or the folder was moved or deleted meanwhile.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -299,6 +300,8 @@ def only_watcher(folder: Path) -> Iterator[None]:
         ) from error
     try:
         yield
+        if not is_reachable(folder / _LOCK):
+            raise _unusable(folder, _GONE)
     finally:
         connection.close()
 
