@@ -10,7 +10,9 @@ how often everything went on as if nothing had happened, and what went wrong in 
 
 `kill` ends a command by SIGKILL at random moments, half of them at a random change of a file. What
 is left has to be whole, and the same command again has to give the same bytes as one that was never
-killed. `bits` turns bits of files around that a command reads, and cuts them off.
+killed. `bits` turns bits of files around that a command reads, and cuts them off. `vanish` takes
+the folder of the images or of the results away, `stall` lets a drive stall or fail, `memory` limits
+the memory, and `two` starts a command a second time while it runs.
 """
 
 import argparse
