@@ -127,7 +127,10 @@ def stalling(trials: Trials) -> Rows:
             outcome = outcome_of(ended, place / scenario.results, expected)
             if outcome == "refused" and not ("; " in ended.said and "'" in ended.said):
                 outcome = f"no remedy: {ended.said[-200:]}"
-            if ended.code:
+            is_left = "not delivered yet" in ended.said
+            if is_left:
+                outcome = "refused"
+            if ended.code or is_left:
                 again = run(scenario.arguments, place, scenario.app)
                 if again.code and not ("finished run" in again.said or "are in run" in again.said):
                     outcome += f", and the rerun: {again.said[-160:]}"
