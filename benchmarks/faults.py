@@ -10,7 +10,9 @@ how often everything went on as if nothing had happened, and what went wrong in 
 
 `kill` ends a command by SIGKILL at random moments, half of them at a random change of a file. What
 is left has to be whole, and the same command again has to give the same bytes as one that was never
-killed. `bits` turns bits of files around that a command reads, and cuts them off.
+killed. `bits` turns bits of files around that a command reads, and cuts them off. `vanish` takes
+the folder of the images or of the results away, `stall` lets a drive stall or fail, `memory` limits
+the memory, and `two` starts a command a second time while it runs.
 """
 
 import argparse
@@ -25,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / one) for one in ("src", "tests", "benchmarks")]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from fault_kinds import bits, kills, others  # noqa: E402
+from fault_kinds import bits, drives, kills, others  # noqa: E402
+from fault_kinds.trials import Trials  # noqa: E402
 
 KINDS = {
     "kill": kills.try_all,
@@ -33,6 +36,7 @@ KINDS = {
     "memory": others.too_little_memory,
     "vanish": others.vanishing,
     "two": others.two_at_once,
+    "stall": drives.stalling,
 }
 
 
@@ -41,6 +45,7 @@ def main() -> None:
     parser.add_argument("kind", choices=[*KINDS, "all"])
     parser.add_argument("--only", default="", help="names of what the fault is done to")
     parser.add_argument("--tries", type=int, default=200)
+    parser.add_argument("--minutes", type=float, default=1e6, help="at most for each of these")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/faults.json"))
     options = parser.parse_args()
@@ -48,8 +53,9 @@ def main() -> None:
     found = []
     with tempfile.TemporaryDirectory() as work:
         for kind in KINDS if options.kind == "all" else (options.kind,):
-            place = Path(work) / kind
-            for row in KINDS[kind](place, only, options.tries, random.Random(options.seed)):
+            rng = random.Random(options.seed)
+            place, seconds = Path(work) / kind, 60 * options.minutes
+            for row in KINDS[kind](Trials(place, only, options.tries, seconds, rng)):
                 found.append({"fault": kind} | row)
                 print(json.dumps(found[-1]), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)

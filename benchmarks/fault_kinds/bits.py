@@ -3,12 +3,12 @@
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fault_kinds.commands import DISCOVER, SCENARIOS, Ended, contents, prepare, run, warm_up
+from fault_kinds.commands import DISCOVER, SCENARIOS, Ended, contents, run
+from fault_kinds.trials import Rows, Trials
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,15 @@ READS = (
 )  # fmt: skip
 
 
-def try_all(
-    work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random
-) -> Iterator[dict[str, Any]]:
-    """Damages the files of each kind `n_tries` times."""
-    made = work / "made"
-    warm_up(work / "warm")
-    prepare(made)
-    for read in READS:
-        if not only or read.name in only:
-            yield _try(read, made, work / read.name, n_tries, rng)
+def try_all(trials: Trials) -> Rows:
+    """Damages the files of each kind again and again."""
+    for read in trials.on(READS):
+        yield _try(read, trials)
 
 
-def _try(read: Read, made: Path, work: Path, n_tries: int, rng: random.Random) -> dict[str, Any]:
-    start, place = work / "start", work / "place"
-    shutil.copytree(made, place)
+def _try(read: Read, trials: Trials) -> dict[str, Any]:
+    start, place = (trials.work / read.name / one for one in ("start", "place"))
+    shutil.copytree(trials.made, place)
     for arguments in read.before:
         _succeed(run(arguments, place))
     if read.stopped_at:
@@ -65,11 +59,11 @@ def _try(read: Read, made: Path, work: Path, n_tries: int, rng: random.Random) -
     _succeed(run(read.arguments, place))
     expected = contents(place / read.results)
     counts: Counter[str] = Counter()
-    for number in range(n_tries):
+    for number in trials.numbers():
         shutil.rmtree(place)
         shutil.copytree(start, place)
         damaged = files[number % len(files)]
-        how = damage(place / damaged, number // len(files), rng)
+        how = damage(place / damaged, number // len(files), trials.rng)
         ended = run(read.arguments, place)
         outcome = _outcome(read, place, expected, ended)
         if read.name == "watched" or outcome in ("same", "made again", "refused"):
@@ -77,7 +71,12 @@ def _try(read: Read, made: Path, work: Path, n_tries: int, rng: random.Random) -
         else:
             counts[f"{outcome} {damaged} ({how}) {ended.said[-300:] if ended.code else ''}"] += 1
     n_good = sum(counts[one] for one in ("same", "made again", "refused"))
-    return {"what": read.name, "tries": n_tries, "good": n_good, "outcomes": dict(counts)}
+    return {
+        "what": read.name,
+        "tries": counts.total(),
+        "good": n_good,
+        "outcomes": dict(counts),
+    }
 
 
 def _succeed(ended: Ended) -> None:

@@ -253,6 +253,8 @@ def _timeless(path: Path) -> bytes:
         return repr(_without_times(json.loads(path.read_text(encoding="utf-8")))).encode()
     if path.name == "results.csv":
         table = pd.read_csv(path)
+        if "id" in table:  # The order in which a watch read the images.
+            table = table.sort_values("id", ignore_index=True)
         return table[[one for one in table if not _tells_time(one)]].to_csv().encode()
     if path.suffix == ".sqlite":
         rows = []

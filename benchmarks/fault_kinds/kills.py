@@ -5,40 +5,33 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fault_kinds.commands import SCENARIOS, Ended, Scenario, contents, prepare, run, torn, warm_up
+from fault_kinds.commands import SCENARIOS, Ended, Scenario, contents, run, torn
+from fault_kinds.trials import Rows, Trials
 
 
-def try_all(
-    work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random
-) -> Iterator[dict[str, Any]]:
-    """Kills each command `n_tries` times."""
-    made = work / "made"
-    warm_up(work / "warm")
-    prepare(made)
-    for scenario in SCENARIOS:
-        if not only or scenario.name in only:
-            yield _try(scenario, made, work, n_tries, rng)
+def try_all(trials: Trials) -> Rows:
+    """Kills each command again and again."""
+    for scenario in trials.on(SCENARIOS):
+        yield _try(scenario, trials)
 
 
-def _try(
-    scenario: Scenario, made: Path, work: Path, n_tries: int, rng: random.Random
-) -> dict[str, Any]:
-    start, place = prepared(scenario, made, work)
+def _try(scenario: Scenario, trials: Trials) -> dict[str, Any]:
+    start, place = prepared(scenario, trials)
     shutil.copytree(start, place)
     undisturbed = run(scenario.arguments, place, scenario.app)
     if undisturbed.code:
         raise SystemExit(f"{scenario.arguments} failed: {undisturbed.said}")
     expected = contents(place / scenario.results)
     wrong: Counter[str] = Counter()
-    n_killed = n_good = 0
-    for number in range(n_tries):
+    n_tries = n_killed = n_good = 0
+    for number in trials.numbers():
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(start, place)
-        ended = _killed(scenario, place, undisturbed, number, rng)
+        ended = _killed(scenario, place, undisturbed, number, trials.rng)
+        n_tries += 1
         n_killed += ended.code == -9
         faults = _faults(scenario, place, expected)
         n_good += not faults
@@ -54,13 +47,13 @@ def _try(
     }
 
 
-def prepared(scenario: Scenario, made: Path, work: Path) -> tuple[Path, Path]:
+def prepared(scenario: Scenario, trials: Trials) -> tuple[Path, Path]:
     """A folder in which everything is as it is before a command, and where it has to be copied.
 
     The second one is where it was made, since tables name the paths of images.
     """
-    start, place = work / scenario.name / "start", work / scenario.name / "place"
-    shutil.copytree(made, place)
+    start, place = (trials.work / scenario.name / one for one in ("start", "place"))
+    shutil.copytree(trials.made, place)
     for arguments in scenario.before:
         ended = run(arguments, place)
         if ended.code:

@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import random
 import resource
 import shutil
 import time
@@ -21,18 +20,15 @@ from fault_kinds.commands import (
     Ended,
     Scenario,
     contents,
-    prepare,
     run,
     save,
     torn,
-    warm_up,
 )
 from fault_kinds.kills import prepared
+from fault_kinds.trials import Rows, Trials
 
-Rows = Iterator[dict[str, Any]]
 
-
-def too_little_memory(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+def too_little_memory(trials: Trials) -> Rows:
     """Limits the address space to a little more than what is used at the start."""
 
     def limited(megabytes: float) -> Callable[[], object]:
@@ -45,30 +41,30 @@ def too_little_memory(work: Path, only: tuple[str, ...], n_tries: int, rng: rand
         return limit
 
     large = Scenario("predict", ("predict", "run", "large", "--out", "predicted"), (DISCOVER,))
-    scenarios = (replace(large, results="predicted"),)
-    for scenario, start, place, expected in _scenarios(work, only, scenarios):
+    chosen = (replace(large, results="predicted"), SCENARIOS[0])
+    for scenario, start, place, expected in scenarios(trials, chosen):
         counts: Counter[str] = Counter()
-        for _ in range(n_tries):
-            _anew(start, place)
-            megabytes = 4 ** rng.uniform(1, 4.5)
+        for _ in trials.numbers():
+            anew(start, place)
+            megabytes = 4 ** trials.rng.uniform(1, 4.5)
             ended = run(scenario.arguments, place, scenario.app, before=limited(megabytes))
-            outcome = _outcome(ended, place / scenario.results, expected)
+            outcome = outcome_of(ended, place / scenario.results, expected)
             if outcome == "refused" and "memory" not in ended.said:
                 outcome = f"another cause named: {ended.said[-160:]}"
             again = run(scenario.arguments, place, scenario.app) if ended.code else ended
-            if _outcome(again, place / scenario.results, expected) != "same":
+            if outcome_of(again, place / scenario.results, expected) != "same":
                 outcome += f", and the rerun: {again.said[-160:]}"
             counts[outcome] += 1
-        yield _row(scenario.name, n_tries, counts)
+        yield row_of(scenario.name, counts)
 
 
-def vanishing(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+def vanishing(trials: Trials) -> Rows:
     """Takes a folder away, or all rights to it, when a command is about to change some file."""
-    for scenario, start, place, expected in _scenarios(work, only):
+    for scenario, start, place, expected in scenarios(trials):
         counts: Counter[str] = Counter()
         n_changes = run(scenario.arguments, place, scenario.app).n_changes
-        for number in range(n_tries):
-            _anew(start, place)
+        for number in trials.numbers():
+            anew(start, place)
             lost = ("photos" if scenario.arguments[0] == "discover" else "new", scenario.results)
             target = place / lost[number % 2]
             if scenario.name == "bench":
@@ -83,11 +79,11 @@ def vanishing(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Rando
                 scenario.arguments,
                 place,
                 scenario.app,
-                at_change=rng.randrange(n_changes),
+                at_change=trials.rng.randrange(n_changes),
                 at_change_do=vanish,
             )
             name = "results" if target == place / scenario.results else "images"
-            outcome = _outcome(ended, place / scenario.results, expected)
+            outcome = outcome_of(ended, place / scenario.results, expected)
             if hidden.exists():  # The drive is back, as it was.
                 if target.exists():
                     shutil.rmtree(target)
@@ -98,19 +94,19 @@ def vanishing(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Rando
                 elif torn(place / scenario.results):
                     outcome += ", torn"
             counts[f"{name}: {outcome}"] += 1
-        yield _row(scenario.name, n_tries, counts)
+        yield row_of(scenario.name, counts)
 
 
-def two_at_once(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Random) -> Rows:
+def two_at_once(trials: Trials) -> Rows:
     """Starts a command a second time while it runs."""
-    for scenario, start, place, expected in _scenarios(work, only):
+    for scenario, start, place, expected in scenarios(trials):
         counts: Counter[str] = Counter()
-        for _ in range(max(1, n_tries // 4)):
-            _anew(start, place)
+        for _ in trials.numbers():
+            anew(start, place)
             child = os.fork()
             if child == 0:
                 try:
-                    time.sleep(rng.uniform(0, 1))
+                    time.sleep(trials.rng.uniform(0, 1))
                     first = run(scenario.arguments, place, scenario.app, log="other")
                     (place / "other.json").write_text(json.dumps([first.code, first.said]))
                 finally:
@@ -127,36 +123,31 @@ def two_at_once(work: Path, only: tuple[str, ...], n_tries: int, rng: random.Ran
             else:
                 outcome = "same"
             counts[outcome] += 1
-        yield _row(scenario.name, max(1, n_tries // 4), counts)
+        yield row_of(scenario.name, counts)
 
 
-def _scenarios(
-    work: Path, only: tuple[str, ...], scenarios: tuple[Scenario, ...] = SCENARIOS
+def scenarios(
+    trials: Trials, chosen: tuple[Scenario, ...] = SCENARIOS
 ) -> Iterator[tuple[Scenario, Path, Path, dict[str, bytes]]]:
     """Each command, its folder before it, where to copy that, and what it writes undisturbed."""
-    made = work / "made"
-    warm_up(work / "warm")
-    prepare(made)
-    save(made / "large" / "large.png", np.full((4000, 4000, 3), 120, np.uint8))
-    for scenario in scenarios:
-        if only and scenario.name not in only:
-            continue
-        start, place = prepared(scenario, made, work)
+    for scenario in trials.on(chosen):
+        save(trials.made / "large" / "large.png", np.full((4000, 4000, 3), 120, np.uint8))
+        start, place = prepared(scenario, trials)
         shutil.copytree(start, place)
         ended = run(scenario.arguments, place, scenario.app)
         if ended.code:
             raise SystemExit(ended.said)
         expected = contents(place / scenario.results)
-        _anew(start, place)
+        anew(start, place)
         yield scenario, start, place, expected
 
 
-def _anew(start: Path, place: Path) -> None:
+def anew(start: Path, place: Path) -> None:
     shutil.rmtree(place)
     shutil.copytree(start, place)
 
 
-def _outcome(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
+def outcome_of(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
     if ended.is_refused:
         return "refused"
     if ended.code:
@@ -165,6 +156,11 @@ def _outcome(ended: Ended, results: Path, expected: dict[str, bytes]) -> str:
     return "same" if contents(results) == expected else "other results"
 
 
-def _row(name: str, n_tries: int, counts: Counter[str]) -> dict[str, Any]:
+def row_of(name: str, counts: Counter[str]) -> dict[str, Any]:
     good = sum(count for one, count in counts.items() if one.split(": ")[-1] in ("same", "refused"))
-    return {"what": name, "tries": n_tries, "good": good, "outcomes": dict(counts.most_common(9))}
+    return {
+        "what": name,
+        "tries": counts.total(),
+        "good": good,
+        "outcomes": dict(counts.most_common(9)),
+    }

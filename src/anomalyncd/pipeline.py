@@ -46,7 +46,7 @@ from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.fixed_masks import FixedMasks
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.key import key
+from anomalyncd.io.key import key_of_version
 from anomalyncd.regions.crops import Overlays, read_crops
 from anomalyncd.regions.finding import regions_of_inputs
 from anomalyncd.regions.inspection import inspect_regions
@@ -297,7 +297,9 @@ class Pipeline:
         if not context.resumable or context.folder is None:
             return None
         scores = (self.maps, self.score_range, self.foreground_masks)
-        made_from = key(self.inputs, *scores, context.config, context.encoder.vit, context.seed)
+        made_from = key_of_version(
+            self.inputs, *scores, context.config, context.encoder.vit, context.seed
+        )
         return Checkpoint(context.folder, made_from)
 
     @cached_property

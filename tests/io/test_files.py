@@ -1,5 +1,7 @@
 """Listing files, and reading them in threads."""
 
+import errno
+import os
 import time
 import unicodedata
 from pathlib import Path
@@ -97,3 +99,14 @@ def test_names_that_differ_only_in_case(system: str) -> None:
     with pytest.raises(InputError, match="'A/x' and 'a/X' differ only in case"):
         refuse_unwritable_names(["A/x", "b", "a/X"], system)
     refuse_unwritable_names(["A/x", "a/y", "console", "a.b/c.d", "Würfel 1"], system)
+
+
+def test_folder_of_a_drive_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scandir(path: Path) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError, match=r"cannot be listed \(.*\); .*its drive, then run"):
+        files_by_name(tmp_path, SUFFIXES, "image")

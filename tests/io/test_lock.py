@@ -34,3 +34,16 @@ def test_a_second_long_work_is_refused_until_the_first_has_ended(tmp_path: Path)
     with only_writer(folder):
         pass
     assert {path.name for path in folder.iterdir()} <= {".lock"}
+
+
+def test_a_folder_that_is_gone_at_the_end_is_no_success(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    work = only_writer(folder)
+    work.__enter__()
+    folder.rename(tmp_path / "away")
+    folder.mkdir()
+    (folder / "later.csv").write_text("a")
+    with pytest.raises(InputError, match=r"run' was moved or deleted .*; check the connection"):
+        work.__exit__(None, None, None)
+    with only_writer(folder):
+        pass

@@ -1,6 +1,7 @@
 """A watched folder: each complete file once, broken ones with a reason, and no file lost."""
 
 import csv
+import errno
 import json
 import multiprocessing
 import os
@@ -21,8 +22,9 @@ from anomalyncd.errors import InputError
 from anomalyncd.line import sinks
 from anomalyncd.line.arrivals import Arrivals
 from anomalyncd.line.sinks import WebhookSink
+from anomalyncd.line.verdict import Verdict
 from anomalyncd.line.watch import Summary, Watch, WatchSettings
-from anomalyncd.line.watch_state import Arrival, Finished, WatchState
+from anomalyncd.line.watch_state import Arrival, Finished, WatchState, only_watcher
 from support.line import FakePredictor, picture, verdict_of, watch_until_killed
 
 QUICK = WatchSettings(steady=0.05, poll=True, every=0.05)
@@ -301,6 +303,91 @@ def test_lost_folder_is_waited_for(folder: Path) -> None:
     assert [one.path for one in arrivals.ready()] == ["1.png"]
     (folder / "1.png").unlink()
     assert arrivals.ready() == []
+
+
+def test_a_watch_that_ends_does_not_wait_for_a_folder_that_is_gone(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.png").write_bytes(picture())
+    away = folder.with_name("away")
+
+    def predict(self: FakePredictor, data: bytes, name: str) -> Verdict:
+        folder.rename(away)
+        return verdict_of(name, "normal")
+
+    (folder / "2.png").write_bytes(picture())
+    with monkeypatch.context() as patch:
+        patch.setattr(FakePredictor, "predict", predict)
+        with pytest.raises(InputError, match=r"in' cannot be listed; .*its drive, then run"):
+            once(folder, out)
+    away.rename(folder)
+    once(folder, out)
+    assert sorted(row["path"] for row in rows(out)) == ["1.png", "2.png"]
+
+
+@pytest.mark.parametrize("number", [errno.ETIMEDOUT, errno.ESTALE, errno.EIO])
+def test_file_of_a_drive_that_does_not_answer_is_read_later(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    for name in ("1.png", "2.png"):
+        (folder / name).write_bytes(picture())
+    read = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path.name == "1.png":
+            raise OSError(number, os.strerror(number), str(path))
+        return read(path)
+
+    settings = WatchSettings(steady=0.0, poll=True, every=0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        with pytest.raises(InputError, match=r"1.png' cannot be read .*its drive, then run"):
+            once(folder, out, settings)
+        assert [row["path"] for row in rows(out)] == ["2.png"]
+        with watching(folder, out, settings) as results:
+            time.sleep(0.3)
+            patch.undo()
+            wait_for(results, 1)
+    assert [row["path"] for row in rows(out)] == ["2.png", "1.png"]
+    assert all(row["reason"] == "" for row in rows(out))
+
+
+def test_file_is_not_gone_because_its_drive_does_not_answer(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.png").write_bytes(picture())
+    stat = Path.stat
+
+    def failing(path: Path, **options: bool) -> os.stat_result:
+        if path.name == "1.png":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return stat(path, **options)
+
+    found = folder.stat()
+    finished = Finished(1, Arrival("1.png", found.st_size, found.st_mtime_ns), "", None, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", failing)
+        with pytest.raises(InputError, match=r"in' cannot be listed; .*its drive, then run"):
+            once(folder, out)
+        with pytest.raises(OSError, match="Stale"):
+            finished.source(folder)
+    once(folder, out)
+    assert [row["path"] for row in rows(out)] == ["1.png"]
+
+
+def test_results_that_are_gone_end_the_watch(folder: Path, out: Path) -> None:
+    (folder / "1.png").write_bytes(picture())
+    once(folder, out)
+    state = WatchState(out)
+    out.rename(out.with_name("away"))
+    with pytest.raises(InputError, match=r"results.sqlite' cannot be used .*moved or deleted"):
+        state.start(Arrival("2.png", 1, 1))
+    state.close()
+    alone = only_watcher(out)
+    alone.__enter__()
+    out.rename(out.with_name("once more away"))
+    with pytest.raises(InputError, match=r"out' cannot be used .*moved or deleted"):
+        alone.__exit__(None, None, None)
 
 
 def test_cells_are_no_formulas() -> None:

@@ -1,5 +1,6 @@
 """The report of a run, on tiny images."""
 
+import os
 import shutil
 from base64 import b64decode
 from collections.abc import Callable, Iterator
@@ -75,6 +76,14 @@ def test_page_is_complete(run: Path) -> None:
     # Each image has a thumbnail under its class, and a large picture.
     n_images = n_shown + len(doubtful_images(opened)) + 2 * len(images)
     assert len(page.all("img")) == n_regions + n_attention + n_images
+
+
+def test_what_a_killed_report_left_is_removed(run: Path) -> None:
+    left = run / f".{'0' * 32}.html"
+    left.write_text("")
+    os.utime(left, (0, 0))
+    write_report(run)
+    assert not left.exists()
 
 
 def test_run_without_reliability_is_shown(run: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from anomalyncd.runtime import resources
-from anomalyncd.runtime.resources import free_disk_gb, memory_gb, used_disk_gb
+from anomalyncd.runtime.resources import free_disk_gb, lacks_memory, memory_gb, used_disk_gb
 
 MEMINFO = "MemTotal: 9000000 kB\nMemAvailable: 4000000 kB\nSwapFree: 1000000 kB\nHugePages: 0\n"
 
@@ -60,3 +60,8 @@ def test_disk(tmp_path: Path) -> None:
     free = free_disk_gb(tmp_path)
     assert free is not None
     assert free > 0
+
+
+def test_a_thread_that_cannot_start_lacks_memory() -> None:
+    assert lacks_memory(RuntimeError("can't start new thread"))
+    assert not lacks_memory(RuntimeError("cannot schedule new futures after shutdown"))

@@ -16,7 +16,7 @@ from anomalyncd.detection.tiles import TiledImages, tiled
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.io.arrays import as_read_back, write_map
-from anomalyncd.io.key import keep_only_files_of, key
+from anomalyncd.io.key import keep_only_files_of, key_of_version
 from anomalyncd.runtime.engine import Engine, ThisProcess
 from anomalyncd.runtime.progress import track
 
@@ -60,7 +60,7 @@ def write_anomaly_maps(
         reader = PatchReader(vit, detector.extractor, config, cached=False)
         scored = (map_of(reader, images, index, detector, config) for index in range(len(images)))
         return AnomalyMaps(images.names, tuple(as_read_back(scores) for scores in scored))
-    made_from = key(images.names, images.sources, images.levels, detector, config)
+    made_from = key_of_version(images.names, images.sources, images.levels, detector, config)
     keep_only_files_of(made_from, folder, frozenset({".npy"}), "map")
     paths = tuple(folder / f"{name}.npy" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]

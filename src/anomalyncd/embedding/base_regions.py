@@ -10,7 +10,7 @@ from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.token_store import TokenStore, fill_token_store
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.io.cache import BASE, TensorStore
-from anomalyncd.io.key import content_digest, key
+from anomalyncd.io.key import content_digest, key_of_version
 from anomalyncd.regions.crops import read_crops
 from anomalyncd.regions.finding import regions_of_masks
 
@@ -67,7 +67,7 @@ def _key(base: BaseSet, context: RunContext) -> str:
     ]
     images = [content_digest(source) for source in base.images.sources]
     stages = (config.regions, config.encoder, config.crops)
-    return key(
+    return key_of_version(
         images,
         base.images.levels,
         masks,

@@ -31,6 +31,7 @@ from anomalyncd.runner.folder import (
     graph_file,
     write_exported,
 )
+from anomalyncd.runtime.versions import refuse_old
 
 KINDS = ("onnx", "openvino")
 """Formats of graphs that can be written."""
@@ -216,6 +217,7 @@ def arrays_of_detector(detector: MutualScoring | MemoryBank) -> dict[str, NDArra
 
 def _require_packages(kind: str) -> None:
     for package in ("onnxscript", *(["openvino"] if kind == "openvino" else [])):
+        refuse_old(package)
         try:
             importlib.import_module(package)
         except ModuleNotFoundError as error:

@@ -13,6 +13,7 @@ from torch import Tensor
 from anomalyncd.backbone.weights import hub_answers
 from anomalyncd.config import ForegroundConfig
 from anomalyncd.errors import InputError
+from anomalyncd.runtime.versions import refuse_old
 
 FALLBACK_PROMPT = "object. product."
 _GENERIC_NAMES = frozenset(
@@ -46,13 +47,14 @@ def require_transformers() -> None:
     """Checks that the extra is installed.
 
     Raises:
-        InputError: It is not; the message names the command that installs it.
+        InputError: It is not, or it is too old; the message names the command that installs it.
     """
     if find_spec("transformers") is None:
         raise InputError(
             "the foreground source 'grounded-sam' needs transformers; install it by pip install "
             "'anomalyncd[grounded-sam]', or set foreground.source to 'auto'"
         )
+    refuse_old("transformers")
 
 
 class GroundedSam:

@@ -18,7 +18,7 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.inputs import Inputs
 from anomalyncd.inputs.mask_files import encode_mask
 from anomalyncd.inputs.masks import Masks
-from anomalyncd.io.key import keep_only_files_of, key
+from anomalyncd.io.key import keep_only_files_of, key_of_version
 from anomalyncd.io.writing import write_atomically
 from anomalyncd.runtime.progress import track
 from anomalyncd.runtime.wording import counted
@@ -100,7 +100,9 @@ def write_foreground_masks(
         return Masks(images, tuple(encode_mask(mask) for mask in found))
     drawn_from = None if drawn is None else (drawn.sources, drawn.turns)
     settings = (config.foreground, config.detector)
-    made_from = key(images.names, images.sources, images.levels, foreground, drawn_from, settings)
+    made_from = key_of_version(
+        images.names, images.sources, images.levels, foreground, drawn_from, settings
+    )
     keep_only_files_of(made_from, folder, frozenset({".png"}), "mask")
     paths = tuple(folder / f"{name}.png" for name in images.names)
     missing = [index for index, path in enumerate(paths) if not path.is_file()]

@@ -154,6 +154,7 @@ def write_pictures(predictions: Predictions, folder: Path) -> None:
     """
     names = list(predictions.images["name"])
     with writing(folder):
+        remove_temporary(folder / "masks")
         predictions.masks.save(folder / "masks", names)
         for kind, suffix in ((_MAPS, ".npy"), (FOREGROUND, ".png")):
             remove_temporary(folder / kind)

@@ -27,7 +27,6 @@ _LOST = frozenset(
     for name in ("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "ENODEV", "ENXIO")
     if hasattr(errno, name)
 )
-"""Errors of a drive that does not answer; the file itself may be whole."""
 MOST_PIXELS = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Pixels of an image, a map or a mask at most, 179 million; Pillow refuses more of them too."""
 _FORMATS = frozenset(
@@ -147,7 +146,7 @@ def unreadable(path: Path, what: str, error: Exception) -> InputError:
         return _too_large(what, str(path))
     if lacks_memory(error):
         return _too_little_memory(what, str(path))
-    if isinstance(error, OSError) and error.errno in _LOST:
+    if is_drive_lost(error):
         return InputError(
             f"{what} '{path}' cannot be read ({error.strerror}); check the connection to its "
             "drive, then run the command again"
@@ -155,6 +154,11 @@ def unreadable(path: Path, what: str, error: Exception) -> InputError:
     empty = path.is_file() and path.stat().st_size == 0
     reason = "the file is empty" if empty else _reason(error)
     return InputError(f"{what} '{path}' cannot be read ({reason}); save it again or remove it")
+
+
+def is_drive_lost(error: BaseException) -> bool:
+    """Returns whether the drive of a file did not answer; the file itself may be whole."""
+    return isinstance(error, OSError) and error.errno in _LOST
 
 
 def pixels_of(image: Image.Image) -> NDArray[Any]:

@@ -94,7 +94,10 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"folder '{folder}' cannot be listed ({error.strerror})") from error
+        raise InputError(
+            f"folder '{folder}' cannot be listed ({error.strerror}); check its permissions and the "
+            "connection to its drive, then run the command again"
+        ) from error
     for entry in entries:
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
@@ -102,6 +105,15 @@ def _walk(folder: Path, ancestors: tuple[Path, ...]) -> Iterator[Path]:
             yield from _walk(folder / entry.name, (*ancestors, real))
         else:
             yield folder / entry.name
+
+
+def is_reachable(path: Path) -> bool:
+    """Returns whether a file or folder is there and its drive answers."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def shared_folder(paths: Iterable[Path]) -> Path:

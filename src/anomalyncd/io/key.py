@@ -3,6 +3,7 @@
 import hashlib
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def key(*things: Any) -> str:
     sha = hashlib.sha256()
     _add(sha, things)
     return sha.hexdigest()[:32]
+
+
+def key_of_version(*things: Any) -> str:
+    """Returns a key as `key` does, which is another one in each version of anomalyncd.
+
+    What is kept for later runs has such a key: another version may compute it in another way.
+    """
+    return key(version("anomalyncd"), *things)
 
 
 def _add(sha: Any, thing: Any) -> None:

@@ -8,6 +8,7 @@ from threading import RLock
 from filelock import FileLock, Timeout
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.files import is_reachable
 from anomalyncd.io.writing import unwritable
 
 LOCK = ".lock"
@@ -58,7 +59,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         folder: Made where it is missing, and removed again if nothing was written into it.
 
     Raises:
-        InputError: Another program works in it, or nothing can be written there.
+        InputError: Another program works in it, nothing can be written there, or it was moved or
+            deleted meanwhile, so that it may lack files.
     """
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
@@ -78,6 +80,11 @@ def only_writer(folder: Path) -> Iterator[None]:
         return
     try:
         yield
+        if not is_reachable(folder / _WRITER):
+            raise InputError(
+                f"'{folder}' was moved or deleted while the command wrote into it; check the "
+                "connection to its drive, then run the command again"
+            )
     finally:
         with suppress(OSError):  # Windows deletes no open file.
             (folder / _WRITER).unlink(missing_ok=True)

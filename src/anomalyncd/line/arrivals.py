@@ -5,11 +5,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
+from anomalyncd.io.files import is_reachable
 from anomalyncd.line.watch_state import Arrival
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Arrivals:
         self._known = {hash(one) for one in known}
         self._waiting: dict[str, _Waiting] = {}
         self._touched: set[str] = set()
+        self._listed = True
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -68,16 +70,20 @@ class Arrivals:
             for path in _files(self.folder):
                 self._look(os.path.relpath(path, self.folder))
         except OSError as error:
-            _log.warning("folder '%s' cannot be listed (%s); trying again", self.folder, error)
-            return False
-        return True
+            if self._listed:
+                _log.warning("folder '%s' cannot be listed (%s); trying again", self.folder, error)
+            self._listed = False
+        else:
+            self._listed = True
+        return self._listed
 
     def ready(self) -> list[Arrival]:
         """Returns the files that can be read now, in the order of their times."""
         with self._lock:
             touched, self._touched = self._touched, set()
         for path in touched | set(self._waiting):
-            self._look(path)
+            with suppress(OSError):  # What waited goes on waiting.
+                self._look(path)
         now = self.clock()
         ready = [one.arrival for one in self._waiting.values() if one.again <= now]
         return sorted(ready, key=lambda one: (one.mtime_ns, one.path))
@@ -100,9 +106,9 @@ class Arrivals:
     def _look(self, path: str) -> None:
         try:
             found = (self.folder / path).stat()
-        except OSError:
+        except FileNotFoundError:
             # Only a folder that is there can lack a file; on a lost network all of them seem gone.
-            if self.folder.is_dir():
+            if is_reachable(self.folder):
                 self._waiting.pop(path, None)
             return
         arrival = Arrival(Path(path).as_posix(), found.st_size, found.st_mtime_ns)

@@ -17,6 +17,7 @@ from anomalyncd.images.pixels import read_image
 from anomalyncd.line.drawing import draw_regions
 from anomalyncd.line.sinks import Sink
 from anomalyncd.line.watch_state import Finished
+from anomalyncd.runtime.versions import refuse_old
 
 Content: TypeAlias = Literal["verdict", "image", "picture"]
 """`verdict`: the verdict alone; `image`: also the file of the image; `picture`: also a picture of
@@ -90,6 +91,7 @@ class MqttSink(Sink):
     _client: Any = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        refuse_old("paho-mqtt")
         try:
             self._mqtt = importlib.import_module("paho.mqtt.client")
         except ModuleNotFoundError as error:

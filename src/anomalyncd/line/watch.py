@@ -9,7 +9,8 @@ from pathlib import Path
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
-from anomalyncd.io.files import name_of, require_folder
+from anomalyncd.io.decoding import is_drive_lost, unreadable
+from anomalyncd.io.files import is_reachable, name_of, require_folder
 from anomalyncd.io.writing import refuse_unwritable, remove_temporary
 from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, delivering
@@ -35,7 +36,11 @@ _JPEG_START, _JPEG_END, _PADDING = b"\xff\xd8", b"\xff\xd9", 4096
 
 
 class _IncompleteError(Exception):
-    """A file that is still being written, or has changed while it was read."""
+    """A file that is still being written, has changed while it was read, or is gone."""
+
+
+class _LostDriveError(Exception):
+    """A file of which the drive did not answer."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ class Watch:
             The counts of the files that were finished.
 
         Raises:
-            InputError: The results cannot be written, or another process writes them.
+            InputError: The results cannot be written, or another process writes them; with `once`,
+                also when the drive of the images did not answer.
         """
         with only_watcher(self.out), ExitStack() as stack:
             remove_temporary(self.out)
@@ -172,11 +178,13 @@ class Watch:
             if not (once or self.settings.poll):
                 rescan = stack.enter_context(self._events(arrivals))
             drift = DriftLog(self.out, state, self.predictor.fit_counts)
-            reading = _Reading(state, arrivals, local, [*local, *remote], drift)
+            reading = _Reading(state, arrivals, local, [*local, *remote], drift, once)
             summary = self._loop(reading, None if once else rescan)
             deliver_due(state, local)
             drift.look(again=True)
             summary = replace(summary, drift=drift.drift)
+        if once and reading.unread:
+            raise InputError(next(iter(reading.unread.values())))
         return replace(summary, n_undelivered=self._n_undelivered())
 
     def _loop(self, reading: "_Reading", rescan: float | None) -> Summary:
@@ -188,6 +196,11 @@ class Watch:
             if not listed or (rescan is not None and now >= next_scan):
                 listed = arrivals.scan()
                 next_scan = arrivals.clock() + (rescan or 0.0)
+            if reading.once and not (listed and is_reachable(self.folder)):
+                raise InputError(
+                    f"folder '{self.folder}' cannot be listed; check its permissions and the "
+                    "connection to its drive, then run the command again"
+                )
             for arrival in arrivals.ready():
                 if self._stopped.is_set():
                     break
@@ -222,6 +235,13 @@ class Watch:
             state.postpone(number)
             arrivals.postpone(arrival)
             return None
+        except _LostDriveError as error:
+            state.postpone(number)
+            if arrival.path not in reading.unread:
+                _log.warning("%s", error)
+            reading.unread[arrival.path] = str(error)
+            (arrivals.done if reading.once else arrivals.postpone)(arrival)
+            return None
         # Whatever a file makes of a library, the next file is not to wait for it.
         except Exception as error:
             if isinstance(error, InputError | OSError):
@@ -250,13 +270,13 @@ class Watch:
                 raise _IncompleteError
             name = name_of(Path(arrival.path), IMAGE_SUFFIXES)
             return self.predictor.predict(data, name)
-        except FileNotFoundError:
-            if not self.folder.is_dir():
-                raise _IncompleteError from None
-            raise InputError(f"'{arrival.path}' was removed before it was read") from None
+        except FileNotFoundError:  # Should the file come back, it is read.
+            raise _IncompleteError from None
         except TooLargeError:
             raise
         except (InputError, OSError) as error:
+            if is_drive_lost(error):
+                raise _LostDriveError(unreadable(path, "image", error)) from error
             if last:
                 raise
             raise _IncompleteError from error
@@ -309,6 +329,10 @@ class _Reading:
     sinks: Sequence[Sink]
     """All sinks."""
     drift: DriftLog
+    once: bool
+    """Whether the watch ends, so that files are not tried again."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Why files could not be read, of paths whose drive did not answer."""
 
 
 def _same(arrival: Arrival, size: int, mtime_ns: int) -> bool:

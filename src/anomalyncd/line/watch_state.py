@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anomalyncd.errors import InputError
+from anomalyncd.io.files import is_reachable
 from anomalyncd.io.writing import writing
 from anomalyncd.line.verdict import Verdict
 
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE TABLE IF NOT EXISTS models (fit TEXT NOT NULL, first INTEGER NOT NULL);
 """
+_GONE = "it was moved or deleted"
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,17 @@ class Finished:
         return self.arrival.path
 
     def source(self, watched: Path) -> Path | None:
-        """Returns the file, or None where it is gone or another one has taken its place."""
+        """Returns the file, or None where it is gone or another one has taken its place.
+
+        Raises:
+            OSError: The drive does not answer.
+        """
         path = watched / self.path
         try:
             found = path.stat()
-        except OSError:
+        except FileNotFoundError:
+            if not is_reachable(watched):
+                raise
             return None
         same = (found.st_size, found.st_mtime_ns) == (self.arrival.size, self.arrival.mtime_ns)
         return path if same else None
@@ -261,6 +269,8 @@ class WatchState:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
+        if not is_reachable(self.path):  # The system would go on with the file that has no name.
+            raise _unusable(self.path, _GONE)
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -274,7 +284,7 @@ def only_watcher(folder: Path) -> Iterator[None]:
     """Lets one process at a time write into a folder; the system ends the lock with the process.
 
     Raises:
-        InputError: Another process is at work.
+        InputError: Another process is at work, or the folder was moved or deleted meanwhile.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -290,6 +300,8 @@ def only_watcher(folder: Path) -> Iterator[None]:
         ) from error
     try:
         yield
+        if not is_reachable(folder / _LOCK):
+            raise _unusable(folder, _GONE)
     finally:
         connection.close()
 
@@ -301,7 +313,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         raise _unusable(path, error) from error
 
 
-def _unusable(path: Path, error: Exception) -> InputError:
+def _unusable(path: Path, error: Exception | str) -> InputError:
     return InputError(
         f"'{path}' cannot be used ({error}); check its permissions and the space on the disk, or "
         "give another `out`"

@@ -10,7 +10,7 @@ from anomalyncd.evaluation.map_evaluation import evaluate_maps
 from anomalyncd.evaluation.operating_point import curve_of_run
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.inputs.inputs import ImagesLike
-from anomalyncd.io.writing import refuse_unwritable
+from anomalyncd.io.writing import refuse_unwritable, remove_abandoned
 from anomalyncd.regions.mebin import select_threshold
 from anomalyncd.report import plots
 from anomalyncd.report.album import Choice, make_album
@@ -64,6 +64,7 @@ def write_report(folder: str | Path, images: ImagesLike | None = None) -> Path:
     refuse_unwritable(run.folder)
     run = run if images is None else run.with_images(as_image_set(images))
     run.refuse_lost_images()
+    remove_abandoned(run.folder)
     path = run.folder / REPORT
     write_page(path, **contents(run))
     return path

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.runner.folder import GRAPHS, graph_file
+from anomalyncd.runtime.versions import refuse_old
 
 BACKENDS = ("onnx", "openvino", "openvino-bf16")
 """Names of the engines: ONNX Runtime, OpenVINO in float32, and in bfloat16."""
@@ -101,6 +102,7 @@ class _OpenVinoGraphs:
 
 def _needed(backend: str) -> ModuleType:
     package = _PACKAGES[backend]
+    refuse_old(package)
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:

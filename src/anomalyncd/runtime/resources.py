@@ -41,7 +41,12 @@ def memory_gb() -> float | None:
 
 def lacks_memory(error: BaseException) -> bool:
     """Returns whether an error says that the memory does not suffice; libraries say it in words."""
-    words = ("t allocate memory", "Insufficient memory", "not enough memory")
+    words = (
+        "t allocate memory",
+        "Insufficient memory",
+        "not enough memory",
+        "can't start new thread",  # Each thread has memory of its own.
+    )
     return isinstance(error, MemoryError) or any(one in str(error) for one in words)
 
 

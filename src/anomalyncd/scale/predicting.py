@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from anomalyncd.errors import InputError
-from anomalyncd.io.key import content_digest, keep_only_files_of, key
+from anomalyncd.io.key import content_digest, keep_only_files_of, key_of_version
 from anomalyncd.io.lock import only_writer
 from anomalyncd.io.writing import refuse_unwritable, writing
 from anomalyncd.line.predictor import Predictor
@@ -214,7 +214,7 @@ def _dataset(rows: pd.DataFrame, done: frozenset[str], n_workers: int) -> Any:
 def _made_from(predictor: Predictor) -> str:
     """Key of the model and its operating point."""
     files = sorted(path for path in predictor.model.rglob("*") if path.is_file())
-    return key([content_digest(path) for path in files], predictor.threshold)
+    return key_of_version([content_digest(path) for path in files], predictor.threshold)
 
 
 def _names_in(parts: Path) -> frozenset[str]:
