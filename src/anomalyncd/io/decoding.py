@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import cv2
 import numpy as np
@@ -156,7 +156,7 @@ def unreadable(path: Path, what: str, error: Exception) -> InputError:
     return InputError(f"{what} '{path}' cannot be read ({reason}); save it again or remove it")
 
 
-def is_drive_lost(error: BaseException) -> bool:
+def is_drive_lost(error: BaseException) -> TypeGuard[OSError]:
     """Returns whether the drive of a file did not answer; the file itself may be whole."""
     return isinstance(error, OSError) and error.errno in _LOST
 
