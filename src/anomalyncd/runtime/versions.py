@@ -1,11 +1,10 @@
 """Optional packages that are installed, but too old."""
 
-import re
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from anomalyncd.errors import InputError
+from packaging.requirements import Requirement
 
-_REQUIREMENT = re.compile(r"([\w.-]+)(?:\[[\w,]+\])?>=([\d.]+)")
+from anomalyncd.errors import InputError
 
 
 def refuse_old(package: str) -> None:
@@ -22,13 +21,9 @@ def refuse_old(package: str) -> None:
         stated = requires("anomalyncd") or []
     except PackageNotFoundError:
         return
-    for name, least in (one.groups() for one in map(_REQUIREMENT.match, stated) if one):
-        if name == package and _numbers(found) < _numbers(least):
+    for needed in map(Requirement, stated):
+        if needed.name == package and not needed.specifier.contains(found, prereleases=True):
             raise InputError(
-                f"{package} {found} is installed, but this needs {least} or newer; pip install "
-                f"'{package}>={least}'"
+                f"{package} {found} is installed, but this needs {package}{needed.specifier}; "
+                f"pip install '{package}{needed.specifier}'"
             )
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(one) for one in re.match(r"[\d.]*", text)[0].split(".") if one]  # type: ignore[index]
