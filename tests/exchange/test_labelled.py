@@ -17,8 +17,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.exchange.detections import to_detections
 from anomalyncd.exchange.label_studio import brush_code
 from anomalyncd.exchange.labelled import Instance, LabelledRegions, label_run
-from anomalyncd.inputs.annotation_formats import _brush
 from anomalyncd.inputs.boxes import Shape, Shapes
+from anomalyncd.inputs.run_lengths import brush_pixels
 from support.labels import DEFECTS, HEIGHT, NAMES, WIDTH
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)))
@@ -41,13 +41,13 @@ def test_outlines_hold_the_pixels_and_what_they_surround(marks: np.ndarray) -> N
 
 @given(MASKS)
 def test_brushes_are_decoded_as_they_were(marks: np.ndarray) -> None:
-    np.testing.assert_array_equal(_brush(brush_code(marks), *marks.shape), marks)
+    np.testing.assert_array_equal(brush_pixels(brush_code(marks), *marks.shape), marks)
 
 
 def test_long_runs_of_a_brush_are_divided() -> None:
     marks = np.zeros((300, 400), np.bool_)
     marks[200:] = True
-    np.testing.assert_array_equal(_brush(brush_code(marks), 300, 400), marks)
+    np.testing.assert_array_equal(brush_pixels(brush_code(marks), 300, 400), marks)
 
 
 def test_a_box_beyond_the_image_has_at_least_a_pixel(labelled: LabelledRegions) -> None:

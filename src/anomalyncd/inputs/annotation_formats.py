@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
 from anomalyncd.inputs.boxes import Shape, Shapes
-from anomalyncd.io.decoding import MOST_PIXELS, decode_bytes, unreadable
+from anomalyncd.inputs.run_lengths import brush_pixels, coco_counts, pixels_of_runs
+from anomalyncd.io.decoding import decode_bytes, unreadable
 
 Found: TypeAlias = Iterator[tuple[tuple[str, ...], Shapes]]
 """For each image the names that it may have, the most certain first, and its shapes."""
@@ -34,7 +35,6 @@ FORMATS = (
 _Pair: TypeAlias = Sequence[float] | NDArray[np.float64]
 
 _CORNERS_OF_A_CIRCLE = 64
-_MOST_BITS = 60
 _FARTHEST = 1e9
 _UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")
 _DAMAGED = (
@@ -160,70 +160,6 @@ def _bitmap(pixels: NDArray[np.bool_], corner: _Pair, where: str, label: object)
     return Shape("bitmap", points, where, str(label), code.tobytes())
 
 
-def _runs(counts: Sequence[int], height: int, width: int, order: Any) -> NDArray[np.bool_]:
-    """The pixels of alternating runs, the first of them unmarked."""
-    _refuse_too_large(height, width)
-    lengths = np.asarray(counts, np.int64)
-    if lengths.min(initial=0) < 0 or lengths.sum() != height * width:
-        raise ValueError(f"runs of {lengths.sum()} pixels for {height}x{width}")
-    return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(
-        (height, width), order=order
-    )
-
-
-def _refuse_too_large(height: int, width: int) -> None:
-    """Raises before a short text becomes a mask that fills the memory."""
-    if not 0 <= height * width <= MOST_PIXELS:
-        raise ValueError(f"a mask of {height}x{width} pixels; {MOST_PIXELS:,} are allowed")
-
-
-def _coco_counts(code: str) -> list[int]:
-    """The runs of COCO's compressed encoding: five bits a character, differences to two before."""
-    counts: list[int] = []
-    value = shift = 0
-    for character in code:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            if shift > _MOST_BITS:
-                raise ValueError("a run without an end")
-            continue
-        if bits & 16:
-            value -= 1 << shift
-        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-        value = shift = 0
-    return counts
-
-
-def _brush(code: Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
-    """The opaque pixels of Label Studio's encoding of a brush: RGBA in runs of words of bits."""
-    bits = "".join(format(byte, "08b") for byte in code)
-    place = 0
-
-    def take(count: int) -> int:
-        nonlocal place
-        place += count
-        return int(bits[place - count : place], 2)
-
-    _refuse_too_large(height, width)
-    n_values, word = take(32), take(5) + 1
-    if n_values != 4 * height * width:
-        raise ValueError(f"a brush of {n_values} values for {height}x{width}")
-    lengths = [take(4) + 1 for _ in range(4)]
-    values = np.zeros(n_values, np.uint8)
-    done = 0
-    while done < n_values:
-        repeated = take(1)
-        end = done + take(lengths[take(2)]) + 1
-        if repeated:
-            values[done:end] = take(word)
-        else:
-            values[done:end] = [take(word) for _ in range(end - done)]
-        done = end
-    return values.reshape(height, width, 4)[..., 3] > 0
-
-
 def _size(height: Any, width: Any) -> tuple[int, int] | None:
     return (int(height), int(width)) if height and width else None
 
@@ -239,8 +175,10 @@ def _read_coco(path: Path, _: str, content: Any) -> Found:
         on_image = shapes[one["image_id"]]
         if isinstance(drawn, dict):
             counts, (height, width) = drawn["counts"], drawn["size"]
-            counts = _coco_counts(counts) if isinstance(counts, str) else counts
-            on_image.append(_bitmap(_runs(counts, height, width, "F"), (0, 0), where, label))
+            counts = coco_counts(counts) if isinstance(counts, str) else counts
+            on_image.append(
+                _bitmap(pixels_of_runs(counts, height, width, "F"), (0, 0), where, label)
+            )
         elif drawn:
             on_image += [_shape("polygon", ring, where, label) for ring in drawn]
         else:
@@ -275,7 +213,7 @@ def _label_studio_shape(value: Any, size: tuple[int, int], where: str) -> Shape 
     label = next((names[0] for key, names in value.items() if key.endswith("labels") and names), "")
     percent = np.array([width, height]) / 100
     if "rle" in value:
-        return _bitmap(_brush(value["rle"], height, width), (0, 0), where, label)
+        return _bitmap(brush_pixels(value["rle"], height, width), (0, 0), where, label)
     if "points" in value:
         return _shape("polygon", np.array(value["points"]) * percent, where, label)
     corner, turn = np.array([value["x"], value["y"]]) * percent, value.get("rotation", 0)
@@ -314,7 +252,7 @@ def _cvat_shape(tag: str, written: dict[str, str], where: str) -> Shape | None:
         return _shape("polygon", _ellipse((x, y), radii, turn), where, label)
     if tag == "mask":
         left, top, width, height = map(int, numbers("left", "top", "width", "height"))
-        runs = _runs([int(run) for run in written["rle"].split(",")], height, width, "C")
+        runs = pixels_of_runs([int(run) for run in written["rle"].split(",")], height, width, "C")
         return _bitmap(runs, (left, top), where, label)
     return None
 
