@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anomalyncd.backbone.attention import attend
 from anomalyncd.backbone.catalogue import VitConfig
 
 CLS_ROW = slice(0, 1)
@@ -31,7 +32,7 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor, bias: Tensor | None = None, rows: slice = CLS_ROW) -> Tensor:
         """Attends from every token; the bias (B, T) is added to the given rows only."""
         query, key, value = self._split(self.qkv(tokens), 3)
-        out = functional.scaled_dot_product_attention(query, key, value)
+        out = attend(query, key, value)
         if bias is not None:
             # Computing a few rows again is cheaper than a (T, T) mask for the fused kernel.
             start, stop, _ = rows.indices(tokens.shape[1])
