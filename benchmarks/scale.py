@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Annotated, Any
@@ -37,13 +38,15 @@ from anomalyncd.discovery.novelty import fit_novelty
 from anomalyncd.discovery.prototypes import spherical_kmeans
 from anomalyncd.discovery.reliability import fit_reliability
 from anomalyncd.discovery.sampling import sample_of_images
+from anomalyncd.embedding.checkpoint import Checkpoint
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.embedding.mean_store import MeanStore
+from anomalyncd.embedding.region_store import BATCH, join_batches
 from anomalyncd.io.tables import ENCODING
 from anomalyncd.labels.book import FILE as LABELS
 from anomalyncd.regions.shapes import N_MEASURES
-from anomalyncd.regions.table import Regions
+from anomalyncd.regions.table import CodedMasks, Regions
 from anomalyncd.report import contents
 from anomalyncd.report.projection import project, projection
 from anomalyncd.results.run_folder import Run, read_run
@@ -55,6 +58,8 @@ from anomalyncd.runtime.measurement import Stages
 N_CLASSES, N_SAID, N_NEW, PER_IMAGE = 8, 200, 100, 4
 BACKBONE = "vit_small_patch8_224.dino"
 """Has descriptors of 1152 numbers; its weights are random, since no image is read."""
+GRID = (16, 16)
+"""Rows and columns of patches in a crop with the default backbone."""
 NOISE = 0.5
 """Length of the noise beside descriptors of length 1."""
 BLOCK = 8192
@@ -78,14 +83,11 @@ class Simulated:
         return Regions(**{name: table[name] for name in table.files}, max_normal_score=0.5)
 
     @property
-    def tokens(self) -> TokenStore:
-        """Their descriptors before the discovery, mapped as tokens of a large run are."""
+    def tokens(self) -> MeanStore:
+        """Their descriptors before the discovery, mapped from their file."""
         described = np.load(self.folder / "run" / "features.npy", mmap_mode="c")
         mapped = described[:, :-N_MEASURES]  # Shapes have joined them.
-        nothing = torch.zeros(len(mapped), 1, 1)
-        return TokenStore(
-            nothing[..., None], nothing[..., None, None], nothing, torch.from_numpy(mapped)
-        )
+        return MeanStore(torch.from_numpy(mapped))
 
     @property
     def run(self) -> Run:
@@ -169,12 +171,8 @@ def _discovery(data: Simulated) -> Discovery:
     return Discovery(found.classifier, found.normality, features, probabilities)
 
 
-def _some(data: Simulated, rows: slice) -> tuple[Regions, TokenStore]:
-    tokens = data.tokens
-    assert tokens.means is not None
-    return data.regions.select(rows), TokenStore(
-        tokens.tokens[rows], tokens.shares[rows], tokens.frozen[rows], tokens.means[rows]
-    )
+def _some(data: Simulated, rows: slice) -> tuple[Regions, MeanStore]:
+    return data.regions.select(rows), MeanStore(data.tokens.means[rows])
 
 
 def _said(count: int, n_classes: int) -> NDArray[np.int64]:
@@ -185,6 +183,21 @@ def _said(count: int, n_classes: int) -> NDArray[np.int64]:
 
 
 Prepared = Callable[[], Any]
+
+
+def kept(data: Simulated) -> Prepared:
+    """What is kept of every region is joined from batches, and saved for a rerun."""
+    context, means = _context(data.folder), data.tokens.means
+    regions = replace(data.regions, masks=CodedMasks((b"coded",)))
+    attention = torch.rand(BATCH, 2, *GRID).half()
+    parts = (MeanStore(rows, attention[: len(rows)]) for rows in means.split(BATCH))
+
+    def work() -> object:
+        store = join_batches(context, parts, len(means))
+        Checkpoint(data.folder, "these regions").save(regions, store)
+        return store
+
+    return work
 
 
 def normality(data: Simulated) -> Prepared:
@@ -308,7 +321,7 @@ def review(data: Simulated) -> Prepared:
 STEPS = {
     step.__name__: step
     for step in (
-        *(normality, prototypes, novelty, class_number, discovery, reliability),
+        *(kept, normality, prototypes, novelty, class_number, discovery, reliability),
         *(correction, asking, places, reading, report, review),
     )
 }

@@ -25,7 +25,8 @@ from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd.embedding.augmentation import CropBatch, central_view
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import FrozenFeatures, RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.region_store import fill_token_store
+from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.regions.crops import Crop
 from anomalyncd.runtime.device import PRECISIONS, resolve_precision
 from anomalyncd.runtime.measurement import Stages

@@ -109,7 +109,27 @@ def test_tokens_that_are_not_saved_take_no_disk(encoder: RegionEncoder) -> None:
     kept, not_kept = (estimate_cost(inputs, encoder, QUICK, False, keep) for keep in (True, False))
     assert kept.disk_gb > not_kept.disk_gb == pytest.approx(module.map_bytes(inputs, QUICK) / 1e9)
     small = replace(QUICK, crops=replace(QUICK.crops, memory_limit_gb=0))
-    assert estimate_cost(inputs, encoder, small, False, False).disk_gb == kept.disk_gb
+    assert estimate_cost(inputs, encoder, small, False, False).disk_gb == not_kept.disk_gb
+    upright = RegionEncoder(encoder.vit, QUICK.resolved().encoder)
+    in_memory, mapped = (
+        estimate_cost(inputs, upright, one, False, False) for one in (QUICK, small)
+    )
+    assert mapped.disk_gb > in_memory.disk_gb == not_kept.disk_gb
+    assert mapped.memory_gb < in_memory.memory_gb
+
+
+@pytest.mark.usefixtures("steady")
+def test_regions_from_which_nothing_is_trained_take_little(encoder: RegionEncoder) -> None:
+    inputs = check_inputs(ImageSet.from_list([np.full((90, 90, 3), 90, np.uint8)] * 3))
+    upright = RegionEncoder(encoder.vit, QUICK.resolved().encoder)
+    bare = estimate_cost(inputs, encoder, QUICK, False, keeps_tokens=False)
+    averaged, trained = (estimate_cost(inputs, one, QUICK, False) for one in (encoder, upright))
+    n_regions, n_tokens, width = 1.3 * 3, 17, 16
+    means = n_regions * 4 * (3 * width + n_tokens) / 1e9
+    assert averaged.disk_gb - bare.disk_gb == pytest.approx(means)
+    tokens = n_regions * 3 * n_tokens * width * 2 / 1e9
+    assert trained.disk_gb - bare.disk_gb == pytest.approx(tokens)
+    assert trained.memory_gb - averaged.memory_gb == pytest.approx(tokens - means)
 
 
 def test_the_tiles_of_line_scans_are_counted(steady: None, encoder: RegionEncoder) -> None:

@@ -133,7 +133,7 @@ def test_base_set_takes_part(
     assert helped.predictions_.probabilities.shape[1] == 3
     assert not np.array_equal(alone.predictions_.features, helped.predictions_.features)
     # It was read once; what is missing cannot be called.
-    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_token_store")
+    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_store")
     again = build().fit(images_folder, base=tmp_path / "base")
     assert np.array_equal(helped.predictions_.probabilities, again.predictions_.probabilities)
 

@@ -13,6 +13,7 @@ from anomalyncd.config import Config
 from anomalyncd.embedding.augmentation import CropBatch, central_view
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.embedding.guidance import region_shares
+from anomalyncd.embedding.region_store import trainable
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
@@ -153,12 +154,13 @@ def _read(
     encoder: RegionEncoder, config: Config, folder: Path, boxes: list[int] | None = None
 ) -> TokenStore:
     """Tokens of four images with a spot each; their maps rise from left to right beside it."""
+    encoder = RegionEncoder(encoder.vit, config.resolved().encoder)
     images = ImageSet.from_list([picture("spot", i) for i in range(4)])
     scores = [damage("spot", i) * 1.0 + 0.2 * np.linspace(0, 1, 96) for i in range(4)]
     maps = AnomalyMaps.from_list([one.astype(np.float32) for one in scores], images)
     foreground = Masks(images, (np.array([boxes], np.float64),) * 4) if boxes else None
     inputs = Inputs(images, np.array([[72, 96]] * 4), maps=maps, foreground=foreground)
-    return Pipeline(run_context(encoder, folder, config), inputs).tokens
+    return trainable(Pipeline(run_context(encoder, folder, config), inputs).tokens)
 
 
 def test_maps_lead_only_where_the_settings_say_so(encoder: RegionEncoder, tmp_path: Path) -> None:

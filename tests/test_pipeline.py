@@ -12,6 +12,7 @@ from anomalyncd.config import Config
 from anomalyncd.detection.frequent_kinds import FrequentKinds
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.embedding.encoder import RegionEncoder
+from anomalyncd.embedding.mean_store import MeanStore
 from anomalyncd.errors import InputError
 from anomalyncd.inputs.inputs import check_inputs
 from anomalyncd.pipeline import STAGES, Pipeline
@@ -47,6 +48,17 @@ def test_discoveries_that_share_tokens_do_not_learn_from_each_other(
     alone = pipeline.discovery.probabilities
     np.testing.assert_array_equal(shared[0], alone)
     np.testing.assert_array_equal(shared[1], alone)
+
+
+def test_means_are_not_trained_by_another_config(
+    encoder: RegionEncoder, images_folder: Path, tmp_path: Path
+) -> None:
+    context = run_context(encoder, tmp_path / "work", UNTRAINED.resolved())
+    read = Pipeline(context, check_inputs(images_folder), 3)
+    assert isinstance(read.tokens, MeanStore)
+    with pytest.raises(ValueError, match="means over rotations are not trained"):
+        _ = read.reuse(QUICK, 0, 3).discovery
+    assert read.reuse(UNTRAINED, 0, 3).discovery.probabilities.shape == (len(read.regions), 3)
 
 
 def test_a_frequent_kind_is_told_with_the_predictions(pipeline: Pipeline) -> None:
@@ -98,7 +110,7 @@ def test_an_interrupted_run_goes_on_only_from_its_own_tokens(
         context = replace(run_context(encoder, tmp_path / "run", config), resumable=True)
         pipeline = Pipeline(context, check_inputs(images, maps=maps), 3)
         assert (pipeline._resumed is None) == forgotten
-        return pipeline.tokens.tokens.float().numpy()
+        return pipeline.tokens.read(encoder).numpy()
 
     first = tokens(UNTRAINED, forgotten=True)
     np.testing.assert_array_equal(tokens(UNTRAINED), first)
@@ -115,7 +127,7 @@ def test_an_interrupted_run_goes_on_only_from_its_own_tokens(
         ("anomalyncd.pipeline.write_anomaly_maps", "maps", "lower `detector.resolution`"),
         ("anomalyncd.embedding.encoder.RegionEncoder.frozen_features", "tokens", "`crops.size`"),
         ("anomalyncd.discovery.training.batch_loss", "discovery", "`training.batch_size`"),
-        ("anomalyncd.pipeline.attend_all", "attention", "end other programs"),
+        ("anomalyncd.embedding.token_store.TokenStore.attend", "attention", "end other programs"),
     ],
 )
 def test_full_memory_names_the_stage_and_the_remedy(

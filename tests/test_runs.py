@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from anomalyncd import (
     AnomalyNCD,
@@ -20,6 +22,7 @@ from anomalyncd.detection import maps as anomaly_maps
 from anomalyncd.evaluation.evaluate import evaluate_classes, evaluate_run
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.lock import LOCK
+from anomalyncd.io.tensor_files import save_checked
 from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_table
 from anomalyncd.workflows import discover_run
@@ -172,7 +175,7 @@ def test_run_that_failed_in_training_goes_on_after_its_tokens(
 ) -> None:
     views = replace(config.crops, memory_limit_gb=0 if mapped else 4)
     estimator.set_params(preset=replace(config, crops=views))
-    run, train, fill = tmp_path / "run", pipeline.discover_classes, pipeline.fill_token_store
+    run, train, fill = tmp_path / "run", pipeline.discover_classes, pipeline.fill_store
 
     def fail(*_: object) -> None:
         raise MemoryError
@@ -180,14 +183,20 @@ def test_run_that_failed_in_training_goes_on_after_its_tokens(
     monkeypatch.setattr(pipeline, "discover_classes", fail)
     with pytest.raises(MemoryError):
         discover_run(estimator, images_folder, run)
-    assert (run / "tokens.bin").is_file() == mapped
+    assert (run / "tokens.bin").is_file() == (mapped and config is QUICK)
+    kept = set(load_file(run / "checkpoint" / "tokens.safetensors"))
+    means = {"means", "attention"}
+    tokens = {"shares", "frozen", "shape" if mapped else "tokens"}
+    assert kept == (tokens if config is QUICK else means)
     monkeypatch.setattr(pipeline, "discover_classes", train)
-    monkeypatch.setattr(pipeline, "fill_token_store", fail)
+    monkeypatch.setattr(pipeline, "fill_store", fail)
     discover_run(estimator, images_folder, run)
-    resumed = estimator.predictions_.probabilities
+    resumed, attended = estimator.predictions_.probabilities, estimator.attention_
     assert not {"checkpoint", "tokens.bin"} & set(_contents(run))
-    monkeypatch.setattr(pipeline, "fill_token_store", fill)
+    monkeypatch.setattr(pipeline, "fill_store", fill)
     assert np.array_equal(resumed, estimator.fit(images_folder).predictions_.probabilities)
+    assert attended is not None
+    assert np.array_equal(attended, estimator.attention_)
 
 
 def test_mapped_tokens_of_another_run_are_not_taken_for_its_own(
@@ -211,6 +220,21 @@ def test_damaged_checkpoint_is_made_again(
     (tmp_path / "checkpoint" / file).write_bytes(b"PK\x03\x04 cut off")
     again = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
     assert np.array_equal(again, expected)
+
+
+def test_checkpoint_that_holds_tokens_where_means_suffice_is_made_again(
+    estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, forwards: list[int]
+) -> None:
+    """As an earlier version has written it."""
+    estimator.set_params(preset=UNTRAINED)
+    expected = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
+    path, count = tmp_path / "checkpoint" / "tokens.safetensors", len(forwards)
+    kept = load_file(path)
+    save_checked(kept | {"tokens": torch.zeros(len(kept["means"]), 1, 17, 16)}, path)
+    again = estimator.fit(images_folder, folder=tmp_path).predictions_.probabilities
+    assert np.array_equal(again, expected)
+    assert len(forwards) > count
+    assert load_file(path).keys() == kept.keys()
 
 
 def test_new_run_keeps_no_operating_point(

@@ -121,7 +121,8 @@ def estimate_needs(
         inputs: What was given.
         encoder: On its device and in its precision.
         config: As they will be used.
-        keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
+        keeps_tokens: Whether what is read of regions is saved for a rerun even where it fits into
+            memory.
     """
     width = encoder.vit.config.width
     maps = references = 0.0
@@ -130,15 +131,13 @@ def estimate_needs(
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
         references = compared * width * 2
         maps = map_bytes(inputs, config)
-    views = 1 + config.crops.n_views
-    tokens = _n_regions(inputs) * views * _n_tokens(encoder, config) * width * 2
-    in_memory = min(tokens, config.crops.memory_limit_gb * 1e9)
+    read, in_memory = _read_bytes(inputs, encoder, config)
     # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
     in_hand = _BYTES_PER_PIXEL * float(inputs.sizes.prod(axis=1).max())
     weights = sum(p.numel() * p.element_size() for p in encoder.parameters())
     return Needs(
         _BASE_MEMORY_GB + (2 * weights + 2 * references + in_memory + in_hand) / 1e9,
-        (maps + tokens * (keeps_tokens or tokens > in_memory)) / 1e9,
+        (maps + read * (keeps_tokens or read > in_memory)) / 1e9,
     )
 
 
@@ -156,7 +155,8 @@ def estimate_cost(
         encoder: On its device and in its precision.
         config: As they will be used.
         counts_classes: Whether the number of classes has to be estimated.
-        keeps_tokens: Whether tokens are saved for a rerun even where they fit into memory.
+        keeps_tokens: Whether what is read of regions is saved for a rerun even where it fits into
+            memory.
     """
     n_images = len(inputs.images) + (len(inputs.normals) if inputs.normals else 0)
     n_regions, n_tokens = _n_regions(inputs), _n_tokens(encoder, config)
@@ -184,6 +184,17 @@ def _n_regions(inputs: Inputs) -> float:
     """How many regions are expected, those of the base set included."""
     n_base = len(inputs.base.images) if inputs.base else 0
     return _REGIONS_PER_IMAGE * len(inputs.images) + n_base
+
+
+def _read_bytes(inputs: Inputs, encoder: RegionEncoder, config: Config) -> tuple[float, float]:
+    """Bytes of what is kept of all regions, and those of them that lie in memory."""
+    n_regions, n_tokens = _n_regions(inputs), _n_tokens(encoder, config)
+    if encoder.config.n_rotations > 1:
+        # Means in float32, and two maps of attention in float16; see `MeanStore`.
+        means = n_regions * 4 * (sum(encoder.widths) + n_tokens)
+        return means, means
+    tokens = n_regions * (1 + config.crops.n_views) * n_tokens * encoder.vit.config.width * 2
+    return tokens, min(tokens, config.crops.memory_limit_gb * 1e9)
 
 
 def _n_tokens(encoder: RegionEncoder, config: Config) -> int:

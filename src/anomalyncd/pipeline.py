@@ -21,7 +21,6 @@ from anomalyncd.detection.tiles import chosen_tile_side, tiled
 from anomalyncd.discovery.class_number import ClassNumber, estimate_n_classes
 from anomalyncd.discovery.discover import (
     Discovery,
-    attend_all,
     classify,
     describe_start,
     discover_classes,
@@ -31,11 +30,11 @@ from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.embedding.base_regions import BaseRegions, read_base
 from anomalyncd.embedding.checkpoint import Checkpoint
 from anomalyncd.embedding.context import RunContext
-from anomalyncd.embedding.token_store import (
+from anomalyncd.embedding.region_store import (
     BATCH,
     BatchReader,
-    TokenStore,
-    fill_token_store,
+    RegionStore,
+    fill_store,
     join_batches,
 )
 from anomalyncd.foreground.foreground import Foreground, fit_foreground
@@ -202,8 +201,8 @@ class Pipeline:
         return _logged(map_warnings(inspection))
 
     @Stage
-    def tokens(self) -> TokenStore:
-        """Reads the frozen tokens of all regions."""
+    def tokens(self) -> RegionStore:
+        """Reads all regions: tokens where the config trains, means over rotations where not."""
         if self._resumed is not None:
             return self._resumed[1]
         overlays = _overlays(self.context, self.foreground_masks, self.maps, self.score_range)
@@ -243,7 +242,7 @@ class Pipeline:
     @Stage
     def attention(self) -> NDArray[np.float16] | None:
         """Attention of the CLS token on each region; None where it is not guided."""
-        return attend_all(self.context.encoder, self.tokens)
+        return self.tokens.attend(self.context.encoder)
 
     @Stage
     def reliability(self) -> tuple[ReliabilityModel, Reliability]:
@@ -303,7 +302,7 @@ class Pipeline:
         return Checkpoint(context.folder, made_from)
 
     @cached_property
-    def _resumed(self) -> tuple[Regions, TokenStore] | None:
+    def _resumed(self) -> tuple[Regions, RegionStore] | None:
         """Regions and tokens of an interrupted run; None where there are none of these inputs."""
         if self._checkpoint is None:
             return None
@@ -351,7 +350,7 @@ def apply(context: RunContext, model: FittedModel, inputs: Inputs) -> Prediction
     reliability = model.reliability.apply(features, regions, corrected, config.reliability)
     classes = RegionClasses(features, corrected, reliability, class_list)
     predictions = aggregate(inputs, regions, classes, config.aggregation.rule).of_new_images()
-    attention = attend_all(context.encoder, tokens)
+    attention = tokens.attend(context.encoder)
     return replace(predictions, probabilities=probabilities, attention=attention)
 
 
@@ -415,10 +414,10 @@ def _rescaled(maps: AnomalyMaps, score_range: ScoreRange, index: int) -> NDArray
 
 def _read_regions(
     context: RunContext, images: ImageSet, regions: Regions, overlays: Overlays
-) -> TokenStore:
+) -> RegionStore:
     config, count = context.config, len(regions)
     if isinstance(context.engine, ThisProcess) or config.crops.n_views:
-        return fill_token_store(context, read_crops(images, regions, config, overlays), count)
+        return fill_store(context, read_crops(images, regions, config, overlays), count)
     make = partial(BatchReader, context.encoder, images, regions, config, overlays)
     parts = context.engine.map(make, range(0, count, BATCH))
     return join_batches(context, parts, count)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sized
 from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from anomalyncd.embedding.context import RunContext
+from anomalyncd.embedding.mean_store import MeanStore
 from anomalyncd.embedding.token_store import TokenStore
 from anomalyncd.inputs.anomaly_maps import AnomalyMaps
 from anomalyncd.inputs.masks import Masks
@@ -33,6 +34,7 @@ _COUNTED: tuple[tuple[type[Sized], str], ...] = (
     (Masks, "image"),
     (Regions, "region"),
     (TokenStore, "region"),
+    (MeanStore, "region"),
 )
 
 

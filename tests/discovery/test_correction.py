@@ -11,7 +11,7 @@ from anomalyncd import InputError
 from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.region_store import fill_store
 from support.quick import QUICK, crops, run_context, scored_regions
 
 COUNT = 12
@@ -32,7 +32,7 @@ def test_scores_change_classes_unless_correction_is_off(
     config = replace(QUICK, training=training)
     encoder.config = replace(encoder.config, n_rotations=1)
     context = run_context(encoder, tmp_path, config)
-    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    tokens = fill_store(context, crops(COUNT), COUNT)
     state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     found = []
     for scores in (HIGH, HALF_LOW):
@@ -49,7 +49,7 @@ def test_without_correction_scores_only_name_the_normal_class(
     training = TrainingConfig(correction="none", n_heads=1)
     config = replace(QUICK, training=training)
     context = run_context(encoder, tmp_path, config)
-    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    tokens = fill_store(context, crops(COUNT), COUNT)
     first = discover_classes(context, scored_regions(HIGH), tokens, None, 3).probabilities.argmax(1)
     low = np.where(first == 2, 0.1, 0.9).astype(np.float32)
     named = discover_classes(context, scored_regions(low), tokens, None, 3).probabilities.argmax(1)

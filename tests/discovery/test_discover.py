@@ -20,7 +20,7 @@ from anomalyncd.discovery.discover import (
 )
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.region_store import fill_store
 from support.quick import QUICK, crops, run_context, scored_regions
 
 COUNT, N_HEADS = 10, 3
@@ -43,9 +43,12 @@ class Recorder:
 def _discover(
     encoder: RegionEncoder, folder: Path, with_base: bool = False, **training: Any
 ) -> tuple[Discovery, BaseRegions]:
-    config = replace(QUICK, training=replace(QUICK.training, epochs=0, n_heads=N_HEADS, **training))
-    context = run_context(encoder, folder, config)
-    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    """A discovery whose training is replaced by a `Recorder`."""
+    config = replace(
+        QUICK, training=replace(QUICK.training, n_heads=N_HEADS, **training)
+    ).resolved()
+    context = run_context(RegionEncoder(encoder.vit, config.encoder), folder, config)
+    tokens = fill_store(context, crops(COUNT), COUNT)
     base = BaseRegions(tokens, BASE_LABELS, 2)
     regions = scored_regions(SCORES)
     return discover_classes(context, regions, tokens, base if with_base else None, 3), base
@@ -97,7 +100,7 @@ def test_new_regions_are_described_with_their_shapes(
 ) -> None:
     config = replace(QUICK, training=replace(QUICK.training, epochs=0))
     context = run_context(encoder, tmp_path, config)
-    tokens = fill_token_store(context, crops(COUNT), COUNT)
+    tokens = fill_store(context, crops(COUNT), COUNT)
     shapes = np.stack([np.linspace(-5, -4, COUNT), np.repeat([0.1, 2.0], COUNT // 2)], axis=1)
     regions = replace(scored_regions(np.full(COUNT, 0.9)), shape=shapes)
     found = discover_classes(context, regions, tokens, None, 3)

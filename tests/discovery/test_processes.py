@@ -16,7 +16,7 @@ from anomalyncd.discovery.processes import train_in_processes
 from anomalyncd.discovery.share import ALONE, Share
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.region_store import fill_token_store
 from anomalyncd.errors import InputError
 from support.full_disk import no_room
 from support.quick import crops, run_context

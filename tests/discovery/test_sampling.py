@@ -19,7 +19,7 @@ from anomalyncd.discovery.prototypes import kmeans
 from anomalyncd.discovery.reliability import fit_reliability
 from anomalyncd.discovery.sampling import blocks, sample, sample_of_images
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.embedding.mean_store import MeanStore
 from anomalyncd.regions.table import Regions
 from anomalyncd.report.projection import project
 from anomalyncd.review.refit import typicality
@@ -55,10 +55,8 @@ def _discover(encoder: RegionEncoder, folder: Path) -> Discovery:
     return discover_classes(context, _regions(), _tokens(), None, 4)
 
 
-def _tokens() -> TokenStore:
-    nothing = torch.zeros(COUNT, 1, 1)
-    means = torch.from_numpy(_described() + 1)
-    return TokenStore(nothing[..., None], nothing[..., None, None], nothing, means)
+def _tokens() -> MeanStore:
+    return MeanStore(torch.from_numpy(_described() + 1))
 
 
 def test_few_regions_are_all_in_the_sample() -> None:

@@ -21,7 +21,8 @@ from anomalyncd.discovery.training import (
     train,
 )
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.region_store import fill_token_store
+from anomalyncd.embedding.token_store import TokenStore
 from support.quick import crops, run_context
 
 SETTINGS = TrainingConfig(

@@ -2,15 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from anomalyncd import AnomalyNCD, InputError
 from anomalyncd.config import Config, EncoderConfig
 from anomalyncd.discovery.discover import discover_classes
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.mean_store import MeanStore
+from anomalyncd.embedding.region_store import BATCH, fill_store, fill_token_store
+from anomalyncd.io.tensor_files import save_checked
 from support.quick import (
     QUICK,
     UNTRAINED,
@@ -67,15 +72,55 @@ def test_base_sets_are_kept_in_all_rotations(
 ) -> None:
     write_base_set(tmp_path / "base")
     first = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
-    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_token_store")
+    monkeypatch.delattr("anomalyncd.embedding.base_regions.fill_store")
     again = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
     assert np.array_equal(first.probabilities, again.probabilities)
 
 
+def test_tokens_of_a_base_set_where_means_suffice_are_read_again(
+    tiny: Path, images_folder: Path, tmp_path: Path
+) -> None:
+    """As an earlier version has cached them."""
+    write_base_set(tmp_path / "base")
+    first = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
+    (cached,) = (tmp_path / "cache" / "base").iterdir()
+    kept = load_file(cached)
+    assert kept.keys() == {"means", "attention"}
+    save_checked(kept | {"tokens": torch.zeros(len(kept["means"]), 1, 17, 16)}, cached)
+    again = _model(tiny).fit(images_folder, base=tmp_path / "base").predictions_
+    assert np.array_equal(first.probabilities, again.probabilities)
+    assert load_file(cached).keys() == kept.keys()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("guidance", ["soft", "learned", "none"])
+def test_attention_is_that_of_the_tokens_that_are_not_kept(
+    encoder: RegionEncoder,
+    tmp_path: Path,
+    dtype: torch.dtype,
+    guidance: Literal["soft", "learned", "none"],
+) -> None:
+    config = replace(UNTRAINED, encoder=replace(UNTRAINED.encoder, guidance=guidance)).resolved()
+    encoder = RegionEncoder(encoder.vit, config.encoder).set_frozen_precision(dtype)
+    context = run_context(encoder, tmp_path, config)
+    kept = fill_store(context, crops(BATCH), BATCH)
+    tokens = fill_token_store(context, crops(BATCH), BATCH)
+    assert isinstance(kept, MeanStore)
+    assert sum(one.nbytes for one in kept.tensors.values()) < tokens.tokens.nbytes
+    expected = tokens.attend(encoder)
+    if guidance == "none":
+        assert kept.attend(encoder) is None
+        assert expected is None
+    else:
+        assert expected is not None
+        assert expected.shape == (BATCH, 2, 4, 4)
+        np.testing.assert_array_equal(kept.attend(encoder), expected)
+
+
 def test_mean_over_rotations_is_not_trained(encoder: RegionEncoder, tmp_path: Path) -> None:
     context = run_context(encoder, tmp_path)
-    tokens = fill_token_store(context, crops(4), 4)
-    assert tokens.means is not None
+    tokens = fill_store(context, crops(4), 4)
+    assert isinstance(tokens, MeanStore)
     with pytest.raises(ValueError, match="n_rotations=1"):
         discover_classes(context, scored_regions(np.full(4, 0.5)), tokens, None, 2)
 

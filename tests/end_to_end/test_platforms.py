@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from anomalyncd.config import PRESETS
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.region_store import RegionStore, fill_store
 from anomalyncd.errors import InputError
 from anomalyncd.estimator import AnomalyNCD
 from anomalyncd.workflows import discover_run, prepare_prediction, write_prediction
@@ -34,12 +34,12 @@ def test_tokens_in_a_file_are_released_before_it_is_deleted(
         pytest.skip("needs a list of what is mapped")
     maps_of_stages: list[str] = []
 
-    def filled(*arguments: object) -> TokenStore:
-        result = fill_token_store(*arguments)  # type: ignore[arg-type]
+    def filled(*arguments: object) -> RegionStore:
+        result = fill_store(*arguments)  # type: ignore[arg-type]
         maps_of_stages.append(mapped.read_text(encoding="utf-8"))
         return result
 
-    monkeypatch.setattr("anomalyncd.pipeline.fill_token_store", filled)
+    monkeypatch.setattr("anomalyncd.pipeline.fill_store", filled)
     model = AnomalyNCD(3, backbone="tiny", weights=tiny)
     discover_run(model, images_folder, tmp_path / "run")
     predictions = model.classify(images_folder, folder=tmp_path / "new")

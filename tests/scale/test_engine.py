@@ -51,13 +51,15 @@ def test_a_discovery_has_the_bits_of_one_process_though_a_worker_dies(
         with pytest.raises(InputError, match=r"^item 99 cannot be halved; give another$"):
             list(engine.map(partial(partial, _halved, None), [99]))
         # Fails if the maps or the regions are read in this process.
-        monkeypatch.delattr("anomalyncd.pipeline.fill_token_store")
+        monkeypatch.delattr("anomalyncd.pipeline.fill_store")
         monkeypatch.setattr("anomalyncd.detection.maps.ThisProcess", None)
         discover_run(make(), images_folder, tmp_path / "many", engine=engine)
     one, many = read_run(tmp_path / "one"), read_run(tmp_path / "many")
     pd.testing.assert_frame_equal(one.images, many.images, check_exact=True)
     pd.testing.assert_frame_equal(one.regions, many.regions, check_exact=True)
     assert np.array_equal(one.features, many.features)
+    assert one.attention is not None
+    assert np.array_equal(one.attention, many.attention)
     for path in sorted((tmp_path / "one" / "maps").rglob("*.npy")):
         other = tmp_path / "many" / path.relative_to(tmp_path / "one")
         assert path.read_bytes() == other.read_bytes()

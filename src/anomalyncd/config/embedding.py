@@ -58,4 +58,4 @@ class CropConfig:
     """Strength of the colour augmentation, from 0 (none) to 1 (as published)."""
     memory_limit_gb: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 4.0
     """A token store that is larger than this many gigabytes lies in a memory-mapped file; infinity
-    always allows memory."""
+    always allows memory. With several rotations no tokens are kept."""

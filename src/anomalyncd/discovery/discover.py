@@ -1,4 +1,4 @@
-"""From the tokens of regions to their classes: describe, start, train, predict."""
+"""From what was read of regions to their classes: describe, start, train, predict."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,7 @@ from anomalyncd.discovery.sampling import blocks, sample
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
-from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.embedding.region_store import RegionStore, trainable
 from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.logs import LOG
 
@@ -42,7 +41,7 @@ class Discovery:
 def discover_classes(
     context: RunContext,
     regions: Regions,
-    tokens: TokenStore,
+    tokens: RegionStore,
     base: BaseRegions | None,
     n_classes: int,
 ) -> Discovery:
@@ -51,17 +50,17 @@ def discover_classes(
     Args:
         context: Its encoder's read-out block is trained in place.
         regions: The novel regions, R of them.
-        tokens: Their frozen tokens.
+        tokens: What was read of them.
         base: Labelled regions, or None.
         n_classes: Number of novel classes, the normal class included.
 
     Raises:
-        ValueError: Training is asked for, but the tokens hold means over rotations.
+        ValueError: Training is asked for, but means over rotations were read.
     """
     config, seed = context.config.training, context.seed
-    stores = (tokens, base.tokens) if base else (tokens,)
-    if config.epochs and any(store.means is not None for store in stores):
-        raise ValueError("means over rotations are not trained; set encoder.n_rotations=1")
+    if config.epochs:  # Refused before anything that takes long.
+        for store in (tokens, base.tokens) if base else (tokens,):
+            trainable(store)
     n_base = base.n_classes if base else 0
     model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
@@ -76,17 +75,20 @@ def discover_classes(
         if base is not None:
             _start_at_base_means(model, base)
     targets = np.zeros_like(normal) if config.correction == "none" else normal
-    novel = Samples(tokens, torch.from_numpy(targets))
-    known = Samples(base.tokens, torch.from_numpy(base.labels)) if base else None
     prior = None
     if config.entropy_prior == "start":
         shares = class_shares(_cosines(model, describe_all(model, tokens, regions)), normal, n_base)
         prior = shares.to(context.encoder.vit.cls_token.device)
     objective = Objective(config, n_base, prior)
-    if config.epochs and context.devices > 1:
-        loss = train_in_processes(model, novel, known, objective, context)
-    else:
-        loss = train(model, novel, known, objective, seed)
+    loss = torch.zeros(config.n_heads)
+    if config.epochs:
+        novel = Samples(trainable(tokens), torch.from_numpy(targets))
+        known = Samples(trainable(base.tokens), torch.from_numpy(base.labels)) if base else None
+        if context.devices > 1:
+            loss = train_in_processes(model, novel, known, objective, context)
+        else:
+            loss = train(model, novel, known, objective, seed)
+    model.eval()
     _log_guidance_factor(context)
     features = describe_all(model, tokens, regions)
     _reduce(model, features, n_base, loss, config)
@@ -102,7 +104,7 @@ def discover_classes(
 def describe_start(
     context: RunContext,
     regions: Regions,
-    tokens: TokenStore,
+    tokens: RegionStore,
     base: BaseRegions | None,
     rows: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float32], LabelledRegions | None]:
@@ -111,7 +113,7 @@ def describe_start(
     Args:
         context: With the encoder.
         regions: The novel regions, R of them.
-        tokens: Their frozen tokens.
+        tokens: What was read of them.
         base: Labelled regions, or None.
         rows: The novel regions that are described, (N,); None describes all.
 
@@ -128,7 +130,7 @@ def describe_start(
 def classify(
     model: RegionClassifier,
     normality: Normality | None,
-    tokens: TokenStore,
+    tokens: RegionStore,
     regions: Regions,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Descriptors (R, D) and class probabilities (R, K) of new regions."""
@@ -143,7 +145,7 @@ def classify(
 def _start(
     context: RunContext,
     regions: Regions,
-    tokens: TokenStore,
+    tokens: RegionStore,
     base: BaseRegions | None,
     n_prototypes: int,
 ) -> tuple[RegionClassifier, Normality | None, NDArray[np.float32]]:
@@ -161,7 +163,7 @@ def _fit_descriptor(
     model: RegionClassifier,
     context: RunContext,
     regions: Regions,
-    tokens: TokenStore,
+    tokens: RegionStore,
     base: BaseRegions | None,
 ) -> tuple[Normality, NDArray[np.float32]] | None:
     """Fits damping and shape, on a sample of many regions.
@@ -187,7 +189,10 @@ def _fit_descriptor(
     return None if shaped or len(rows) < len(regions) else fitted
 
 
-def _new_classifier(context: RunContext, tokens: TokenStore, n_prototypes: int) -> RegionClassifier:
+def _new_classifier(
+    context: RunContext, tokens: RegionStore, n_prototypes: int
+) -> RegionClassifier:
+    """An untrained classifier whose descriptors are centred."""
     encoder = context.encoder
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
@@ -268,7 +273,7 @@ def _reduce(
 
 def describe_all(
     model: RegionClassifier,
-    tokens: TokenStore,
+    tokens: RegionStore,
     regions: Regions | None = None,
     rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
@@ -290,21 +295,6 @@ def describe_all(
             pieces = tokens.read(model.encoder, some).to(device)
             features[block] = model.descriptor(pieces, shapes).cpu().numpy()
     return features
-
-
-def attend_all(encoder: RegionEncoder, tokens: TokenStore) -> NDArray[np.float16] | None:
-    """Where the CLS token looks on the central view of each region.
-
-    Returns:
-        (R, 2, rows, columns), 0..1, without and with guidance, see `RegionEncoder.attention`; None
-        where it is not guided.
-    """
-    if not encoder.guides_readout:
-        return None
-    with torch.inference_mode():
-        batches = tokens.central(encoder.vit.cls_token.device)
-        attention = [encoder.attention(features).half().cpu() for features in batches]
-    return torch.cat(attention).numpy()
 
 
 def _cosines(model: RegionClassifier, features: NDArray[np.float32]) -> NDArray[np.float32]:

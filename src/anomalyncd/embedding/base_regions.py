@@ -1,13 +1,13 @@
-"""Frozen tokens of the base set, cached between runs."""
+"""What is read of the base set, cached between runs."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anomalyncd.embedding.context import RunContext
-from anomalyncd.embedding.token_store import TokenStore, fill_token_store
+from anomalyncd.embedding.region_store import RegionStore, fill_store, store_of
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.io.cache import BASE, TensorStore
 from anomalyncd.io.key import content_digest, key_of_version
@@ -21,8 +21,8 @@ MAX_REGIONS_PER_IMAGE = 2
 class BaseRegions:
     """Labelled regions of the base set."""
 
-    tokens: TokenStore
-    """Their frozen tokens."""
+    tokens: RegionStore
+    """What was read of them."""
     labels: NDArray[np.int64]
     """(R,): class of each region."""
     n_classes: int
@@ -40,22 +40,21 @@ def read_base(base: BaseSet, context: RunContext) -> BaseRegions:
     limited = replace(config.regions, max_per_image=MAX_REGIONS_PER_IMAGE)
     regions = regions_of_masks(base.masks, sizes, limited)
     cache, made_from = TensorStore(BASE), _key(base, context)
-    tokens = _cached(cache, made_from, context)
+    tokens = _cached(cache, made_from)
     if tokens is None:
         crops = read_crops(base.images, regions, config)
-        tokens = fill_token_store(context, crops, len(regions))
-        present = {name: tensor for name, tensor in vars(tokens).items() if tensor is not None}
-        cache.save(made_from, present)
+        tokens = fill_store(context, crops, len(regions))
+        cache.save(made_from, tokens.tensors)
     return BaseRegions(tokens, base.labels[regions.image], len(base.class_names))
 
 
-def _cached(cache: TensorStore, made_from: str, context: RunContext) -> TokenStore | None:
-    """Tokens of an earlier run; None where one of the tensors is missing."""
+def _cached(cache: TensorStore, made_from: str) -> RegionStore | None:
+    """What an earlier run has read; None where it kept other tensors of a region."""
     tensors = cache.load(made_from)
-    needed = {field.name for field in fields(TokenStore)}
-    if context.encoder.config.n_rotations == 1:
-        needed.remove("means")
-    return TokenStore(**tensors) if tensors is not None and tensors.keys() == needed else None
+    try:
+        return None if tensors is None else store_of(tensors)
+    except TypeError:
+        return None
 
 
 def _key(base: BaseSet, context: RunContext) -> str:

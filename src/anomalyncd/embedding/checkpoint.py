@@ -1,4 +1,4 @@
-"""Regions and tokens of a run that may be interrupted, so that a rerun goes on after them."""
+"""Regions of a run that may be interrupted, and what was read of them: a rerun goes on there."""
 
 import shutil
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
-from anomalyncd.embedding.token_store import MAPPED, TokenStore, mapped_tokens
+from anomalyncd.embedding.region_store import RegionStore, store_of
+from anomalyncd.embedding.token_store import MAPPED, mapped_tokens
 from anomalyncd.errors import InputError
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.tensor_files import load_checked, save_checked
@@ -22,14 +23,14 @@ _KEY, _REGIONS, _TOKENS = "made_from.json", "regions.npz", "tokens.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Regions and tokens in a run folder, from when they were read to the end of the run."""
+    """Regions and their store in a run folder, from when they were read to the end of the run."""
 
     run: Path
     """The run folder; tokens that are too large for memory lie in it already."""
     made_from: str
-    """Key of everything that regions and tokens depend on."""
+    """Key of everything that both depend on."""
 
-    def load(self) -> tuple[Regions, TokenStore] | None:
+    def load(self) -> tuple[Regions, RegionStore] | None:
         """Returns what was saved; None where nothing of this key was saved completely."""
         folder = self.run / FOLDER
         try:
@@ -38,30 +39,27 @@ class Checkpoint:
             with np.load(folder / _REGIONS, allow_pickle=False) as arrays:
                 regions = _regions(arrays)
             tensors = load_checked(folder / _TOKENS)
-            if "tokens" not in tensors:
+            if "shape" in tensors:
                 shape = tensors.pop("shape").tolist()
                 tensors["tokens"] = mapped_tokens(self.run, tuple(shape), new=False)
+            store = store_of(tensors)
         except (InputError, OSError, ValueError, KeyError, TypeError, BadZipFile):
             return None
-        return regions, TokenStore(**tensors)
+        return regions, store
 
     def clear(self) -> None:
         """Deletes what was saved under another key, before mapped tokens are overwritten."""
         shutil.rmtree(self.run / FOLDER, ignore_errors=True)
         (self.run / MAPPED).unlink(missing_ok=True)
 
-    def save(self, regions: Regions, store: TokenStore) -> None:
+    def save(self, regions: Regions, store: RegionStore) -> None:
         """Saves both; tokens that lie in a mapped file stay there."""
         folder = self.run / FOLDER
         with write_atomically(folder / _REGIONS) as temporary:
             np.savez(temporary, **_arrays(regions))
-        tensors = {"shares": store.shares, "frozen": store.frozen}
-        if store.means is not None:
-            tensors["means"] = store.means
-        if (self.run / MAPPED).is_file():
-            tensors["shape"] = torch.tensor(store.tokens.shape)
-        else:
-            tensors["tokens"] = store.tokens
+        tensors = store.tensors
+        if "tokens" in tensors and (self.run / MAPPED).is_file():
+            tensors["shape"] = torch.tensor(tensors.pop("tokens").shape)
         with write_atomically(folder / _TOKENS) as temporary:
             save_checked(tensors, temporary)
         write_json(folder / _KEY, {"key": self.made_from})

@@ -18,7 +18,7 @@ from anomalyncd.config import PRESETS, CropConfig, EncoderConfig
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
-from anomalyncd.embedding.token_store import fill_token_store
+from anomalyncd.embedding.region_store import fill_token_store
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.inputs.base_set import BaseSet
 from anomalyncd.regions.crops import Crop

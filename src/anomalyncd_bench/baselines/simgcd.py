@@ -18,6 +18,7 @@ from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.discover import describe_all, discover_classes
 from anomalyncd.discovery.training import Batch, Objective, batch_loss
 from anomalyncd.embedding.context import RunContext
+from anomalyncd.embedding.region_store import trainable
 from anomalyncd.regions.table import Regions
 from anomalyncd.runtime.measurement import Stages
 from anomalyncd_bench.baselines.inputs import BaselineInputs, TrainingViews, required
@@ -98,9 +99,10 @@ class AMEND:
             novel, known = Batch(features, torch.zeros(len(rows), device=device)), None
             projections = functional.normalize(model.projection(model.describe(features)), dim=-1)
             if views.base:
-                chosen = torch.randint(len(views.base.tokens), rows.shape, generator=generator)
+                base = trainable(views.base.tokens)
+                chosen = torch.randint(len(base), rows.shape, generator=generator)
                 labels = torch.from_numpy(views.base.labels)[chosen].to(device)
-                known = Batch(views.base.tokens.two_views(chosen, generator, device), labels)
+                known = Batch(base.two_views(chosen, generator, device), labels)
             total, _ = batch_loss(model, novel, known, Objective(config, n_base), epoch)
             total = total + (1 - share) * neighbourhood_contrast(projections, rows, bank.clone())
             if known is not None:

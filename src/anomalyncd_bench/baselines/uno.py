@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anomalyncd.discovery.classifier import PrototypeHeads
+from anomalyncd.embedding.region_store import trainable
 from anomalyncd_bench.baselines.inputs import BaselineInputs, TrainingViews, required
 from anomalyncd_bench.baselines.trained import (
     CLSEncoder,
@@ -137,7 +138,7 @@ def _train(encoder: CLSEncoder, heads: _Heads, views: TrainingViews, epochs: int
         known, labels = novel[:0], torch.zeros(0, dtype=torch.long, device=device)
         if base is not None:
             chosen = torch.randint(len(base.tokens), rows.shape, generator=generator)
-            known = encoder(base.tokens.two_views(chosen, generator, device))
+            known = encoder(trainable(base.tokens).two_views(chosen, generator, device))
             labels = torch.from_numpy(base.labels)[chosen].repeat(2).to(device)
         per_head = heads.loss(novel, known, labels)
         if epoch == epochs - 1:

@@ -1,16 +1,15 @@
 """How well classes that were left out are recognised as unseen, and how far confidence is right."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-from torch import Tensor
 
 from anomalyncd.discovery.discover import classify
-from anomalyncd.embedding.token_store import TokenStore
+from anomalyncd.embedding.region_store import RegionStore, store_of
 from anomalyncd.evaluation.ground_truth import NORMAL_LABELS
 from anomalyncd.evaluation.metrics import match_classes
 from anomalyncd.pipeline import Pipeline
@@ -109,12 +108,8 @@ def _restricted(pipeline: Pipeline, rows: NDArray[np.int64], n_classes: int, see
     return part
 
 
-def _select(tokens: TokenStore, rows: NDArray[np.int64]) -> TokenStore:
-    names = [field.name for field in fields(tokens)]
-    tensors = {name: getattr(tokens, name) for name in names}
-    return replace(
-        tokens, **{n: one[rows] for n, one in tensors.items() if isinstance(one, Tensor)}
-    )
+def _select(tokens: RegionStore, rows: NDArray[np.int64]) -> RegionStore:
+    return store_of({name: one[rows] for name, one in tokens.tensors.items()})
 
 
 def _classify(
