@@ -23,8 +23,8 @@ def similarities(features: Tensor, others: Tensor) -> Tensor:
     bfloat16 is finest; cosines near 1 would be rounded to multiples of 0.004.
 
     Args:
-        features: Unit vectors of the patches of an image, (D, rows, columns).
-        others: Unit vectors that they are compared with, (M, D).
+        features: Unit vectors of the patches of an image, or their projections, (D, rows, columns).
+        others: Unit vectors that they are compared with, projected alike, (M, D).
 
     Returns:
         (M, rows * columns), on the device and in the precision of `features`.

@@ -1,6 +1,7 @@
 """The memory bank: distances to the nearest patches of normal images (PatchCore)."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import NEVER, distances, nearest, similarities
+from anomalyncd.detection.candidates import N_COMPONENTS_OF_SEVERAL
+from anomalyncd.detection.feature_space import NEVER, distances
+from anomalyncd.detection.patch_search import PatchSearch
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own, owners, tiled
 from anomalyncd.images.image_set import ImageSet
@@ -50,30 +53,27 @@ class MemoryBank(Component):
         With a reference discount it is the smallest discounted distance among the nearest
         neighbours. See `Detector.patch_scores`.
         """
-        rows, columns = features[0].shape[1:]
-        device = features[0].device
-        of_same_image = torch.tensor(are_own(self.names, name)).to(device)
-        total = torch.zeros(rows * columns)
-        for layer, (patches, bank) in enumerate(zip(features, self.vectors, strict=True)):
-            similarity = similarities(patches, bank)
-            similarity[of_same_image] = NEVER
-            best, index = self._best(layer, similarity)
-            scores = distances(best)
-            if self.discounts:
-                scores = (scores - self.discounts[layer].to(device)[index]).clamp(min=0)
-            total += scores.cpu()
-        return (total / len(features)).view(rows, columns)
+        left_out = torch.tensor(are_own(self.names, name))
+        scores = [
+            self._scores(layer, patches, left_out).cpu() for layer, patches in enumerate(features)
+        ]
+        return torch.stack(scores).mean(0).view(features[0].shape[1:])
 
-    def _best(self, layer: int, similarity: Tensor) -> tuple[Tensor, Tensor]:
-        """Similarity and index of the patch in the bank that scores each of P patches, (P,)."""
+    def _scores(self, layer: int, patches: Tensor, left_out: Tensor) -> Tensor:
+        """Scores of the patches of one layer and neighbourhood, (P,)."""
+        search = self._searches[layer]
         if not self.discounts:
-            values, index = nearest(similarity, 1)
-            return values[0], index[0]
-        values, index = nearest(similarity, min(_N_NEAREST, len(similarity)))
-        discounts = self.discounts[layer].to(similarity.device)[index]
+            return distances(search.nearest(patches, 1, left_out)[0][0])
+        values, index = search.nearest(patches, _N_NEAREST, left_out)
+        discounts = self.discounts[layer].to(patches.device)[index]
         discounted = distances(values) - discounts.masked_fill(values == NEVER, 0)
         best = discounted.argmin(0, keepdim=True)
-        return values.gather(0, best)[0], index.gather(0, best)[0]
+        scores = distances(values) - discounts
+        return scores.gather(0, best)[0].clamp(min=0)
+
+    @cached_property
+    def _searches(self) -> list[PatchSearch]:
+        return [PatchSearch(layer, N_COMPONENTS_OF_SEVERAL) for layer in self.vectors]
 
 
 def fit_memory_bank(
@@ -83,8 +83,8 @@ def fit_memory_bank(
 
     At most `n_candidates` patches are candidates, the same number from each image. Memory is
     therefore bounded, for each layer and neighbourhood, by `n_candidates * D * 2` bytes during the
-    fit and `bank_size * D * 2` bytes afterwards. An image is read in each of `n_rotations`
-    rotations.
+    fit and afterwards by `bank_size * D * 2` bytes and what `PatchSearch` takes. An image is read
+    in each of `n_rotations` rotations.
 
     Args:
         vit: The backbone, on its device and in its precision.

@@ -1,6 +1,7 @@
 """Mutual scoring: images are compared with each other, without labels or normal images (MuSc)."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -9,13 +10,14 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import nearest, similarities
+from anomalyncd.detection.candidates import N_COMPONENTS
 from anomalyncd.detection.frequent_kinds import (
     FrequentKinds,
     find_frequent_kinds,
     with_frequent_kinds,
 )
 from anomalyncd.detection.matches import Matches
+from anomalyncd.detection.patch_search import PatchSearch
 from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.errors import InputError
@@ -73,23 +75,14 @@ class MutualScoring(Component):
         others = [i for i, is_own in enumerate(are_own(self.names, name)) if not is_own]
         matches = []
         for layer, patches in enumerate(features):
-            similarity, index = self._nearest(layer, patches)
+            similarity, index = self._searches[layer].nearest_in_each(patches, self.lengths)
             discounts = self.discounts[layer] if self.discounts else None
-            matches.append(Matches(similarity[others].float(), index[others], discounts))
+            matches.append(Matches(similarity[others], index[others], discounts))
         return matches
 
-    def _nearest(self, layer: int, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Largest similarity of each patch to each reference, and its index, (references, P).
-
-        One reference is compared at a time, since its vectors then stay in the cache of the CPU.
-        """
-        values, indices, start = [], [], 0
-        for reference in self.vectors[layer].split(self.lengths):
-            similarity, index = nearest(similarities(patches, reference), 1)
-            values.append(similarity)
-            indices.append(index + start)
-            start += len(reference)
-        return torch.cat(values), torch.cat(indices)
+    @cached_property
+    def _searches(self) -> list[PatchSearch]:
+        return [PatchSearch(layer, N_COMPONENTS) for layer in self.vectors]
 
 
 def fit_mutual_scoring(
@@ -105,7 +98,8 @@ def fit_mutual_scoring(
 
     Returns:
         The fitted detector. For each layer and neighbourhood it takes
-        `n_references * (resolution / patch)^2 * D * 2` bytes, whatever the number of images.
+        `n_references * (resolution / patch)^2 * D * 2` bytes, whatever the number of images, and
+        what `PatchSearch` takes.
 
     Raises:
         InputError: There are fewer than two images.

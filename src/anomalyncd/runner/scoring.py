@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.detection.largest import largest
+from anomalyncd.detection.candidates import N_COMPONENTS, N_COMPONENTS_OF_SEVERAL
 from anomalyncd.detection.tiles import are_own
+from anomalyncd.runner.array_search import NEVER, ArraySearch, Vectors
 from anomalyncd.runner.folder import ExportedModel
 
 _N_NEAREST = 5
-_NEVER = -3.0
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,13 @@ class GraphDetector:
         self.extractor = _Extractor(facts["tile_side"])
         self._names: tuple[str, ...] = tuple(facts["names"])
         count = sum(name.startswith("vectors.") for name in arrays)
-        self._vectors = [_from_bfloat16(arrays[f"vectors.{index}"]) for index in range(count)]
+        is_bank = facts["detector"] == "memory bank"
+        n_components = N_COMPONENTS_OF_SEVERAL if is_bank else N_COMPONENTS
+        self._searches = [
+            ArraySearch(arrays[f"vectors.{index}"], n_components) for index in range(count)
+        ]
         self._discounts = [arrays.get(f"discounts.{index}") for index in range(count)]
-        self._starts = np.concatenate([[0], np.cumsum(facts["lengths"])]).astype(int)
+        self._lengths: tuple[int, ...] = tuple(facts["lengths"])
         self._closest: tuple[float, float] = tuple(facts["closest"])
         by_kind: dict[str, Callable[..., Vectors]] = {
             "memory bank": self._by_bank,
@@ -62,14 +64,9 @@ class GraphDetector:
         return scores.reshape(features[0].shape[:2])
 
     def _by_references(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
-        """See `MutualScoring`; patches (P, D), one reference at a time."""
-        values, indices = [], []
-        for reference in np.flatnonzero(~own):
-            start, stop = self._starts[reference : reference + 2]
-            highest, rows = _nearest(self._vectors[layer][start:stop] @ patches.T, 1)
-            values.append(highest - 1)
-            indices.append(rows + start)
-        similarity, index = np.concatenate(values), np.concatenate(indices)
+        """See `MutualScoring`; patches (P, D)."""
+        similarity, index = self._searches[layer].nearest_in_each(patches, self._lengths)
+        similarity, index = similarity[~own], index[~own]
         first, last = (round(share * len(similarity)) for share in self._closest)
         first = min(first, len(similarity) - 1)
         last = max(last, first + 1)
@@ -83,31 +80,17 @@ class GraphDetector:
 
     def _by_bank(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
         """See `MemoryBank`; patches (P, D)."""
-        similarity = self._vectors[layer] @ patches.T - np.float32(1)
-        similarity[own] = _NEVER
-        discounts = self._discounts[layer]
+        search, discounts = self._searches[layer], self._discounts[layer]
         if discounts is None:
-            return _distances(_nearest(similarity, 1)[0][0])
-        values, index = _nearest(similarity, min(_N_NEAREST, len(similarity)))
-        allowed = np.where(values == _NEVER, 0, discounts[index])
+            return _distances(search.nearest(patches, 1, own)[0][0])
+        values, index = search.nearest(patches, _N_NEAREST, own)
+        allowed = np.where(values == NEVER, 0, discounts[index])
         best = (_distances(values) - allowed).argmin(0)[None]
-        chosen = np.take_along_axis(index, best, 0)[0]
-        scores = _distances(np.take_along_axis(values, best, 0)[0]) - discounts[chosen]
+        scores = np.take_along_axis(_distances(values) - discounts[index], best, 0)[0]
         discounted: Vectors = np.maximum(scores, 0)
         return discounted
-
-
-def _nearest(similarity: Vectors, count: int) -> tuple[Vectors, NDArray[np.int32]]:
-    """See `detection.feature_space.nearest`."""
-    bits, rows = largest(similarity.view(np.int32), count)
-    return bits.view(np.float32), rows
 
 
 def _distances(similarity: Vectors) -> Vectors:
     """See `detection.feature_space.distances`."""
     return np.sqrt(np.clip(-2 * similarity, 0, 4))
-
-
-def _from_bfloat16(bits: NDArray[Any]) -> Vectors:
-    """Numbers whose bits are stored as uint16, since NumPy has no bfloat16."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
