@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.runtime.compilation import compiled_with_sums
 
-N_COMPONENTS = 192
+N_COMPONENTS = 128
 """Principal components in which the only candidate of a patch in a reference is looked for; see
 docs/decisions/nearest-patches.md."""
 N_CANDIDATES = 16
