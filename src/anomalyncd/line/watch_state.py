@@ -121,6 +121,7 @@ class WatchState:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
+            self._connection.close()
             raise _unusable(self.path, error) from error
 
     def close(self) -> None:
