@@ -131,7 +131,8 @@ class Ended:
     @property
     def is_refused(self) -> bool:
         """Whether it ended with one line that says why."""
-        return self.code == 2 and self.said.count("error: ") == 1 and "Traceback" not in self.said
+        n_errors = sum(line.startswith("error: ") for line in self.said.splitlines())
+        return self.code == 2 and n_errors == 1 and "Traceback" not in self.said
 
 
 def run(

@@ -111,7 +111,7 @@ def stalling(trials: Trials) -> Rows:
     """Lets an access to images, a run or the cache stall or fail, then repeats the command."""
     for scenario, start, place, expected in scenarios(trials):
         sizes = {}
-        for name in _DRIVES:
+        for name in dict.fromkeys((*_DRIVES, scenario.results)):
             drive = Drive(place / name, None, "stalls")
             anew(start, place)
             run(scenario.arguments, place, scenario.app, before=drive.attach)

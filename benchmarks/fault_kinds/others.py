@@ -84,6 +84,8 @@ def vanishing(trials: Trials) -> Rows:
             )
             name = "results" if target == place / scenario.results else "images"
             outcome = outcome_of(ended, place / scenario.results, expected)
+            if "not delivered yet" in ended.said:
+                outcome = "refused"
             if hidden.exists():  # The drive is back, as it was.
                 if target.exists():
                     shutil.rmtree(target)
@@ -93,6 +95,8 @@ def vanishing(trials: Trials) -> Rows:
                     outcome += f", and the rerun: {again.said[-160:]}"
                 elif torn(place / scenario.results):
                     outcome += ", torn"
+                elif scenario.name == "watch" and contents(place / scenario.results) != expected:
+                    outcome += ", and other results of the rerun"
             counts[f"{name}: {outcome}"] += 1
         yield row_of(scenario.name, counts)
 

@@ -53,6 +53,15 @@ def test_drift_is_said_once_and_counts_survive_a_restart(
     assert len(said(out)) == 1
 
 
+@pytest.mark.parametrize("table", [b"found,\xff\n1,2\n", b'found,subject\n"' + b"x" * 200_000])
+def test_a_damaged_table_does_not_stop_the_watch(tmp_path: Path, table: bytes) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    put(folder, range(3), 50)
+    out.mkdir()
+    (out / "drift.csv").write_bytes(table)
+    assert once(folder, out, FIT).n_ok == 3
+
+
 def test_another_model_begins_anew(tmp_path: Path) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     put(folder, range(30), 150)

@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 _TICK = 0.2
 """Seconds between two looks at what is due."""
 _LAST_SECONDS = 20.0
-"""How long the end of a watch waits for other programs."""
+"""How long the end of a watch waits for a drive or another program that failed."""
 
 
 def deliver_due(state: WatchState, sinks: Sequence[Sink]) -> None:
@@ -39,6 +39,21 @@ def deliver_due(state: WatchState, sinks: Sequence[Sink]) -> None:
             state.delivered(finished.id, sink.name)
 
 
+def deliver_last(state: WatchState, sinks: Sequence[Sink], wait: bool) -> None:
+    """Gives what is due to each sink at the end of a watch.
+
+    Args:
+        state: The results.
+        sinks: The sinks.
+        wait: Whether to wait some seconds for what has failed and will be tried again.
+    """
+    end = time.monotonic() + (_LAST_SECONDS if wait else 0.0)
+    deliver_due(state, sinks)
+    while any(state.n_pending(one.name) for one in sinks) and time.monotonic() < end:
+        time.sleep(_TICK)
+        deliver_due(state, sinks)
+
+
 @contextmanager
 def delivering(folder: Path, sinks: Sequence[Sink], drain: bool) -> Iterator[None]:
     """Gives results to sinks in a thread of its own, so that no slow program holds up the line.
@@ -58,11 +73,7 @@ def delivering(folder: Path, sinks: Sequence[Sink], drain: bool) -> Iterator[Non
         try:
             while not stop.wait(_TICK):
                 deliver_due(state, sinks)
-            end = time.monotonic() + (_LAST_SECONDS if drain else 0.0)
-            deliver_due(state, sinks)
-            while any(state.n_pending(one.name) for one in sinks) and time.monotonic() < end:
-                time.sleep(_TICK)
-                deliver_due(state, sinks)
+            deliver_last(state, sinks, drain)
         finally:
             state.close()
             for sink in sinks:

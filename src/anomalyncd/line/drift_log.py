@@ -4,6 +4,7 @@ import csv
 import io
 import logging
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def _last_subject(path: Path) -> str:
     """What the table said last, so that a watch that goes on does not say it again."""
     if not path.exists():
         return ""
-    with path.open(encoding="utf-8", newline="") as file:
+    # A damaged table must not keep a watch from its images.
+    with path.open(encoding="utf-8", errors="replace", newline="") as file, suppress(csv.Error):
         rows = list(csv.DictReader(file))
-    return (rows[-1]["subject"] or "") if rows else ""
+        return (rows[-1].get("subject") or "") if rows else ""
+    return ""

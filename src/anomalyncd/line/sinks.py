@@ -1,6 +1,7 @@
 """Where the results of a watched folder go: a table, folders of pictures, another program."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -77,10 +78,14 @@ class CsvSink(Sink):
         if finished.id in self._written:
             return
         line = _line(_cells(finished)).encode("utf-8", "replace")
+        # After a failure nobody knows whether the row is there, so the table is read again.
+        written, self._written = self._written, None
         with self.path.open("ab", buffering=0) as table:
-            table.write(line)
+            if table.write(line) != len(line):  # The rest does not fit on the disk.
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
             os.fsync(table.fileno())
-        self._written.add(finished.id)
+        written.add(finished.id)
+        self._written = written
 
     def _repaired(self) -> set[int]:
         """Cuts off a row that was not written to its end, and returns the ids of all others."""

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from anomalyncd.io.decoding import is_drive_lost, unreadable
 from anomalyncd.io.files import is_reachable, name_of, require_folder
 from anomalyncd.io.writing import refuse_unwritable, remove_temporary
 from anomalyncd.line.arrivals import Arrivals, events_of
-from anomalyncd.line.delivery import deliver_due, delivering
+from anomalyncd.line.delivery import deliver_due, deliver_last, delivering
 from anomalyncd.line.drift import Drift
 from anomalyncd.line.drift_log import DriftLog
 from anomalyncd.line.jobs import Predicts
@@ -167,25 +167,26 @@ class Watch:
             InputError: The results cannot be written, or another process writes them; with `once`,
                 also when the drive of the images did not answer.
         """
-        with only_watcher(self.out), ExitStack() as stack:
+        with only_watcher(self.out), closing(WatchState(self.out)) as state:
             remove_temporary(self.out)
-            state = WatchState(self.out)
-            stack.callback(state.close)
+            state.retry()
             arrivals = Arrivals(self.folder, self.settings.steady, state.known())
             local, remote = self._sinks()
-            stack.enter_context(delivering(self.out, remote, drain=once))
-            rescan = self.settings.every
-            if not (once or self.settings.poll):
-                rescan = stack.enter_context(self._events(arrivals))
             drift = DriftLog(self.out, state, self.predictor.fit_counts)
             reading = _Reading(state, arrivals, local, [*local, *remote], drift, once)
-            summary = self._loop(reading, None if once else rescan)
-            deliver_due(state, local)
-            drift.look(again=True)
-            summary = replace(summary, drift=drift.drift)
+            with delivering(self.out, remote, drain=once), ExitStack() as stack:
+                rescan = self.settings.every
+                if not (once or self.settings.poll):
+                    rescan = stack.enter_context(self._events(arrivals))
+                summary = self._loop(reading, None if once else rescan)
+                is_done = once and not (reading.unread or self._stopped.is_set())
+                deliver_last(state, local, wait=is_done)
+                drift.look(again=True)
+            # Counted before the lock is given up, which tells whether the folder is still there.
+            summary = replace(summary, drift=drift.drift, n_undelivered=state.n_pending())
         if once and reading.unread:
             raise InputError(next(iter(reading.unread.values())))
-        return replace(summary, n_undelivered=self._n_undelivered())
+        return summary
 
     def _loop(self, reading: "_Reading", rescan: float | None) -> Summary:
         """Reads files as they come; without `rescan`, only those that are there at the start."""
@@ -309,13 +310,6 @@ class Watch:
                 yield self.settings.every
             else:
                 yield _RESCAN
-
-    def _n_undelivered(self) -> int:
-        state = WatchState(self.out)
-        try:
-            return state.n_pending()
-        finally:
-            state.close()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What became of each file of a watched folder, in SQLite, so that no restart forgets it."""
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -122,6 +121,7 @@ class WatchState:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.executescript(_TABLES)
         except sqlite3.DatabaseError as error:
+            self._connection.close()
             raise _unusable(self.path, error) from error
 
     def close(self) -> None:
@@ -130,9 +130,7 @@ class WatchState:
 
     def known(self) -> Iterator[Arrival]:
         """Yields all files that are finished."""
-        rows = self._connection.execute(
-            "SELECT path, size, mtime_ns FROM files WHERE state != 'started'"
-        )
+        rows = self._rows("SELECT path, size, mtime_ns FROM files WHERE state != 'started'")
         yield from (Arrival(*row) for row in rows)
 
     def observed(self, fit: str) -> Iterator[tuple[str, bool, float, int, float]]:
@@ -155,14 +153,13 @@ class WatchState:
                     (fit,),
                 )
                 return
-        rows = self._connection.execute(
+        yield from self._rows(
             "SELECT finished, decision = 'unseen', "
             "coalesce(json_extract(verdict, '$.novelty'), 0.0), "
             "json_extract(verdict, '$.class_id'), score "
             "FROM files WHERE state = 'done' AND id >= ? ORDER BY finished",
             (last[1],),
         )
-        yield from rows
 
     def start(self, arrival: Arrival) -> tuple[int, int]:
         """Notes that a file is about to be read.
@@ -222,24 +219,29 @@ class WatchState:
         """Returns what a sink has to get now, the oldest first."""
         now = time.time()
         # What is due later than it may be was planned before the clock was set back.
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT file FROM deliveries WHERE sink = ? AND (due <= ? OR due > ?) "
             "ORDER BY file LIMIT ?",
             (sink, now, now + _LONGEST_WAIT, most),
-        ).fetchall()
-        return [self._finished(number) for (number,) in rows]
+        )
+        return [self._finished(number) for (number,) in list(rows)]
 
     def n_pending(self, sink: str | None = None) -> int:
         """Returns how much has to be delivered, to one sink or to all."""
-        row: tuple[int] = self._connection.execute(
+        ((count,),) = self._rows(
             "SELECT count(*) FROM deliveries WHERE ? IS NULL OR sink = ?", (sink, sink)
-        ).fetchone()
-        return row[0]
+        )
+        return int(count)
 
     def delivered(self, number: int, sink: str) -> None:
         """Notes that a sink has got a file."""
         with self._change() as connection:
             connection.execute("DELETE FROM deliveries WHERE file = ? AND sink = ?", (number, sink))
+
+    def retry(self) -> None:
+        """Makes everything due, since what failed may work now: a new watch waits for nothing."""
+        with self._change() as connection:
+            connection.execute("UPDATE deliveries SET due = 0, attempts = 0")
 
     def failed(self, number: int, sink: str, error: str) -> float:
         """Notes that a sink could not get a file; it is tried again later and later.
@@ -260,12 +262,19 @@ class WatchState:
         return wait
 
     def _finished(self, number: int) -> Finished:
-        *identity, finished, verdict, reason = self._connection.execute(
+        ((*identity, finished, verdict, reason),) = self._rows(
             "SELECT path, size, mtime_ns, finished, verdict, reason FROM files WHERE id = ?",
             (number,),
-        ).fetchone()
+        )
         found = None if verdict is None else Verdict.from_dict(json.loads(verdict))
         return Finished(number, Arrival(*identity), finished, found, reason)
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """Yields the rows of a query."""
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise _unusable(self.path, error) from error
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -288,13 +297,13 @@ def only_watcher(folder: Path) -> Iterator[None]:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(folder / _LOCK, timeout=0.0, isolation_level=None)
+    connection = _opened(folder / _LOCK, timeout=0.0)
     try:
         connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
-        if not os.access(folder, os.W_OK):
-            raise _unusable(folder, error) from error
+        if "locked" not in str(error):
+            raise _unusable(folder / _LOCK, error) from error
         raise InputError(
             f"'{folder}' is used by another watch; end it, or give another `out`"
         ) from error
@@ -306,9 +315,9 @@ def only_watcher(folder: Path) -> Iterator[None]:
         connection.close()
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, timeout: float = _TIMEOUT) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)
+        return sqlite3.connect(path, timeout=timeout, isolation_level=None)
     except sqlite3.DatabaseError as error:
         raise _unusable(path, error) from error
 
