@@ -137,15 +137,15 @@ def test_a_failure_elsewhere_is_not_taken_for_one_of_the_log(
 def test_interrupted_run_goes_on(
     estimator: AnomalyNCD, images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, plain, made = tmp_path / "run", anomaly_maps.anomaly_map, []
+    run, plain, made = tmp_path / "run", anomaly_maps.map_of, []
 
     def interrupted(*arguments: object) -> np.ndarray:
         if len(made) == 5:
             raise KeyboardInterrupt
-        made.append(arguments[-1])
+        made.append(arguments[2])  # The index of the image.
         return plain(*arguments)
 
-    monkeypatch.setattr(anomaly_maps, "anomaly_map", interrupted)
+    monkeypatch.setattr(anomaly_maps, "map_of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         discover_run(estimator, images_folder, run)
     assert _contents(run) == ["maps", "run.log"]
@@ -154,7 +154,7 @@ def test_interrupted_run_goes_on(
     first = list(made)
     made[:] = []
     monkeypatch.setattr(
-        anomaly_maps, "anomaly_map", lambda *given: (made.append(given[-1]), plain(*given))[1]
+        anomaly_maps, "map_of", lambda *given: (made.append(given[2]), plain(*given))[1]
     )
     discover_run(estimator, images_folder, run)
     assert len(made) == 7
