@@ -127,9 +127,8 @@ def estimate_needs(
     width = encoder.vit.config.width
     maps = references = 0.0
     if inputs.maps is None and inputs.masks is None:
-        looks, _ = _patches(inputs, encoder, config)
-        with_normals = inputs.normals is not None
-        compared = sum(_compared_tokens(config, n_patches, with_normals) for n_patches in looks)
+        n_patches, _ = _patches(inputs, encoder, config)
+        compared = _compared_tokens(config, n_patches, inputs.normals is not None)
         references = compared * width * 2
         maps = map_bytes(inputs, config)
     read, in_memory = _read_bytes(inputs, encoder, config)
@@ -164,13 +163,12 @@ def estimate_cost(
     looks = config.encoder.n_rotations + config.crops.n_views
     work = n_regions * looks * _forward(encoder, n_tokens, encoder.readout)
     if inputs.maps is None and inputs.masks is None:
-        looks_at_image, per_image = _patches(inputs, encoder, config)
-        for n_patches in looks_at_image:
-            compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-            work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
-            if inputs.normals is not None:
-                n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
-                work += n_rotated * _map_work(encoder, config, n_patches, 0)
+        n_patches, per_image = _patches(inputs, encoder, config)
+        compared = _compared_tokens(config, n_patches, inputs.normals is not None)
+        work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
+        if inputs.normals is not None:
+            n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
+            work += n_rotated * _map_work(encoder, config, n_patches, 0)
     if config.training.epochs:
         # Two views a step; forward and backward cost three times the forward; the CLS row alone.
         width = encoder.vit.config.width
@@ -204,16 +202,14 @@ def _n_tokens(encoder: RegionEncoder, config: Config) -> int:
     return int((config.crops.size // encoder.vit.config.patch_size) ** 2 + 1)
 
 
-def _patches(inputs: Inputs, encoder: RegionEncoder, config: Config) -> tuple[tuple[int, ...], int]:
-    """Patches of what is looked at at once, at each resolution, and how many of these parts an
-    image has.
+def _patches(inputs: Inputs, encoder: RegionEncoder, config: Config) -> tuple[int, int]:
+    """Patches of what is looked at at once, and how often that is done for each image.
 
     Whether the product will be cut out is not known yet.
     """
     patch_size, (per_image, area) = encoder.vit.config.patch_size, _looked_at(inputs, config)
     side = chosen_resolution(config.detector, area, patch_size, is_cut_out=False)
-    sides = (side,) if config.detector.finer == 1 else (side, round(side * config.detector.finer))
-    return tuple((one // patch_size) ** 2 for one in sides), per_image
+    return (side // patch_size) ** 2, per_image
 
 
 def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:

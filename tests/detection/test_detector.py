@@ -1,7 +1,6 @@
 """Both built-in detectors: fitted, saved, and used to write maps."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from safetensors.torch import load, save
 
 from anomalyncd.config import DetectorConfig
 from anomalyncd.detection.detector import DETECTORS, Detector, fit_detector
-from anomalyncd.detection.maps import anomaly_map, map_of, write_anomaly_maps
+from anomalyncd.detection.maps import anomaly_map, write_anomaly_maps
 from anomalyncd.detection.memory_bank import MemoryBank, extend_memory_bank
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.detection.patches import PatchReader
@@ -32,7 +31,7 @@ ROTATED = DetectorConfig(
 def restored(detector: Detector) -> Detector:
     """The detector after its values went through JSON and its tensors through safetensors."""
     state = detector.state()
-    tensors = {name: tensor.clone().contiguous() for name, tensor in state.tensors.items()}
+    tensors = {name: tensor.contiguous() for name, tensor in state.tensors.items()}
     values = json.loads(json.dumps(state.values))
     return DETECTORS[detector.kind].from_state(State(values, load(save(tensors))))
 
@@ -41,7 +40,10 @@ def maps_of(
     detector: Detector, encoder: RegionEncoder, config: DetectorConfig, images: ImageSet
 ) -> list[np.ndarray]:
     reader = PatchReader(encoder.vit, detector.extractor, config)
-    return [map_of(reader, images, index, detector, config) for index in range(len(images))]
+    return [
+        anomaly_map(reader.read(images, index), detector, config, name)
+        for index, name in enumerate(images.names)
+    ]
 
 
 @pytest.mark.parametrize("config", [CONFIG, ROTATED], ids=["default", "rotated"])
@@ -116,44 +118,4 @@ def test_maps_are_equal_with_and_without_the_cache(
     second, n_second = maps("second"), len(forwards)
     monkeypatch.setenv(LIMIT_VARIABLE, "0")
     assert first == second == maps("without")
-    assert n_first == n_second == 2 * n_images  # At two resolutions.
-
-
-@pytest.mark.parametrize("images", [HAMMERS, PLATES], ids=["hammers", "plates"])
-@pytest.mark.parametrize("with_normals", [False, True])
-def test_a_map_is_the_mean_of_looks_at_two_resolutions(
-    encoder: RegionEncoder, images: ImageSet, with_normals: bool
-) -> None:
-    normals = images.select([1, 3, 5]) if with_normals else None
-    detector = fit_detector(encoder.vit, images, normals, CONFIG, 0)
-    finer = detector.finer
-    assert finer is not None
-    assert finer.extractor.resolution == round(detector.extractor.resolution * 4 / 3)
-    assert finer.names == detector.names or with_normals
-    once = replace(CONFIG, finer=1)
-    assert fit_detector(encoder.vit, images, normals, once, 0).finer is None
-    alone = fit_detector(
-        encoder.vit, images, normals, replace(once, resolution=detector.extractor.resolution), 0
-    )
-    coarse, both = (maps_of(one, encoder, CONFIG, images) for one in (alone, detector))
-    closer = [
-        anomaly_map(
-            PatchReader(encoder.vit, finer.extractor, CONFIG).read(images, index),
-            finer,
-            CONFIG,
-            name,
-        )
-        for index, name in enumerate(images.names)
-    ]
-    for mean, first, second in zip(both, coarse, closer, strict=True):
-        np.testing.assert_allclose(mean, (first + second) / 2, atol=1e-6)
-        assert np.abs(first - second).max() > 0.01
-
-
-def test_more_normal_images_join_the_bank_at_both_resolutions(encoder: RegionEncoder) -> None:
-    bank = fit_detector(encoder.vit, HAMMERS, HAMMERS.select([1, 2, 3]), CONFIG, 0)
-    assert isinstance(bank, MemoryBank)
-    more = extend_memory_bank(encoder.vit, bank, HAMMERS.select([5, 6]), CONFIG, 0)
-    for one in (more, more.finer):
-        assert one is not None
-        assert set(one.names) == {HAMMERS.names[index] for index in (1, 2, 3, 5, 6)}
+    assert n_first == n_second == n_images

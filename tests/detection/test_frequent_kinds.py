@@ -47,7 +47,7 @@ def fitted(
     images = ImageSet.from_list([np.zeros((8, 8, 3), np.uint8)] * len(grids))
     features = [PatchFeatures([patches], (8, 8), None) for patches in grids]
     monkeypatch.setattr(mutual_scoring, "fit_patch_extractor", lambda *_: (EXTRACTOR, features))
-    config = DetectorConfig(n_references=len(grids), frequent_kinds=switched_on, finer=1)
+    config = DetectorConfig(n_references=len(grids), frequent_kinds=switched_on)
     return fit_mutual_scoring(cast(VisionTransformer, None), images, config, 0)
 
 

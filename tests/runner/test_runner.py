@@ -151,7 +151,7 @@ def test_other_formats_and_engines_are_refused(copied: Path) -> None:
         Runner(copied, backend="tvm")
     description = json.loads((copied / DESCRIPTION).read_text(encoding="utf-8"))
     (copied / DESCRIPTION).write_text(json.dumps(description | {"format": 99}), encoding="utf-8")
-    with pytest.raises(InputError, match="has format 99, this version reads 2"):
+    with pytest.raises(InputError, match="has format 99, this version reads 1"):
         Runner(copied)
     changed = description | {"facts": description["facts"] | {"temperature": 1.0}}
     (copied / DESCRIPTION).write_text(json.dumps(changed), encoding="utf-8")

@@ -1,17 +1,19 @@
 """Detectors score patches as they do with tensors."""
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import normalize
 
+from anomalyncd.config import Config
 from anomalyncd.detection.feature_space import FeatureSpace
 from anomalyncd.detection.memory_bank import MemoryBank
 from anomalyncd.detection.mutual_scoring import MutualScoring
 from anomalyncd.detection.patches import PatchExtractor
-from anomalyncd.export.writing import arrays_of_detector, facts_of_detector
+from anomalyncd.export.writing import arrays_of_detector
+from anomalyncd.runner.folder import ExportedModel
 from anomalyncd.runner.scoring import GraphDetector
 
 EXTRACTOR = PatchExtractor(96, None, FeatureSpace((), (), (1,)))
@@ -25,7 +27,14 @@ def vectors(count: int, seed: int) -> torch.Tensor:
 
 
 def runnable(detector: MutualScoring | MemoryBank) -> GraphDetector:
-    return GraphDetector(facts_of_detector(detector), arrays_of_detector(detector, ""))
+    facts: dict[str, Any] = {
+        "tile_side": None,
+        "detector": detector.kind,
+        "names": detector.names,
+        "lengths": getattr(detector, "lengths", ()),
+        "closest": getattr(detector, "closest", ()),
+    }
+    return GraphDetector(ExportedModel("onnx", Config(), facts, {}, arrays_of_detector(detector)))
 
 
 def assert_same(detector: MutualScoring | MemoryBank, name: str) -> None:
@@ -51,24 +60,3 @@ def test_memory_bank(discounted: bool, name: str) -> None:
     layers = tuple(vectors(len(names), seed).bfloat16() for seed in (1, 2))
     discounts = tuple(torch.rand(len(names)) / 3 for _ in layers) if discounted else ()
     assert_same(MemoryBank(EXTRACTOR, layers, names, discounts), name)
-
-
-@pytest.mark.parametrize("of", [MutualScoring, MemoryBank])
-def test_the_finer_look_has_vectors_of_its_own(of: type[MutualScoring] | type[MemoryBank]) -> None:
-    names = tuple(name for name, count in zip(NAMES, LENGTHS, strict=True) for _ in range(count))
-    first, second = ((vectors(len(names), seed).bfloat16(),) for seed in (1, 2))
-    finer = replace(EXTRACTOR, resolution=128)
-    detector: MutualScoring | MemoryBank
-    if of is MutualScoring:
-        closer = MutualScoring(finer, second, LENGTHS, NAMES, (0.2, 0.6))
-        detector = MutualScoring(EXTRACTOR, first, LENGTHS, NAMES, (0.2, 0.6), finer=closer)
-    else:
-        detector = MemoryBank(EXTRACTOR, first, names, finer=MemoryBank(finer, second, names))
-    graph = runnable(detector).finer
-    assert graph is not None
-    assert detector.finer is not None
-    assert graph.extractor.resolution == 128
-    patches = vectors(12, 10).view(3, 4, 7)
-    expected = detector.finer.patch_scores([patches.permute(2, 0, 1)], "new")
-    found = graph.patch_scores([patches.numpy()], "new")
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)

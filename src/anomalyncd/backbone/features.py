@@ -24,7 +24,7 @@ from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.cache import TOKENS, TensorStore
 from anomalyncd.io.key import key
 
-_FORMAT = 1
+_FORMAT = 2
 """To be increased whenever cached tokens change their meaning or images are prepared otherwise."""
 
 

@@ -66,12 +66,12 @@ def chosen_resolution(
 
     Returns:
         Side of a square, px. Where the config sets none, a patch covers at most 24 pixels of the
-        image, as far as 672 pixels for the finer look allow.
+        image, as far as 672 pixels allow.
     """
     if config.resolution is not None:
         return config.resolution
     side = int(area**0.5 / _PIXELS_PER_PATCH) * patch_size
-    return min(max(side, least_resolution(config, is_cut_out)), round(LARGEST / config.finer))
+    return min(max(side, least_resolution(config, is_cut_out)), LARGEST)
 
 
 def least_resolution(config: DetectorConfig, is_cut_out: bool) -> int:

@@ -144,9 +144,9 @@ class EstimatorOptions:
     detail: Annotated[
         int | None,
         typer.Option(
-            help="Side in pixels to which the built-in detector scales images for the first of two "
-            "looks; larger values such as 672 show smaller defects and take more time.",
-            show_default="336 to 504, by their size",
+            help="Side in pixels to which the built-in detector scales images; larger values such "
+            "as 672 show smaller defects and take more time.",
+            show_default="336 to 672, by their size",
         ),
     ] = None
     backbone: Annotated[

@@ -36,12 +36,8 @@ class DetectorConfig:
     resolution: Annotated[int, Field(ge=56)] | None = None
     """Regions of interest enter the backbone with the area of a square of this side in pixels. A
     higher resolution shows smaller defects and takes more time. None chooses it so that a patch of
-    the backbone covers at most 24 pixels of the image, but from 336 to 504 for whole images and
-    504 for a foreground that is cut out."""
-    finer: Annotated[float, Field(ge=1, le=4)] = 4 / 3
-    """Each image is looked at once more, at a resolution that is so many times as high, and its
-    anomaly map is the mean of both. What is anomalous by chance at one of them counts less. 1 looks
-    once, and `resolution` may then be up to 672 if it is None. See docs/decisions/two-looks.md."""
+    the backbone covers at most 24 pixels of the image, but from 336 to 672 for whole images and
+    from 504 to 672 for a foreground that is cut out."""
     tile: Annotated[int, Field(ge=0)] | None = None
     """Side in pixels of the overlapping tiles in which images are looked at, as if each tile were
     an image. 0 looks at whole images. None does so too, unless they would be shrunk to less than a

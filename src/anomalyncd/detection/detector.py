@@ -31,10 +31,6 @@ class Detector(Protocol):
     def names(self) -> tuple[str, ...]:
         """Names of the images that its patches come from."""
 
-    @property
-    def finer(self) -> "Detector | None":
-        """The same for a second look at a higher resolution; None looks once."""
-
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Computes the anomaly score of each patch.
 
@@ -103,7 +99,6 @@ def fit_detector(
 
 def detector_warnings(detector: Detector | None) -> list[str]:
     """Lists what a person should know about the maps of a detector; nothing without a detector."""
-    if not isinstance(detector, MutualScoring):
-        return []
-    found = detector.any_frequent_kinds
-    return [] if found is None else [str(found)]
+    if isinstance(detector, MutualScoring) and detector.frequent_kinds is not None:
+        return [str(detector.frequent_kinds)]
+    return []

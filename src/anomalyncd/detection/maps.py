@@ -1,6 +1,5 @@
 """Anomaly maps, drawn from the scores of patches and written to a folder."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,8 +103,6 @@ def map_of(
 ) -> NDArray[np.float32]:
     """Computes the anomaly map of one image of a set, from its tiles where the detector has some.
 
-    Where the detector looks at two resolutions it is the mean of both maps.
-
     Args:
         reader: Reads the patch features.
         images: The images.
@@ -118,27 +115,14 @@ def map_of(
     """
     if detector.extractor.tile_side is not None:
         return tiled_map(reader, images.select([index]), detector, config)
-    name = images.names[index]
-    looks = list(_looks(reader, images, index, detector))
-    maps = [anomaly_map(features, of_look, config, name) for features, of_look in looks]
-    return np.asarray(np.mean(maps, axis=0), np.float32)
-
-
-def _looks(
-    reader: "PatchReader", images: ImageSet, index: int, detector: "Detector"
-) -> "Iterator[tuple[PatchFeatures, Detector]]":
-    """What is read of an image at each resolution, and the detector for it."""
     features = reader.read(images, index)
-    yield features, detector
-    finer = detector.finer
-    if finer is not None:
-        yield reader.read_finer(images, index, finer.extractor.resolution, features), finer
+    return anomaly_map(features, detector, config, images.names[index])
 
 
 def anomaly_map(
     features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
-    """Computes the anomaly map of one image at one resolution.
+    """Computes the anomaly map of one image.
 
     Args:
         features: Patch features of the image.
@@ -182,13 +166,11 @@ def tiled_map(
     last = tiles.tiles[-1]
     size = (last.top + last.height, last.left + last.width)
     scale = 1.0 if config.map_size is None else config.map_size / tiles.side
-    n_looks = 1 if detector.finer is None else 2
-    stitched = [Stitched(size, scale, tiles.side) for _ in range(n_looks)]
+    stitched = Stitched(size, scale, tiles.side)
     for index, (tile, name) in enumerate(zip(tiles.tiles, tiles.names, strict=True)):
-        looks = _looks(reader, tiles, index, detector)
-        for of_look, (features, at_resolution) in zip(stitched, looks, strict=True):
-            of_look.add(_smooth_scores(features, at_resolution, config, name), tile)
-    return np.asarray(np.mean([one.scores() for one in stitched], axis=0), np.float32)
+        features = reader.read(tiles, index)
+        stitched.add(_smooth_scores(features, detector, config, name), tile)
+    return stitched.scores()
 
 
 def whole_map(

@@ -44,9 +44,6 @@ class MemoryBank(Component):
     discounts: tuple[Tensor, ...] = ()
     """Reference discount, which is subtracted from the distance to each patch, for each layer and
     neighbourhood, (M,), float32; empty without it."""
-    finer: "MemoryBank | None" = None
-    """Patches of the same images at a higher resolution, whose maps count as much; None looks
-    once."""
 
     kind: ClassVar[str] = "memory bank"
 
@@ -86,8 +83,8 @@ def fit_memory_bank(
 
     At most `n_candidates` patches are candidates, the same number from each image. Memory is
     therefore bounded, for each layer and neighbourhood, by `n_candidates * D * 2` bytes during the
-    fit and afterwards by `bank_size * D * 2` bytes and what `PatchSearch` takes, and by as much for
-    the finer resolution. An image is read in each of `n_rotations` rotations.
+    fit and afterwards by `bank_size * D * 2` bytes and what `PatchSearch` takes. An image is read
+    in each of `n_rotations` rotations.
 
     Args:
         vit: The backbone, on its device and in its precision.
@@ -98,10 +95,9 @@ def fit_memory_bank(
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(normals))[: config.n_references]
     extractor, _ = fit_patch_extractor(vit, normals.select(np.sort(chosen).tolist()), config)
-    finer = None
-    if config.finer > 1:
-        finer = MemoryBank(extractor.finer(config.finer), (), ())
-    return _extended(vit, MemoryBank(extractor, (), (), finer=finer), normals, config, seed)
+    candidates = _Candidates(vit, MemoryBank(extractor, (), ()), config)
+    candidates.read(normals, rng)
+    return candidates.bank(seed)
 
 
 def extend_memory_bank(
@@ -122,20 +118,10 @@ def extend_memory_bank(
     Raises:
         InputError: An image cannot be read.
     """
-    normals = tiled(normals, bank.extractor.tile_side)
-    return _extended(vit, bank, normals, config, seed)
-
-
-def _extended(
-    vit: VisionTransformer, bank: MemoryBank, normals: ImageSet, config: DetectorConfig, seed: int
-) -> MemoryBank:
-    """The bank of a coreset of its patches and those of more images, at both resolutions."""
     candidates = _Candidates(vit, bank, config)
+    normals = tiled(normals, bank.extractor.tile_side)
     candidates.read(normals, np.random.default_rng(seed))
-    extended = candidates.bank(seed)
-    if bank.finer is None:
-        return extended
-    return replace(extended, finer=_extended(vit, bank.finer, normals, config, seed))
+    return candidates.bank(seed)
 
 
 class _Candidates:

@@ -18,17 +18,11 @@ from anomalyncd.detection.frequent_kinds import (
 )
 from anomalyncd.detection.matches import Matches
 from anomalyncd.detection.patch_search import PatchSearch
-from anomalyncd.detection.patches import (
-    PatchExtractor,
-    PatchFeatures,
-    PatchReader,
-    fit_patch_extractor,
-)
+from anomalyncd.detection.patches import PatchExtractor, PatchFeatures, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import ImageSet
 from anomalyncd.io.component import Component
-from anomalyncd.runtime.progress import track
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +45,8 @@ class MutualScoring(Component):
     layer and neighbourhood, (N,), float32; empty without it."""
     frequent_kinds: FrequentKinds | None = None
     """Frequent kinds of defects; None where none were found."""
-    finer: "MutualScoring | None" = None
-    """The same references at a higher resolution, whose maps count as much; None looks once."""
 
     kind: ClassVar[str] = "mutual scoring"
-
-    @property
-    def any_frequent_kinds(self) -> FrequentKinds | None:
-        """Frequent kinds of defects that were found at either resolution."""
-        if self.frequent_kinds is not None or self.finer is None:
-            return self.frequent_kinds
-        return self.finer.frequent_kinds
 
     def patch_scores(self, features: list[Tensor], name: str) -> Tensor:
         """Computes the mean distance of each patch to its nearest neighbours in the references.
@@ -113,8 +98,8 @@ def fit_mutual_scoring(
 
     Returns:
         The fitted detector. For each layer and neighbourhood it takes
-        `n_references * (resolution / patch)^2 * D * 2` bytes, whatever the number of images, what
-        `PatchSearch` takes, and as much for the finer resolution.
+        `n_references * (resolution / patch)^2 * D * 2` bytes, whatever the number of images, and
+        what `PatchSearch` takes.
 
     Raises:
         InputError: There are fewer than two images.
@@ -127,29 +112,12 @@ def fit_mutual_scoring(
     chosen = np.sort(np.random.default_rng(seed).choice(len(images), count, replace=False))
     references = images.select(chosen.tolist())
     extractor, features = fit_patch_extractor(vit, references, config)
-    scoring = _at_one_resolution(extractor, features, references.names, config)
-    if config.finer == 1:
-        return scoring
-    finer = extractor.finer(config.finer)
-    reader = PatchReader(vit, finer, config)
-    numbers = track(range(count), "Looking closer")
-    features = [reader.read(references, index) for index in numbers]
-    return replace(scoring, finer=_at_one_resolution(finer, features, references.names, config))
-
-
-def _at_one_resolution(
-    extractor: PatchExtractor,
-    features: list[PatchFeatures],
-    names: tuple[str, ...],
-    config: DetectorConfig,
-) -> MutualScoring:
-    """Compares the references with each other, for their discounts and frequent kinds."""
     vectors = [of_image.vectors() for of_image in features]
     scoring = MutualScoring(
         extractor,
         tuple(torch.cat(layer).to(torch.bfloat16) for layer in zip(*vectors, strict=True)),
         tuple(len(of_image[0]) for of_image in vectors),
-        names,
+        references.names,
         config.closest,
     )
     matches = [

@@ -1,11 +1,11 @@
 """Patch features of images: the vectors that detectors compare, and how they are read."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from anomalyncd.backbone.features import TokenReader, Tokens, patch_reader, whole_reader
+from anomalyncd.backbone.features import Tokens, patch_reader, whole_reader
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.backbone.roi import RegionOfInterest
 from anomalyncd.backbone.vit import VisionTransformer
@@ -49,10 +49,6 @@ class PatchExtractor(Component):
     tile_side: int | None = None
     """Side of the tiles in which images are looked at, px; None looks at whole images."""
 
-    def finer(self, ratio: float) -> "PatchExtractor":
-        """The same at a resolution that is so many times as high."""
-        return replace(self, resolution=round(self.resolution * ratio))
-
     def extract(
         self, tokens: Tokens, size: tuple[int, int], roi: RegionOfInterest | None
     ) -> PatchFeatures:
@@ -84,8 +80,6 @@ class PatchReader:
         cached: bool = True,
     ) -> None:
         self.extractor = extractor
-        self._vit, self._config, self._cached = vit, config, cached
-        self._finer_readers: dict[int, TokenReader] = {}
         self._reader = patch_reader(vit, extractor.resolution, config, cached)
         self._whole_reader = whole_reader(vit, config, cached)
         self._n_rotations = config.n_rotations
@@ -103,26 +97,6 @@ class PatchReader:
         whole = self._whole_reader.read(images, index)
         roi = locator.locate(whole.patches[-1], whole.size)
         return self.extractor.extract(self._reader.read(images, index, roi), whole.size, roi)
-
-    def read_finer(
-        self, images: ImageSet, index: int, resolution: int, before: PatchFeatures
-    ) -> PatchFeatures:
-        """Reads an image once more, at another resolution.
-
-        Args:
-            images: The image set.
-            index: Index of the image.
-            resolution: Side of a square with the area at which it enters the backbone, px.
-            before: What was read of it, with its region of interest.
-
-        Raises:
-            InputError: The image cannot be read.
-        """
-        if resolution not in self._finer_readers:
-            reader = patch_reader(self._vit, resolution, self._config, self._cached)
-            self._finer_readers[resolution] = reader
-        tokens = self._finer_readers[resolution].read(images, index, before.roi)
-        return self.extractor.extract(tokens, before.size, before.roi)
 
     def read_rotated(self, images: ImageSet, index: int) -> list[PatchFeatures]:
         """Reads one image in `config.n_rotations` rotations, unrotated first.

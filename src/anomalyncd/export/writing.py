@@ -87,9 +87,7 @@ def _runnable_detector(model: FittedModel, folder: Path) -> MutualScoring | Memo
         needed = "maps or masks that were given for each image"
     elif model.foreground is not None:
         needed = "the foreground of each image"
-    elif (
-        isinstance(model.detector, MutualScoring) and model.detector.any_frequent_kinds is not None
-    ):
+    elif isinstance(model.detector, MutualScoring) and model.detector.frequent_kinds is not None:
         needed = "frequent kinds of defects, which the detector found"
     if needed is not None:
         raise InputError(
@@ -176,6 +174,8 @@ def _described(
     facts = {
         "patch_size": vit.config.patch_size,
         "antialias": vit.config.n_registers > 0,
+        "resolution": extractor.resolution,
+        "tile_side": extractor.tile_side,
         "roi": None
         if locator is None
         else {
@@ -183,7 +183,10 @@ def _described(
             "size": locator.size,
             "rotated": locator.rotated,
         },
-        "detector": facts_of_detector(detector),
+        "detector": detector.kind,
+        "names": detector.names,
+        "lengths": getattr(detector, "lengths", ()),
+        "closest": getattr(detector, "closest", ()),
         "temperature": STUDENT_TEMPERATURE,
         "n_classes": stored.n_classes,
     }
@@ -201,36 +204,14 @@ def _add(
     return state.values
 
 
-def facts_of_detector(detector: MutualScoring | MemoryBank) -> dict[str, Any]:
-    """Plain values of a detector, see `GraphDetector`."""
-    return {
-        "kind": detector.kind,
-        "resolution": detector.extractor.resolution,
-        "tile_side": detector.extractor.tile_side,
-        "names": detector.names,
-        "lengths": getattr(detector, "lengths", ()),
-        "closest": getattr(detector, "closest", ()),
-        "finer": None if detector.finer is None else facts_of_detector(detector.finer),
-    }
-
-
-def arrays_of_detector(
-    detector: MutualScoring | MemoryBank, prefix: str = "detector."
-) -> dict[str, NDArray[Any]]:
-    """Vectors as the bits of bfloat16, which NumPy does not have, and discounts.
-
-    Args:
-        detector: The detector.
-        prefix: What their names begin with.
-    """
+def arrays_of_detector(detector: MutualScoring | MemoryBank) -> dict[str, NDArray[Any]]:
+    """Vectors as the bits of bfloat16, which NumPy does not have, and discounts."""
     arrays: dict[str, NDArray[Any]] = {}
     for index, vectors in enumerate(detector.vectors):
         bits = vectors.cpu().contiguous().view(torch.int16).numpy().view(np.uint16)
-        arrays[f"{prefix}vectors.{index}"] = bits
+        arrays[f"detector.vectors.{index}"] = bits
     for index, discounts in enumerate(detector.discounts):
-        arrays[f"{prefix}discounts.{index}"] = discounts.cpu().numpy()
-    if detector.finer is not None:
-        arrays |= arrays_of_detector(detector.finer, f"{prefix}finer.")
+        arrays[f"detector.discounts.{index}"] = discounts.cpu().numpy()
     return arrays
 
 

@@ -32,7 +32,7 @@ from anomalyncd.results.corrections import Corrections
 from anomalyncd.results.fit_counts import FitCounts
 from anomalyncd.results.operation import Operation
 
-FORMAT = 2
+FORMAT = 1
 """Increases when what is written changes its meaning."""
 
 TENSORS, DESCRIPTION = "model.safetensors", "model.json"

@@ -17,7 +17,7 @@ from anomalyncd.io.component import Component, State
 from anomalyncd.io.json_files import read_json, write_json
 from anomalyncd.io.key import key
 
-FORMAT = 2
+FORMAT = 1
 """Increases when what is written changes its meaning."""
 DESCRIPTION, ARRAYS = "export.json", "arrays.safetensors"
 """Names of the two files beside the graphs."""

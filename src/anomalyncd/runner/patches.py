@@ -1,6 +1,6 @@
 """The vectors of the patches of an image, computed by a graph."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -59,17 +59,9 @@ class GraphReader:
             mask = largest_components(whole[-1] > located["threshold"], 1)
             roi = place_roi(mask, size, located["size"], located["rotated"])
             image = roi.cut(image)
-        outputs = self._run(image, self._facts["detector"]["resolution"])
+        outputs = self._run(image, self._facts["resolution"])
         features = outputs if located is None else outputs[:-1]
         return Patches(features, size, roi)
-
-    def read_finer(self, images: ImageSet, index: int, resolution: int, before: Patches) -> Patches:
-        """Reads an image once more, see `detection.patches.PatchReader.read_finer`."""
-        image = images.image(index)
-        if before.roi is not None:
-            image = before.roi.cut(image)
-        outputs = self._run(image, resolution)
-        return replace(before, features=outputs if before.roi is None else outputs[:-1])
 
     def _run(self, image: NDArray[np.uint8], resolution: int) -> list[NDArray[np.float32]]:
         patch = self._facts["patch_size"]

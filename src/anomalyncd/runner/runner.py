@@ -73,11 +73,11 @@ class Runner(Judge):
         self.model = Path(folder).expanduser().absolute()
         self._arguments = (self.model, {"backend": backend, "threads": threads})
         exported = read_exported(self.model)
-        self._config = with_looked_at_side(exported.config, exported.facts["detector"]["tile_side"])
+        self._config = with_looked_at_side(exported.config, exported.facts["tile_side"])
         self._facts = exported.facts
         self._graphs = load_graphs(self.model, exported.kind, backend, threads)
         self._reader = GraphReader(self._graphs, exported)
-        self._detector = GraphDetector(exported.facts["detector"], exported.arrays_of("detector"))
+        self._detector = GraphDetector(exported)
         self._fixed_masks = exported.component("fixed_masks", FixedMasks)
         self.fit_counts = exported.component("fit_counts", FitCounts)
         self._levels = exported.component("levels", Levels)

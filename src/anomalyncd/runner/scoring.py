@@ -1,8 +1,7 @@
 """The built-in detectors, with arrays in place of tensors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +9,13 @@ from numpy.typing import NDArray
 from anomalyncd.detection.candidates import N_COMPONENTS, N_COMPONENTS_OF_SEVERAL
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.runner.array_search import NEVER, ArraySearch, Vectors
+from anomalyncd.runner.folder import ExportedModel
 
 _N_NEAREST = 5
-_FINER = "finer."
 
 
 @dataclass(frozen=True)
 class _Extractor:
-    resolution: int
     tile_side: int | None
 
 
@@ -25,23 +23,15 @@ class GraphDetector:
     """Scores the patches of an image, as the `Detector` that was exported does.
 
     Args:
-        facts: Names of the images that others are compared with, and how; see `export.writing`.
-        arrays: Vectors of their patches, and discounts.
+        model: Vectors of the patches that others are compared with, and their names.
     """
 
-    def __init__(self, facts: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        self.extractor = _Extractor(facts["resolution"], facts["tile_side"])
-        self.finer: GraphDetector | None = None
-        if facts["finer"] is not None:
-            of_finer = {
-                name.removeprefix(_FINER): array
-                for name, array in arrays.items()
-                if name.startswith(_FINER)
-            }
-            self.finer = GraphDetector(facts["finer"], of_finer)
+    def __init__(self, model: ExportedModel) -> None:
+        facts, arrays = model.facts, model.arrays_of("detector")
+        self.extractor = _Extractor(facts["tile_side"])
         self._names: tuple[str, ...] = tuple(facts["names"])
         count = sum(name.startswith("vectors.") for name in arrays)
-        is_bank = facts["kind"] == "memory bank"
+        is_bank = facts["detector"] == "memory bank"
         n_components = N_COMPONENTS_OF_SEVERAL if is_bank else N_COMPONENTS
         self._searches = [
             ArraySearch(arrays[f"vectors.{index}"], n_components) for index in range(count)
@@ -53,7 +43,7 @@ class GraphDetector:
             "memory bank": self._by_bank,
             "mutual scoring": self._by_references,
         }
-        self._scores = by_kind[facts["kind"]]
+        self._scores = by_kind[facts["detector"]]
 
     def patch_scores(self, features: list[Vectors], name: str) -> Vectors:
         """Computes the anomaly score of each patch, see `Detector.patch_scores`.
