@@ -66,9 +66,7 @@ def fill_store(context: RunContext, crops: Iterable[Crop], n_regions: int) -> Re
     Returns:
         Means over rotations, where the encoder is to average, otherwise the tokens of all views.
     """
-    if _averages(context.encoder):
-        return _fill(context, crops, n_regions, _read_means)
-    return fill_token_store(context, crops, n_regions)
+    return _fill(context, crops, n_regions, read_batch)
 
 
 def fill_token_store(context: RunContext, crops: Iterable[Crop], n_regions: int) -> TokenStore:
@@ -97,8 +95,9 @@ def read_batch(encoder: RegionEncoder, config: CropConfig, batch: CropBatch) -> 
     Returns:
         Means or tokens, on the CPU. Their last bits may depend on the size of the batch.
     """
-    read = _read_means if _averages(encoder) else _read_tokens
-    return read(encoder, config, batch)
+    if encoder.config.n_rotations > 1:  # Descriptors are averaged, so nothing can be trained.
+        return _read_means(encoder, config, batch)
+    return _read_tokens(encoder, config, batch)
 
 
 def join_batches(context: RunContext, parts: Iterable[Store], n_regions: int) -> Store:
@@ -164,11 +163,6 @@ def _fill(
         torch.manual_seed(context.seed)
         parts = (read(encoder, config, batch) for batch in _batches(crops))
         return join_batches(context, parts, n_regions)
-
-
-def _averages(encoder: RegionEncoder) -> bool:
-    """Whether descriptors are averaged over rotations, so that nothing can be trained."""
-    return encoder.config.n_rotations > 1
 
 
 def _read_tokens(encoder: RegionEncoder, config: CropConfig, batch: CropBatch) -> TokenStore:
