@@ -76,7 +76,8 @@ def results_page(folders: Iterable[Path]) -> str:
         "do not change it by hand. [Compare methods](guide/bench.md) explains how to run a "
         "benchmark.",
         "Rows of methods that train are older than the published augmentation of views, with which "
-        "these methods train today.",
+        "these methods train today. All rows but those of `anomalyncd` and `proto` were measured "
+        "before attention in bfloat16 was rounded as it is today.",
     ]
     for folder in folders:
         results = Results(folder)
