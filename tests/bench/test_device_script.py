@@ -52,7 +52,7 @@ def test_one_file_holds_every_part(
         assert all(one["memory_mb"] > 0 for one in record["stages"][side].values())
         assert record["training"][side]["seconds"] > 0
         assert record["prediction"][side]["seconds"] > 0
-    for part in ("discovery", "prediction", "training"):
+    for part in ("discovery", "prediction", "discovery_fp32", "prediction_fp32", "training"):
         agreed = {"same_classes": 1.0, "score_difference": 0.0, "agree": True}
         assert record["agreement"][part] == agreed
     for part in ("discovery", "prediction"):
@@ -80,7 +80,8 @@ def test_disagreement_is_the_exit_code(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for agrees in (True, False):
-        record = {"agreement": {"discovery": {"agree": True}, "training": {"agree": agrees}}}
+        rounded, exact = {"discovery": {"agree": False}}, {"discovery_fp32": {"agree": agrees}}
+        record: dict[str, object] = {"agreement": rounded | exact}
         run: Callable[[object], object] = lambda _, record=record: record  # noqa: E731
         monkeypatch.setattr(script.Comparison, "run", run)
         assert script.main(["--device", "cpu", "--out", str(tmp_path / "out.json")]) == 1 - agrees
@@ -102,4 +103,4 @@ def test_memory_is_limited_for_a_while(script: ModuleType) -> None:
 
     assert memory.limited(100, lambda: "read") == "read"
     assert memory.limited(0, refused) == "refused: the memory is full"
-    assert fractions == [0.25, 1.0, 0.1, 1.0]
+    assert fractions == [0.35, 1.0, 0.1, 1.0]
