@@ -1,10 +1,10 @@
 """What every stage costs on an accelerator, and whether it finds there what the processor finds.
 
-Discovers classes and predicts on the accelerator and on the processor, in the precision that each
-chooses and in float32, trains on both from the same tokens, and lets the memory of the accelerator
-run full. Takes under eight minutes on a machine with eight cores or more, and writes one JSON file,
-anew after every part. Without an accelerator both are the processor, and fewer images are used, so
-that the script can be tried.
+Discovers classes on the accelerator and on the processor, in the precision that each chooses and in
+float32, predicts on both, trains on both from the same tokens, and lets the memory of the
+accelerator run full. Takes under eight minutes on a machine with eight cores or more, and writes one
+JSON file, anew after every part. Without an accelerator both are the processor, and fewer images
+are used, so that the script can be tried.
 
     python benchmarks/device.py [--images FOLDER] [--weights FILE] [--out runs/device.json]
 
@@ -98,7 +98,9 @@ class Comparison:
         images = self.options.images or make_synthetic_images(self.work / "images", **sizes)
         inputs = check_inputs(images)
         self.record["n_images"] = len(inputs.images)
-        fast = self.find(inputs, "auto")["device"]
+        pipelines = self.find(inputs, "auto")
+        fast = pipelines["device"]
+        self.predict(pipelines)
         self.find(inputs, "fp32")
         self.train(fast)
         if self.device.type != "cpu":
@@ -108,15 +110,11 @@ class Comparison:
         return self.record
 
     def find(self, inputs: Inputs, precision: str) -> dict[str, Pipeline]:
-        """Discovers and predicts on both in a precision, and notes what is found and what it costs.
-
-        What it costs in float32 is written in parts of their own, `..._fp32`.
-        """
+        """Discovers on both in a precision, and notes what it costs and whether both agree."""
         ending = ending_of(precision)
         pipelines = {side: self.discover(inputs, side, precision) for side in self.devices}
         found = (one.predictions.images for one in pipelines.values())
         self.compare(f"discovery{ending}", *found)
-        self.predict(pipelines, ending)
         return pipelines
 
     def discover(self, inputs: Inputs, side: str, precision: str) -> Pipeline:
@@ -134,19 +132,19 @@ class Comparison:
         self.note_speed(f"discovery{ending}", side, len(inputs.images) / seconds)
         return pipeline
 
-    def predict(self, pipelines: dict[str, Pipeline], ending: str) -> None:
+    def predict(self, pipelines: dict[str, Pipeline]) -> None:
         """Predicts the same images as if they were new, by the model of each device."""
         found = []
         for side, pipeline in pipelines.items():
             config = pipeline.context.config.central_views_only()
-            folder = self.work / f"predictions{ending}-{side}"
+            folder = self.work / f"predictions-{side}"
             context = replace(pipeline.context, config=config, folder=folder)
             with self.measured(side) as figure:
                 found.append(apply(context, pipeline.model(), pipeline.inputs).images)
-            self.record.setdefault(f"prediction{ending}", {})[side] = figure
+            self.record.setdefault("prediction", {})[side] = figure
             speed = len(pipeline.inputs.images) / figure["seconds"]
-            self.note_speed(f"prediction{ending}", side, speed)
-        self.compare(f"prediction{ending}", *found)
+            self.note_speed("prediction", side, speed)
+        self.compare("prediction", *found)
 
     def train(self, fast: Pipeline) -> None:
         """Trains with the preset `paper` on each device, from the tokens that the first one read.
