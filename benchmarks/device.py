@@ -2,9 +2,9 @@
 
 Discovers classes on the accelerator and on the processor, in the precision that each chooses and in
 float32, predicts on both, trains on both from the same tokens, and lets the memory of the
-accelerator run full. Takes under eight minutes on a machine with eight cores or more, and writes one
-JSON file, anew after every part. Without an accelerator both are the processor, and fewer images
-are used, so that the script can be tried.
+accelerator run full. Takes under eight minutes on a machine with eight cores or more, and writes
+one JSON file, anew after every part. Without an accelerator both are the processor, and fewer
+images are used, so that the script can be tried.
 
     python benchmarks/device.py [--images FOLDER] [--weights FILE] [--out runs/device.json]
 
