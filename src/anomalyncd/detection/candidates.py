@@ -1,4 +1,4 @@
-"""Candidates for nearest vectors, found in a few principal components, in all coordinates.
+"""Nearest vectors: candidates in a few principal components, compared in all coordinates.
 
 Finding a candidate costs in proportion to the number of components; comparing it in all
 coordinates costs next to nothing.
@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from anomalyncd.runtime.compilation import compiled_with_sums
 
 N_COMPONENTS = 128
-"""Principal components in which the only candidate of a patch in a reference is looked for; see
-docs/decisions/nearest-patches.md."""
+"""Principal components in which candidates are looked for."""
 N_CANDIDATES = 16
 """Candidates of a patch where several nearest vectors are wanted among all."""
-N_COMPONENTS_OF_SEVERAL = 96
-"""Principal components in which these are looked for: the nearest vector need not come first."""
 _ENOUGH = 20_000
 """Number of vectors from which principal directions are computed, evenly spread."""
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.candidates import N_COMPONENTS_OF_SEVERAL
 from anomalyncd.detection.feature_space import NEVER, distances
 from anomalyncd.detection.patch_search import PatchSearch
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
@@ -73,7 +72,7 @@ class MemoryBank(Component):
 
     @cached_property
     def _searches(self) -> list[PatchSearch]:
-        return [PatchSearch(layer, N_COMPONENTS_OF_SEVERAL) for layer in self.vectors]
+        return [PatchSearch(layer) for layer in self.vectors]
 
 
 def fit_memory_bank(

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.candidates import N_COMPONENTS
 from anomalyncd.detection.frequent_kinds import (
     FrequentKinds,
     find_frequent_kinds,
@@ -75,14 +74,14 @@ class MutualScoring(Component):
         others = [i for i, is_own in enumerate(are_own(self.names, name)) if not is_own]
         matches = []
         for layer, patches in enumerate(features):
-            similarity, index = self._searches[layer].nearest_in_each(patches, self.lengths)
+            similarity, index = self._searches[layer].nearest_in_each(patches)
             discounts = self.discounts[layer] if self.discounts else None
             matches.append(Matches(similarity[others], index[others], discounts))
         return matches
 
     @cached_property
     def _searches(self) -> list[PatchSearch]:
-        return [PatchSearch(layer, N_COMPONENTS) for layer in self.vectors]
+        return [PatchSearch(layer, self.lengths) for layer in self.vectors]
 
 
 def fit_mutual_scoring(

@@ -5,56 +5,51 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from anomalyncd.detection.candidates import N_CANDIDATES, principal_directions, similarities_of
+from anomalyncd.detection.array_search import ArraySearch
+from anomalyncd.detection.clusters import Vectors
 from anomalyncd.detection.feature_space import NEVER, nearest, similarities
-
-_BLOCK = 10_000
 
 
 class PatchSearch:
     """Looks for those of some vectors that are nearest to patches.
 
-    On the CPU a patch is compared with all vectors in some principal components, and in all
-    coordinates with the candidates that were nearest in these. A nearer vector that is missed is
-    nearly as far as the one that is found. On other devices all coordinates of all vectors are
-    compared.
+    On the CPU as `ArraySearch` does, which looks at a part of the vectors. On other devices all
+    coordinates of all vectors are compared.
 
     Args:
         vectors: Unit vectors, (N, D), which are kept in bfloat16.
-        n_components: Number of principal components. If D is larger, another
-            `N * n_components * 2` bytes are taken on the CPU, from the first patches on.
+        lengths: Number of vectors of each of R references, one after the other; without it all are
+            of one.
     """
 
-    def __init__(self, vectors: Tensor, n_components: int) -> None:
-        self._vectors, self._n_components = vectors.to(torch.bfloat16), n_components
+    def __init__(self, vectors: Tensor, lengths: Sequence[int] | None = None) -> None:
+        self._vectors = vectors.to(torch.bfloat16)
+        self._lengths = lengths or (len(vectors),)
 
-    def nearest_in_each(self, patches: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Finds the nearest vector in each of R references.
-
-        One reference is compared at a time, since its vectors then stay in the cache of the CPU.
+    def nearest_in_each(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+        """Finds the nearest vector in each reference.
 
         Args:
             patches: Unit vectors of P patches, (D, rows, columns).
-            lengths: Number of vectors of each reference; their sum is N.
 
         Returns:
             Similarities, see `similarities`, float32, and indices among all vectors, (R, P).
         """
-        reduced, vectors = self._reduced(patches)
-        values, indices, start = [], [], 0
-        for reference in vectors.split(list(lengths)):
-            value, index = nearest(similarities(reduced, reference), 1)
-            values.append(value)
-            indices.append(index + start)
+        if _in_clusters(patches):
+            values, index = self._clustered.nearest_in_each(_array(patches))
+            return torch.from_numpy(values), torch.from_numpy(index)
+        similarity, rows, start = [], [], 0
+        for reference in self._vectors.split(list(self._lengths)):
+            most_similar, row = nearest(similarities(patches, reference), 1)
+            similarity.append(most_similar.float())
+            rows.append(row + start)
             start += len(reference)
-        index = torch.cat(indices)
-        return self._exact(patches, torch.cat(values), index), index
+        return torch.cat(similarity), torch.cat(rows)
 
     def nearest(self, patches: Tensor, count: int, left_out: Tensor) -> tuple[Tensor, Tensor]:
-        """Finds the nearest vectors among all.
+        """Finds the nearest vectors among all, which are of one reference.
 
         Args:
             patches: Unit vectors of P patches, (D, rows, columns).
@@ -65,47 +60,25 @@ class PatchSearch:
             Similarities, see `similarities`, float32, and indices, (min(count, N), P), most
             similar first. Where too few vectors remain the similarity is `NEVER`.
         """
-        reduced, vectors = self._reduced(patches)
-        similarity = similarities(reduced, vectors)
+        if _in_clusters(patches):
+            found = self._clustered.nearest(_array(patches), count, left_out.numpy())
+            return torch.from_numpy(found[0]), torch.from_numpy(found[1])
+        similarity = similarities(patches, self._vectors)
         similarity[left_out.to(similarity.device)] = NEVER
-        values, candidates = nearest(similarity, min(N_CANDIDATES, len(vectors)))
-        values, places = nearest(self._exact(patches, values, candidates), min(count, len(vectors)))
-        return values, candidates.gather(0, places)
-
-    def _reduced(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Patches, (C, rows, columns), and vectors, (N, C), by which candidates are found."""
-        if not _by_candidates(patches):
-            return patches, self._vectors
-        vectors, directions = self._components
-        if directions is None:
-            return patches, vectors
-        reduced = directions.T @ patches.flatten(1).float()
-        return reduced.to(patches.dtype).view(-1, *patches.shape[1:]), vectors
-
-    def _exact(self, patches: Tensor, similarity: Tensor, index: Tensor) -> Tensor:
-        """Similarities to the candidates, in all coordinates, (K, P)."""
-        if not _by_candidates(patches):
-            return similarity.float()
-        inputs = patches.flatten(1).T.float().contiguous()
-        exact = torch.from_numpy(similarities_of(inputs.numpy(), self._bits, index.numpy()))
-        return exact.masked_fill(similarity == NEVER, NEVER)
-
-    @property
-    def _bits(self) -> NDArray[np.uint16]:
-        vectors = self._vectors.cpu().contiguous()
-        return vectors.view(torch.int16).numpy().view(np.uint16)
+        values, index = nearest(similarity, min(count, len(self._vectors)))
+        return values.float(), index
 
     @cached_property
-    def _components(self) -> tuple[Tensor, Tensor | None]:
-        """The vectors in principal components, bfloat16, and their directions, (D, C)."""
-        found = principal_directions(self._bits, self._n_components)
-        if found is None:
-            return self._vectors.cpu(), None
-        directions = torch.from_numpy(found)
-        blocks = [block.float() @ directions for block in self._vectors.cpu().split(_BLOCK)]
-        return torch.cat(blocks).to(torch.bfloat16), directions
+    def _clustered(self) -> ArraySearch:
+        bits = self._vectors.cpu().contiguous().view(torch.int16).numpy().view(np.uint16)
+        return ArraySearch(bits, self._lengths)
 
 
-def _by_candidates(patches: Tensor) -> bool:
-    """Whether candidates are faster than all products in all coordinates."""
+def _in_clusters(patches: Tensor) -> bool:
+    """Whether a part of the vectors is found faster than all are compared."""
     return patches.device.type == "cpu"
+
+
+def _array(patches: Tensor) -> Vectors:
+    """Patches as rows, (P, D), float32."""
+    return patches.flatten(1).T.float().contiguous().numpy()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.detection.candidates import N_COMPONENTS, N_COMPONENTS_OF_SEVERAL
+from anomalyncd.detection.array_search import NEVER, ArraySearch
+from anomalyncd.detection.clusters import Vectors
 from anomalyncd.detection.tiles import are_own
-from anomalyncd.runner.array_search import NEVER, ArraySearch, Vectors
 from anomalyncd.runner.folder import ExportedModel
 
 _N_NEAREST = 5
@@ -31,13 +31,11 @@ class GraphDetector:
         self.extractor = _Extractor(facts["tile_side"])
         self._names: tuple[str, ...] = tuple(facts["names"])
         count = sum(name.startswith("vectors.") for name in arrays)
-        is_bank = facts["detector"] == "memory bank"
-        n_components = N_COMPONENTS_OF_SEVERAL if is_bank else N_COMPONENTS
+        lengths = tuple(facts["lengths"])
         self._searches = [
-            ArraySearch(arrays[f"vectors.{index}"], n_components) for index in range(count)
+            ArraySearch(arrays[f"vectors.{index}"], lengths) for index in range(count)
         ]
         self._discounts = [arrays.get(f"discounts.{index}") for index in range(count)]
-        self._lengths: tuple[int, ...] = tuple(facts["lengths"])
         self._closest: tuple[float, float] = tuple(facts["closest"])
         by_kind: dict[str, Callable[..., Vectors]] = {
             "memory bank": self._by_bank,
@@ -65,7 +63,7 @@ class GraphDetector:
 
     def _by_references(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
         """See `MutualScoring`; patches (P, D)."""
-        similarity, index = self._searches[layer].nearest_in_each(patches, self._lengths)
+        similarity, index = self._searches[layer].nearest_in_each(patches)
         similarity, index = similarity[~own], index[~own]
         first, last = (round(share * len(similarity)) for share in self._closest)
         first = min(first, len(similarity) - 1)
