@@ -1,4 +1,4 @@
-"""The search in clusters finds what a comparison with all vectors finds."""
+"""The search by candidates finds what a comparison with all vectors finds."""
 
 import pytest
 import torch
@@ -6,9 +6,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from anomalyncd.detection import patch_search
-from anomalyncd.detection.array_search import ArraySearch
+from anomalyncd.detection.array_search import BankSearch, ReferenceSearch
 from anomalyncd.detection.candidates import N_CANDIDATES, N_COMPONENTS
-from anomalyncd.detection.clusters import N_CLUSTERS, N_PROBED
 from anomalyncd.detection.feature_space import NEVER, nearest, similarities
 from anomalyncd.detection.patch_search import PatchSearch
 
@@ -89,16 +88,6 @@ def test_vectors_that_are_left_out_are_not_found() -> None:
     assert not left_out[index].any()
 
 
-def test_where_the_nearest_clusters_are_left_out_all_vectors_are_compared() -> None:
-    assert N_PROBED < N_CLUSTERS  # Or nothing could be missed.
-    left_out = ~NONE
-    left_out[::2000] = False
-    values, index = PatchSearch(VECTORS).nearest(PATCHES, 5, left_out)
-    expected = nearest(products().masked_fill(left_out[:, None], NEVER), 5)
-    torch.testing.assert_close(values, expected[0], atol=1e-5, rtol=0)
-    assert torch.equal(index, expected[1])
-
-
 def test_where_too_few_vectors_remain_they_never_count() -> None:
     left_out = ~NONE
     left_out[:2] = False
@@ -118,8 +107,9 @@ def test_equal_vectors_are_found() -> None:
 def test_elsewhere_than_on_the_cpu_all_coordinates_are_compared(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(patch_search, "_in_clusters", lambda patches: False)
-    monkeypatch.setattr(patch_search, "ArraySearch", None)
+    monkeypatch.setattr(patch_search, "_by_candidates", lambda patches: False)
+    monkeypatch.setattr(patch_search, "ReferenceSearch", None)
+    monkeypatch.setattr(patch_search, "BankSearch", None)
     expected = nearest(products(), 5)
     for found, wanted in zip(PatchSearch(VECTORS).nearest(PATCHES, 5, NONE), expected, strict=True):
         assert torch.equal(found, wanted)
@@ -141,13 +131,13 @@ def test_the_line_without_pytorch_finds_the_same(width: int) -> None:
     left_out = torch.arange(1000) % 3 == 0
     grid, bits = patches.T.view(width, 5, 6), vectors.view(torch.int16).numpy().view("uint16")
     lengths = (300, 700)
-    found = ArraySearch(bits, lengths).nearest_in_each(patches.numpy())
+    found = ReferenceSearch(bits, lengths).nearest(patches.numpy())
     for bare, wanted in zip(
         found, PatchSearch(vectors, lengths).nearest_in_each(grid), strict=True
     ):
         assert torch.equal(torch.from_numpy(bare), wanted)
     for count in (1, N_CANDIDATES):
-        bare_found = ArraySearch(bits).nearest(patches.numpy(), count, left_out.numpy())
+        bare_found = BankSearch(bits).nearest(patches.numpy(), count, left_out.numpy())
         wanted_found = PatchSearch(vectors).nearest(grid, count, left_out)
         for bare, wanted in zip(bare_found, wanted_found, strict=True):
             assert torch.equal(torch.from_numpy(bare), wanted)

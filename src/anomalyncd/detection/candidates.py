@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from anomalyncd.runtime.compilation import compiled_with_sums
 
 N_COMPONENTS = 128
-"""Principal components in which candidates are looked for."""
+"""Principal components in which the only candidate of a patch in a reference is looked for; see
+docs/decisions/nearest-patches.md."""
 N_CANDIDATES = 16
 """Candidates of a patch where several nearest vectors are wanted among all."""
+N_COMPONENTS_OF_SEVERAL = 96
+"""Principal components in which these are looked for: the nearest vector need not come first."""
 _ENOUGH = 20_000
 """Number of vectors from which principal directions are computed, evenly spread."""
 

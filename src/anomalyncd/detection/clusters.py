@@ -48,46 +48,41 @@ class Clusters:
         self._vectors = vectors[order]
         self._rows, self._references = order.astype(np.int32), references[order]
 
-    def nearest(
-        self, patches: Vectors, count: int, left_out: NDArray[np.bool_] | None = None
-    ) -> Indices:
-        """Finds the vectors with the largest inner products in each reference.
+    def nearest(self, patches: Vectors) -> Indices:
+        """Finds the vector with the largest inner product in each reference.
 
         Args:
             patches: (P, C).
-            count: How many are wanted.
-            left_out: Vectors that must not be found, (N,).
 
         Returns:
-            Rows of the vectors, largest product first, (count, R, P); -1 where the clusters have
-            too few.
+            Rows of the vectors, (R, P). Where the nearest clusters have none of a reference, that
+            which is nearest to the nearest centre.
         """
-        best = np.full((len(patches), self._n_references, count), -np.inf, np.float32)
-        found = np.full(best.shape, -1, np.int32)
-        queries, starts = self._probes(patches)
+        best = np.full((len(patches), self._n_references), -np.inf, np.float32)
+        found = np.full(best.shape, -1, np.int64)
+        nearness = patches @ self._centres.T - _half_squares(self._centres)
+        probing, starts = _probing(nearness)
         for cluster in np.flatnonzero(np.diff(self._starts)):
             members = slice(self._starts[cluster], self._starts[cluster + 1])
-            rows, of_cluster = self._rows[members], queries[starts[cluster] : starts[cluster + 1]]
+            rows, of_cluster = self._rows[members], probing[starts[cluster] : starts[cluster + 1]]
             for some in np.array_split(of_cluster, -(-len(of_cluster) * len(rows) // _BLOCK) or 1):
                 products = patches[some] @ self._vectors[members].T
-                if left_out is not None:
-                    products[:, left_out[rows]] = -np.inf
                 _keep_largest(products, some, self._references[members], rows, best, found)
-        return np.asarray(found.transpose(2, 1, 0), np.int64)
+        index = np.where(found < 0, self._stand_ins[nearness.argmax(1)], found)
+        return np.ascontiguousarray(index.T)
 
-    def stand_ins(self, patches: Vectors) -> Indices:
-        """Returns the vector of each reference that is nearest to the nearest centre, (R, P)."""
-        nearest = (patches @ self._centres.T - _half_squares(self._centres)).argmax(1)
-        return np.asarray(self._stand_ins[nearest].T, np.int64)
 
-    def _probes(self, patches: Vectors) -> tuple[NDArray[np.int32], Indices]:
-        """Patches that are compared with each cluster, and where those of a cluster start."""
-        count = min(N_PROBED, len(self._centres))
-        nearness = patches @ self._centres.T - _half_squares(self._centres)
-        clusters = np.argpartition(nearness, -count, axis=1)[:, -count:].ravel()
-        order = np.argsort(clusters, kind="stable")
-        starts = np.searchsorted(clusters[order], np.arange(len(self._centres) + 1))
-        return (order // count).astype(np.int32), starts
+def _probing(nearness: Vectors) -> tuple[Indices, Indices]:
+    """Patches that are compared with each cluster, and where those of a cluster start.
+
+    Args:
+        nearness: Of each patch to each centre, larger where it is nearer, (P, K).
+    """
+    n_clusters = nearness.shape[1]
+    count = min(N_PROBED, n_clusters)
+    clusters = np.argpartition(nearness, -count, axis=1)[:, -count:].ravel()
+    order = np.argsort(clusters, kind="stable")
+    return order // count, np.searchsorted(clusters[order], np.arange(n_clusters + 1))
 
 
 def _fit_centres(vectors: Vectors) -> Vectors:
@@ -114,17 +109,11 @@ def _half_squares(vectors: Vectors) -> Vectors:
 def _keep_largest(
     products: Any, patches: Any, references: Any, rows: Any, best: Any, found: Any
 ) -> None:
-    """Keeps the largest products of each patch with each reference, and the rows behind them."""
-    last = best.shape[2] - 1
+    """Keeps the largest product of each patch with each reference, and the row behind it."""
     for i in range(len(patches)):
         patch = patches[i]
         for j in range(len(rows)):
             product, reference = products[i, j], references[j]
-            if product > best[patch, reference, last]:
-                place = last
-                while place > 0 and product > best[patch, reference, place - 1]:
-                    best[patch, reference, place] = best[patch, reference, place - 1]
-                    found[patch, reference, place] = found[patch, reference, place - 1]
-                    place -= 1
-                best[patch, reference, place] = product
-                found[patch, reference, place] = rows[j]
+            if product > best[patch, reference]:
+                best[patch, reference] = product
+                found[patch, reference] = rows[j]

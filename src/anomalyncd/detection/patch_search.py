@@ -5,9 +5,10 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from anomalyncd.detection.array_search import ArraySearch
+from anomalyncd.detection.array_search import BankSearch, ReferenceSearch
 from anomalyncd.detection.clusters import Vectors
 from anomalyncd.detection.feature_space import NEVER, nearest, similarities
 
@@ -15,18 +16,17 @@ from anomalyncd.detection.feature_space import NEVER, nearest, similarities
 class PatchSearch:
     """Looks for those of some vectors that are nearest to patches.
 
-    On the CPU as `ArraySearch` does, which looks at a part of the vectors. On other devices all
-    coordinates of all vectors are compared.
+    On the CPU as `ReferenceSearch` and `BankSearch` do. On other devices all coordinates of all
+    vectors are compared.
 
     Args:
         vectors: Unit vectors, (N, D), which are kept in bfloat16.
-        lengths: Number of vectors of each of R references, one after the other; without it all are
-            of one.
+        lengths: Number of vectors of each of R references, one after the other; empty where
+            references do not matter.
     """
 
-    def __init__(self, vectors: Tensor, lengths: Sequence[int] | None = None) -> None:
-        self._vectors = vectors.to(torch.bfloat16)
-        self._lengths = lengths or (len(vectors),)
+    def __init__(self, vectors: Tensor, lengths: Sequence[int] = ()) -> None:
+        self._vectors, self._lengths = vectors.to(torch.bfloat16), lengths
 
     def nearest_in_each(self, patches: Tensor) -> tuple[Tensor, Tensor]:
         """Finds the nearest vector in each reference.
@@ -37,8 +37,8 @@ class PatchSearch:
         Returns:
             Similarities, see `similarities`, float32, and indices among all vectors, (R, P).
         """
-        if _in_clusters(patches):
-            values, index = self._clustered.nearest_in_each(_array(patches))
+        if _by_candidates(patches):
+            values, index = self._reference_search.nearest(_array(patches))
             return torch.from_numpy(values), torch.from_numpy(index)
         similarity, rows, start = [], [], 0
         for reference in self._vectors.split(list(self._lengths)):
@@ -49,7 +49,7 @@ class PatchSearch:
         return torch.cat(similarity), torch.cat(rows)
 
     def nearest(self, patches: Tensor, count: int, left_out: Tensor) -> tuple[Tensor, Tensor]:
-        """Finds the nearest vectors among all, which are of one reference.
+        """Finds the nearest vectors among all.
 
         Args:
             patches: Unit vectors of P patches, (D, rows, columns).
@@ -60,8 +60,8 @@ class PatchSearch:
             Similarities, see `similarities`, float32, and indices, (min(count, N), P), most
             similar first. Where too few vectors remain the similarity is `NEVER`.
         """
-        if _in_clusters(patches):
-            found = self._clustered.nearest(_array(patches), count, left_out.numpy())
+        if _by_candidates(patches):
+            found = self._bank_search.nearest(_array(patches), count, left_out.numpy())
             return torch.from_numpy(found[0]), torch.from_numpy(found[1])
         similarity = similarities(patches, self._vectors)
         similarity[left_out.to(similarity.device)] = NEVER
@@ -69,13 +69,21 @@ class PatchSearch:
         return values.float(), index
 
     @cached_property
-    def _clustered(self) -> ArraySearch:
-        bits = self._vectors.cpu().contiguous().view(torch.int16).numpy().view(np.uint16)
-        return ArraySearch(bits, self._lengths)
+    def _reference_search(self) -> ReferenceSearch:
+        return ReferenceSearch(self._bits, self._lengths)
+
+    @cached_property
+    def _bank_search(self) -> BankSearch:
+        return BankSearch(self._bits)
+
+    @property
+    def _bits(self) -> NDArray[np.uint16]:
+        vectors = self._vectors.cpu().contiguous()
+        return vectors.view(torch.int16).numpy().view(np.uint16)
 
 
-def _in_clusters(patches: Tensor) -> bool:
-    """Whether a part of the vectors is found faster than all are compared."""
+def _by_candidates(patches: Tensor) -> bool:
+    """Whether candidates are faster than all products in all coordinates."""
     return patches.device.type == "cpu"
 
 

@@ -2,16 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.detection.array_search import NEVER, ArraySearch
+from anomalyncd.detection.array_search import NEVER, BankSearch, ReferenceSearch
 from anomalyncd.detection.clusters import Vectors
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.runner.folder import ExportedModel
 
 _N_NEAREST = 5
+_Scorer: TypeAlias = Callable[..., Vectors]
+"""From discounts, the patches of an image and which names are its own to the scores of patches."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +35,19 @@ class GraphDetector:
         self.extractor = _Extractor(facts["tile_side"])
         self._names: tuple[str, ...] = tuple(facts["names"])
         count = sum(name.startswith("vectors.") for name in arrays)
-        lengths = tuple(facts["lengths"])
-        self._searches = [
-            ArraySearch(arrays[f"vectors.{index}"], lengths) for index in range(count)
-        ]
-        self._discounts = [arrays.get(f"discounts.{index}") for index in range(count)]
-        self._closest: tuple[float, float] = tuple(facts["closest"])
-        by_kind: dict[str, Callable[..., Vectors]] = {
-            "memory bank": self._by_bank,
-            "mutual scoring": self._by_references,
+        vectors = [arrays[f"vectors.{index}"] for index in range(count)]
+        discounts = [arrays.get(f"discounts.{index}") for index in range(count)]
+        lengths, closest = tuple(facts["lengths"]), tuple(facts["closest"])
+        scorers: dict[str, Callable[..., _Scorer]] = {
+            "memory bank": lambda one: partial(_by_bank, BankSearch(one)),
+            "mutual scoring": lambda one: partial(
+                _by_references, ReferenceSearch(one, lengths), closest
+            ),
         }
-        self._scores = by_kind[facts["detector"]]
+        scorer = scorers[facts["detector"]]
+        self._scorers = [
+            partial(scorer(one), of_layer) for one, of_layer in zip(vectors, discounts, strict=True)
+        ]
 
     def patch_scores(self, features: list[Vectors], name: str) -> Vectors:
         """Computes the anomaly score of each patch, see `Detector.patch_scores`.
@@ -55,38 +61,46 @@ class GraphDetector:
         """
         own = np.array(are_own(self._names, name))
         by_layer = [
-            self._scores(layer, one.reshape(-1, one.shape[-1]), own)
-            for layer, one in enumerate(features)
+            scorer(np.ascontiguousarray(one.reshape(-1, one.shape[-1])), own)
+            for scorer, one in zip(self._scorers, features, strict=True)
         ]
         scores: Vectors = np.mean(by_layer, axis=0, dtype=np.float32)
         return scores.reshape(features[0].shape[:2])
 
-    def _by_references(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
-        """See `MutualScoring`; patches (P, D)."""
-        similarity, index = self._searches[layer].nearest_in_each(patches)
-        similarity, index = similarity[~own], index[~own]
-        first, last = (round(share * len(similarity)) for share in self._closest)
-        first = min(first, len(similarity) - 1)
-        last = max(last, first + 1)
-        closest = np.argsort(-similarity, axis=0, kind="stable")[first:last]
-        distance = _distances(np.take_along_axis(similarity, closest, 0))
-        discounts = self._discounts[layer]
-        if discounts is not None:
-            distance = distance - discounts[np.take_along_axis(index, closest, 0)]
-        means: Vectors = np.maximum(distance.mean(0), 0)
-        return means
 
-    def _by_bank(self, layer: int, patches: Vectors, own: NDArray[np.bool_]) -> Vectors:
-        """See `MemoryBank`; patches (P, D)."""
-        search, discounts = self._searches[layer], self._discounts[layer]
-        if discounts is None:
-            return _distances(search.nearest(patches, 1, own)[0][0])
-        values, index = search.nearest(patches, _N_NEAREST, own)
-        allowed = np.where(values == NEVER, 0, discounts[index])
-        best = (_distances(values) - allowed).argmin(0)[None]
-        scores = np.take_along_axis(_distances(values) - discounts[index], best, 0)[0]
-        discounted: Vectors = np.maximum(scores, 0)
-        return discounted
+def _by_references(
+    search: ReferenceSearch,
+    closest: tuple[float, float],
+    discounts: Vectors | None,
+    patches: Vectors,
+    own: NDArray[np.bool_],
+) -> Vectors:
+    """See `MutualScoring`; patches (P, D)."""
+    similarity, index = search.nearest(patches)
+    similarity, index = similarity[~own], index[~own]
+    first, last = (round(share * len(similarity)) for share in closest)
+    first = min(first, len(similarity) - 1)
+    last = max(last, first + 1)
+    counting = np.argsort(-similarity, axis=0, kind="stable")[first:last]
+    distance = _distances(np.take_along_axis(similarity, counting, 0))
+    if discounts is not None:
+        distance = distance - discounts[np.take_along_axis(index, counting, 0)]
+    means: Vectors = np.maximum(distance.mean(0), 0)
+    return means
+
+
+def _by_bank(
+    search: BankSearch, discounts: Vectors | None, patches: Vectors, own: NDArray[np.bool_]
+) -> Vectors:
+    """See `MemoryBank`; patches (P, D)."""
+    if discounts is None:
+        return _distances(search.nearest(patches, 1, own)[0][0])
+    values, index = search.nearest(patches, _N_NEAREST, own)
+    allowed = np.where(values == NEVER, 0, discounts[index])
+    best = (_distances(values) - allowed).argmin(0)[None]
+    scores = np.take_along_axis(_distances(values) - discounts[index], best, 0)[0]
+    discounted: Vectors = np.maximum(scores, 0)
+    return discounted
 
 
 def _distances(similarity: Vectors) -> Vectors:
