@@ -9,6 +9,7 @@ from anomalyncd.detection.candidates import (
     N_CANDIDATES,
     N_COMPONENTS,
     N_COMPONENTS_OF_SEVERAL,
+    NEVER,
     from_bfloat16,
     principal_directions,
     similarities_of,
@@ -16,8 +17,6 @@ from anomalyncd.detection.candidates import (
 from anomalyncd.detection.clusters import Clusters, Indices, Vectors
 from anomalyncd.detection.largest import largest
 
-NEVER = -3.0
-"""See `detection.feature_space`."""
 _BLOCK = 10_000
 
 
@@ -87,10 +86,10 @@ class BankSearch:
         """
         products = self._components @ _projected(patches, self._directions).T
         products[left_out] = NEVER
-        values, candidates = _largest(products, min(N_CANDIDATES, len(products)))
+        values, candidates = largest(products, min(N_CANDIDATES, len(products)))
         exact = similarities_of(patches, self._bits, candidates)
         exact[values == NEVER] = NEVER
-        values, places = _largest(exact, min(count, len(products)))
+        values, places = largest(exact, min(count, len(products)))
         return values, np.take_along_axis(candidates, places, 0)
 
 
@@ -103,9 +102,3 @@ def _components(bits: NDArray[np.uint16], directions: Vectors | None) -> Vectors
 
 def _projected(vectors: Vectors, directions: Vectors | None) -> Vectors:
     return vectors if directions is None else vectors @ directions
-
-
-def _largest(similarity: Vectors, count: int) -> tuple[Vectors, Indices]:
-    """See `detection.feature_space.nearest`."""
-    bits, rows = largest(similarity.view(np.int32), count)
-    return bits.view(np.float32), rows.astype(np.int64)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from anomalyncd.runtime.compilation import compiled_with_sums
 
+NEVER = -3.0
+"""Similarity of vectors that must not be compared; it is below all others."""
 N_COMPONENTS = 128
 """Principal components in which the only candidate of a patch in a reference is looked for; see
 docs/decisions/nearest-patches.md."""

@@ -8,12 +8,7 @@ from torch.nn import functional
 
 from anomalyncd.backbone.features import Tokens, normalised
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.largest import largest
 from anomalyncd.io.component import Component
-
-NEVER = -3.0
-"""Similarity of patches that must not be compared; it is below all others."""
-_BITS = {torch.float32: torch.int32, torch.bfloat16: torch.int16, torch.float16: torch.int16}
 
 
 def similarities(features: Tensor, others: Tensor) -> Tensor:
@@ -31,23 +26,6 @@ def similarities(features: Tensor, others: Tensor) -> Tensor:
     """
     minus_one = features.new_full((1, features[0].numel()), -1)
     return torch.addmm(minus_one, others.to(features.device, features.dtype), features.flatten(1))
-
-
-def nearest(similarity: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Finds the most similar vectors of each patch.
-
-    Args:
-        similarity: Similarities of M vectors to P patches, (M, P), see `similarities`.
-        count: How many vectors are wanted, at most M.
-
-    Returns:
-        The largest similarities and the indices of their vectors, (count, P), largest first.
-    """
-    if similarity.device.type != "cpu":
-        values, indices = similarity.topk(count, dim=0)
-        return values, indices
-    bits, rows = largest(similarity.view(_BITS[similarity.dtype]).numpy(), count)
-    return torch.from_numpy(bits).view(similarity.dtype), torch.from_numpy(rows).long()
 
 
 def distances(similarity: Tensor) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from anomalyncd.backbone.vit import VisionTransformer
 from anomalyncd.config import DetectorConfig
-from anomalyncd.detection.feature_space import NEVER, distances
+from anomalyncd.detection.candidates import NEVER
+from anomalyncd.detection.feature_space import distances
 from anomalyncd.detection.patch_search import PatchSearch
 from anomalyncd.detection.patches import PatchExtractor, PatchReader, fit_patch_extractor
 from anomalyncd.detection.tiles import are_own, owners, tiled

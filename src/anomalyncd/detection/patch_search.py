@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anomalyncd.detection.array_search import BankSearch, ReferenceSearch
+from anomalyncd.detection.candidates import NEVER
 from anomalyncd.detection.clusters import Vectors
-from anomalyncd.detection.feature_space import NEVER, nearest, similarities
+from anomalyncd.detection.feature_space import similarities
 
 
 class PatchSearch:
@@ -42,7 +43,7 @@ class PatchSearch:
             return torch.from_numpy(values), torch.from_numpy(index)
         similarity, rows, start = [], [], 0
         for reference in self._vectors.split(list(self._lengths)):
-            most_similar, row = nearest(similarities(patches, reference), 1)
+            most_similar, row = similarities(patches, reference).topk(1, dim=0)
             similarity.append(most_similar.float())
             rows.append(row + start)
             start += len(reference)
@@ -65,7 +66,7 @@ class PatchSearch:
             return torch.from_numpy(found[0]), torch.from_numpy(found[1])
         similarity = similarities(patches, self._vectors)
         similarity[left_out.to(similarity.device)] = NEVER
-        values, index = nearest(similarity, min(count, len(self._vectors)))
+        values, index = similarity.topk(min(count, len(self._vectors)), dim=0)
         return values.float(), index
 
     @cached_property

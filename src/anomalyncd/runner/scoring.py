@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.detection.array_search import NEVER, BankSearch, ReferenceSearch
+from anomalyncd.detection.array_search import BankSearch, ReferenceSearch
+from anomalyncd.detection.candidates import NEVER
 from anomalyncd.detection.clusters import Vectors
 from anomalyncd.detection.tiles import are_own
 from anomalyncd.runner.folder import ExportedModel
 
 _N_NEAREST = 5
-_Scorer: TypeAlias = Callable[..., Vectors]
-"""From discounts, the patches of an image and which names are its own to the scores of patches."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +36,16 @@ class GraphDetector:
         vectors = [arrays[f"vectors.{index}"] for index in range(count)]
         discounts = [arrays.get(f"discounts.{index}") for index in range(count)]
         lengths, closest = tuple(facts["lengths"]), tuple(facts["closest"])
-        scorers: dict[str, Callable[..., _Scorer]] = {
-            "memory bank": lambda one: partial(_by_bank, BankSearch(one)),
-            "mutual scoring": lambda one: partial(
-                _by_references, ReferenceSearch(one, lengths), closest
-            ),
-        }
-        scorer = scorers[facts["detector"]]
-        self._scorers = [
-            partial(scorer(one), of_layer) for one, of_layer in zip(vectors, discounts, strict=True)
-        ]
+        self._scorers: list[Callable[..., Vectors]]
+        if facts["detector"] == "memory bank":
+            banks = map(BankSearch, vectors)
+            self._scorers = [partial(_by_bank, *one) for one in zip(banks, discounts, strict=True)]
+        else:
+            references = (ReferenceSearch(one, lengths) for one in vectors)
+            self._scorers = [
+                partial(_by_references, closest, *one)
+                for one in zip(references, discounts, strict=True)
+            ]
 
     def patch_scores(self, features: list[Vectors], name: str) -> Vectors:
         """Computes the anomaly score of each patch, see `Detector.patch_scores`.
@@ -69,8 +67,8 @@ class GraphDetector:
 
 
 def _by_references(
-    search: ReferenceSearch,
     closest: tuple[float, float],
+    search: ReferenceSearch,
     discounts: Vectors | None,
     patches: Vectors,
     own: NDArray[np.bool_],
