@@ -9,6 +9,8 @@ import torch
 
 from anomalyncd.backbone.pixels import chosen_resolution
 from anomalyncd.config import Config
+from anomalyncd.detection.candidates import N_COMPONENTS
+from anomalyncd.detection.clusters import N_CLUSTERS, N_PROBED
 from anomalyncd.detection.tiles import chosen_tile_side, tiles_of
 from anomalyncd.embedding.encoder import RegionEncoder
 from anomalyncd.errors import InputError
@@ -129,7 +131,7 @@ def estimate_needs(
     if inputs.maps is None and inputs.masks is None:
         n_patches, _ = _patches(inputs, encoder, config)
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        references = compared * width * 2
+        references = compared * (width * 2 + N_COMPONENTS * 4)
         maps = map_bytes(inputs, config)
     read, in_memory = _read_bytes(inputs, encoder, config)
     # The largest image as it is decoded and cut up, and its mask, when they are all in memory.
@@ -165,7 +167,8 @@ def estimate_cost(
     if inputs.maps is None and inputs.masks is None:
         n_patches, per_image = _patches(inputs, encoder, config)
         compared = _compared_tokens(config, n_patches, inputs.normals is not None)
-        work += n_images * per_image * _map_work(encoder, config, n_patches, compared)
+        near = compared if inputs.normals is not None else compared * N_PROBED / N_CLUSTERS
+        work += n_images * per_image * _map_work(encoder, config, n_patches, near)
         if inputs.normals is not None:
             n_rotated = len(inputs.normals) * per_image * (config.detector.n_rotations - 1)
             work += n_rotated * _map_work(encoder, config, n_patches, 0)
@@ -219,8 +222,8 @@ def _forward(encoder: RegionEncoder, n_tokens: int, n_blocks: int) -> float:
 
 
 def _map_work(encoder: RegionEncoder, config: Config, n_patches: int, compared: float) -> float:
-    """Operations of one map: its tokens, and their comparison with so many others."""
-    comparison = 2.0 * n_patches * compared * encoder.vit.config.width
+    """Operations of one map: its tokens, and their comparison with so many others on a CPU."""
+    comparison = 2.0 * n_patches * compared * N_COMPONENTS
     return _forward(encoder, n_patches, max(config.detector.layers) + 1) + comparison
 
 
