@@ -10,7 +10,7 @@ EXTRAS := dev
 TESTS := tests
 TABLES := mtd mvtec base_set limits unseen ablations ablation_maps maps
 
-.PHONY: install demo test test-anomalib test-ray check bench always results docs figures
+.PHONY: install demo test test-anomalib test-ray test-dataeval check bench always results docs figures
 
 install: $(VENV)/installed
 
@@ -34,6 +34,10 @@ test-anomalib:
 # In an environment of its own, since its workers take minutes to start and to be killed.
 test-ray:
 	$(MAKE) VENV=.venv-ray EXTRAS=dev,ray TESTS=tests/scale test
+
+# In an environment of its own, since dataeval brings compilers and tables along.
+test-dataeval:
+	$(MAKE) VENV=.venv-dataeval EXTRAS=dev,dataeval TESTS=tests/with_dataeval test
 
 check: install
 	$(BIN)/ruff check .
