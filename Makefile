@@ -24,8 +24,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/anomalyncd demo --out demo
 
+# Up to four processes, each with one thread, since threads of several would wait for each other.
+test: export OMP_NUM_THREADS := 1
 test: install
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
 
 # In an environment of its own, since anomalib brings much along.
 test-anomalib:

@@ -209,14 +209,17 @@ def _spread(
 
     Source: label spreading (Zhou and others, 2003), with the answers fixed.
     """
-    graph = neighbour_graph(features, seed)
+    graph, order = neighbour_graph(features, seed)
     start = prior.copy()
     start[named] = known
+    start, fixed = start[order], np.isin(order, named)
     spread = start
     for _ in range(N_PASSES):
         spread = NEIGHBOUR_SHARE * (graph @ spread) + (1 - NEIGHBOUR_SHARE) * start
-        spread[named] = known
-    return np.asarray(spread / np.maximum(spread.sum(1, keepdims=True), 1e-30), np.float32)
+        spread[fixed] = start[fixed]
+    result = np.empty_like(prior)
+    result[order] = spread / np.maximum(spread.sum(1, keepdims=True), 1e-30)
+    return result
 
 
 def _evidence(features: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -20,7 +20,9 @@ BLOCK_NUMBERS = 2**25
 """Cosines that are in memory at a time when new regions are compared, 128 MB."""
 
 
-def neighbour_graph(features: NDArray[np.float32], seed: int) -> scipy.sparse.csr_matrix:
+def neighbour_graph(
+    features: NDArray[np.float32], seed: int
+) -> tuple[scipy.sparse.csr_matrix, NDArray[np.int64]]:
     """Weights between each region and its nearest neighbours.
 
     More than 2048 regions are split at medians of random directions until at most 256 are together,
@@ -32,16 +34,21 @@ def neighbour_graph(features: NDArray[np.float32], seed: int) -> scipy.sparse.cs
         seed: Of the directions.
 
     Returns:
-        (R, R), sparse, symmetric before each row was divided by its sum; empty rows where there is
-        only one region.
+        graph: (R, R), sparse, symmetric before each row was divided by its sum; empty rows where
+            there is only one region.
+        order: The region of each row and column, (R,). Neighbours are next to each other, so that
+            what is multiplied with the graph is read from nearby memory.
     """
     rng, n_regions = np.random.default_rng(seed), len(features)
+    groups = [_leaves(features, rng) for _ in range(N_TREES if n_regions > FEW else 1)]
+    order = np.concatenate(groups[0])
+    place = np.argsort(order)
     weights = scipy.sparse.csr_matrix((n_regions, n_regions), dtype=np.float32)
-    for _ in range(N_TREES if n_regions > FEW else 1):
-        weights = weights.maximum(_weights_within(features, _leaves(features, rng)))
+    for leaves in groups:
+        weights = weights.maximum(_weights_within(features, leaves, place))
     weights = weights.maximum(weights.T)
     sums = np.asarray(weights.sum(1)).ravel()
-    return scipy.sparse.diags_array(1 / np.maximum(sums, 1e-30)) @ weights
+    return scipy.sparse.diags_array(1 / np.maximum(sums, 1e-30)) @ weights, order
 
 
 def nearest(
@@ -94,8 +101,9 @@ def _leaves(features: NDArray[np.float32], rng: np.random.Generator) -> list[NDA
 
 
 def _weights_within(
-    features: NDArray[np.float32], leaves: list[NDArray[np.int64]]
+    features: NDArray[np.float32], leaves: list[NDArray[np.int64]], place: NDArray[np.int64]
 ) -> scipy.sparse.csr_matrix:
+    """Weights of the nearest neighbours within each group, at the places of the regions."""
     entries: list[tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]] = []
     for rows in leaves:
         members = features[rows]
@@ -106,7 +114,8 @@ def _weights_within(
             continue
         columns = largest(similarity, count, len(features) > MANY)
         cosines = np.take_along_axis(similarity, columns, axis=1)
-        entries.append((weight(cosines).ravel(), np.repeat(rows, count), rows[columns].ravel()))
+        at = place[rows]
+        entries.append((weight(cosines).ravel(), np.repeat(at, count), at[columns].ravel()))
     shape = (len(features), len(features))
     if not entries:
         return scipy.sparse.csr_matrix(shape, dtype=np.float32)
