@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 endif
 EXTRAS := dev
 TESTS := tests
+PROCESSES := auto
 TABLES := mtd mvtec base_set limits unseen ablations ablation_maps maps
 
 .PHONY: install demo test test-anomalib test-ray test-dataeval check bench always results docs figures
@@ -24,18 +25,18 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/anomalyncd demo --out demo
 
-# Up to four processes, each with one thread, since threads of several would wait for each other.
+# In up to four processes with one thread each, since more threads than cores wait for each other.
 test: export OMP_NUM_THREADS := 1
 test: install
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile $(TESTS)
 
 # In an environment of its own, since anomalib brings much along.
 test-anomalib:
 	$(MAKE) VENV=.venv-anomalib EXTRAS=dev,anomalib TESTS=tests/with_anomalib test
 
-# In an environment of its own, since its workers take minutes to start and to be killed.
+# In an environment of its own and in one process, since the workers of every test take long to start.
 test-ray:
-	$(MAKE) VENV=.venv-ray EXTRAS=dev,ray TESTS=tests/scale test
+	$(MAKE) VENV=.venv-ray EXTRAS=dev,ray TESTS=tests/scale PROCESSES=0 test
 
 # In an environment of its own, since dataeval brings compilers and tables along.
 test-dataeval:
