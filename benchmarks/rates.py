@@ -64,7 +64,7 @@ def main() -> None:
 
 
 class Clock:
-    """Seconds within functions, by the name of a stage; counts while one of them runs."""
+    """Adds up the seconds within functions, by the name of their stage."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -128,7 +128,7 @@ def fitted(folder: Path, images: Path, source: str) -> Path:
 
 
 def loaded(folder: Path, threads: int) -> dict[str, Judge]:
-    """The model in all engines that this processor is made for; torch in its own precision, too."""
+    """The model in every engine, and in bfloat16 as well where the processor is made for it."""
     with_bfloat16 = resolve_precision("auto", torch.device("cpu")) == torch.bfloat16
     precisions = ("fp32", "bf16") if with_bfloat16 else ("fp32",)
     engines: dict[str, Judge] = {
