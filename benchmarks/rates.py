@@ -1,4 +1,4 @@
-"""Verdicts a second by stage, with torch and with the engines of an exported model.
+"""Seconds of a verdict by stage, with torch and with the engines of an exported model.
 
 Draws plates of each size as JPEG, discovers classes in them without and with normal images, exports
 both models, and gives verdicts on images with exactly two regions, one image at a time, each image
@@ -108,9 +108,9 @@ def drawn(folder: Path, size: int) -> Path:
     """Plates of `size` x `size` px as JPEG, in the layout of MVTec AD."""
     if not folder.is_dir():
         make_synthetic_images(folder, size=(size, size), **KINDS)
-        for file in folder.glob("t*/*/*.png"):
-            Image.open(file).save(file.with_suffix(".jpg"), **JPEG)
-            file.unlink()
+    for file in folder.glob("t*/*/*.png"):  # Some are left where this was interrupted.
+        Image.open(file).save(file.with_suffix(".jpg"), **JPEG)
+        file.unlink()
     return folder
 
 
@@ -173,7 +173,7 @@ def measured(engines: dict[str, Judge], clock: Clock, images: Path) -> dict[str,
         name: {
             **{stage: round(float(np.median([one[stage] for one in of])), 3) for stage in of[0]},
             "images": len(of),
-            "same_classes": sum(map(int.__eq__, classes[name], same)),
+            "same_classes": int(np.equal(classes[name], same).sum()),
         }
         for name, of in rows.items()
     }

@@ -36,7 +36,7 @@ def neighbour_graph(
     Returns:
         graph: (R, R), sparse, symmetric before each row was divided by its sum; empty rows where
             there is only one region.
-        order: The region of each row and column, (R,). Neighbours are next to each other, so that
+        order: The region of each row and column, (R,). Those of a group are side by side, so that
             what is multiplied with the graph is read from nearby memory.
     """
     rng, n_regions = np.random.default_rng(seed), len(features)
