@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/faults.json"))
     options = parser.parse_args()
     only = tuple(one for one in options.only.split(",") if one)
+    out = options.out.absolute()  # The commands work in a folder that is gone at the end.
+    out.parent.mkdir(parents=True, exist_ok=True)
     found = []
     with tempfile.TemporaryDirectory() as work:
         for kind in KINDS if options.kind == "all" else (options.kind,):
@@ -58,8 +60,7 @@ def main() -> None:
             for row in KINDS[kind](Trials(place, only, options.tries, seconds, rng)):
                 found.append({"fault": kind} | row)
                 print(json.dumps(found[-1]), flush=True)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    out.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
