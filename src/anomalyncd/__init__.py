@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anomalyncd.exchange.detections import to_detections as to_detections
     from anomalyncd.exchange.run_labels import export_labels as export_labels
     from anomalyncd.exchange.run_labels import import_labels as import_labels
+    from anomalyncd.exchange.run_labels import labelled_run as labelled_run
     from anomalyncd.export.writing import export_model as export_model
     from anomalyncd.images.image_set import ImageSet as ImageSet
     from anomalyncd.inputs.anomaly_maps import AnomalyMaps as AnomalyMaps
@@ -72,6 +73,7 @@ _MODULES = {f"{stage}Config": "config" for stage in _STAGES} | {
     "correct_run": "revision",
     "export_labels": "exchange.run_labels",
     "import_labels": "exchange.run_labels",
+    "labelled_run": "exchange.run_labels",
     "make_synthetic_images": "synthetic.generate",
     "read_run": "results.run_folder",
     "synthetic_image": "synthetic.generate",

@@ -44,8 +44,9 @@ class InputSources:
     ] = None
     ignore: Annotated[
         "MasksLike | None",
-        "Places where nothing counts as a defect: one mask for all images, a folder of masks, or a "
-        "table of boxes; it is not saved with the run, so predict needs it again.",
+        "Places where nothing counts as a defect: one mask for all images, a folder of masks, "
+        "annotations, or a table of boxes. One mask for all images becomes part of the model; "
+        "others are needed again to predict.",
     ] = None
     foreground: Annotated[
         "MasksLike | None",

@@ -75,11 +75,11 @@ def results_page(folders: Iterable[Path]) -> str:
         "This page is made by `make results` from the files in `benchmarks/results/bench`; "
         "do not change it by hand. [Compare methods](guide/bench.md) explains how to run a "
         "benchmark.",
-        "Rows of methods that train are older than the published augmentation of views, with which "
-        "these methods train today. All rows but those of `anomalyncd` and `proto` were measured "
-        "before attention in bfloat16 was rounded as it is today, and all rows before "
-        "[nearest patches](decisions/nearest-patches.md) were looked for in clusters, which moves "
-        "the image AUROC of zero-shot maps by up to .004.",
+        "Methods that train were measured before they had the published augmentation of views. All "
+        "methods but `anomalyncd` and `proto` were measured before a change in the rounding of "
+        "bfloat16. All maps are older than today's search for "
+        "[nearest patches](decisions/nearest-patches.md), which moves the image AUROC of zero-shot "
+        "maps by up to .004.",
     ]
     for folder in folders:
         results = Results(folder)
