@@ -115,6 +115,24 @@ def test_a_line_ignores_what_the_discovery_ignored(
     assert all(left >= SIZE[1] // 2 - 1 for left, *_ in boxes)
 
 
+@pytest.mark.parametrize("given", ["maps", "masks"])
+def test_new_maps_are_ignored_where_those_of_the_discovery_were(
+    tiny: Path, images_folder: Path, foreground: Path, tmp_path: Path, given: str
+) -> None:
+    images = sorted(images_folder.rglob("*.png"))
+    for path in images:
+        target = tmp_path / given / path.relative_to(images_folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        marked = np.zeros(SIZE, np.uint8)
+        marked[8:14, 8:14] = 255  # On the side that is ignored.
+        marked[20:30, SIZE[1] - 20 : SIZE[1] - 10] = 200 + len(path.name)
+        Image.fromarray(marked).save(target)
+    model = AnomalyNCD(2, backbone="tiny", weights=tiny)
+    model.fit(images_folder, ignore=foreground, **{given: tmp_path / given})
+    regions = model.classify(images_folder, **{given: tmp_path / given}).regions
+    assert (regions["left"] >= SIZE[1] // 2 - 1).all()
+
+
 def test_textures_are_told_to_be_some(tiny: Path, images_folder: Path, tmp_path: Path) -> None:
     config = replace(PRESETS["default"], foreground=ForegroundConfig())
     model = AnomalyNCD(2, backbone="tiny", weights=tiny, preset=config)

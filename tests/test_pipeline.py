@@ -100,6 +100,15 @@ def test_scores_of_normal_images_lie_on_the_scale_of_the_images(
     np.testing.assert_allclose(pipeline.normal_scores(), expected, atol=1e-5)
 
 
+def test_a_single_normal_image_does_not_make_everything_normal(
+    encoder: RegionEncoder, images_folder: Path, tmp_path: Path
+) -> None:
+    inputs = check_inputs(images_folder, normals=[picture("good", 80)])
+    pipeline = Pipeline(run_context(encoder, tmp_path), inputs, 3)
+    assert pipeline.normal_maps is None
+    assert pipeline.regions.found.any()
+
+
 def test_an_interrupted_run_goes_on_only_from_its_own_tokens(
     encoder: RegionEncoder, tmp_path: Path
 ) -> None:

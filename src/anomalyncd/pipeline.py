@@ -158,10 +158,15 @@ class Pipeline:
 
     @Stage
     def normal_maps(self) -> AnomalyMaps | None:
-        """Makes the anomaly maps of the normal images, where there are some."""
+        """Makes the anomaly maps of the normal images, where there are some.
+
+        A single one has none, since it is never compared with itself, unless it is cut into tiles.
+        """
         inputs, detector = self.inputs, self.detector
         if detector is None or inputs.normals is None:
             return inputs.normal_maps
+        if len(inputs.normals) == 1 and detector.extractor.tile_side is None:
+            return None
         folder = self.context.within("normals", MAPS)
         maps = _make_maps(self.context, detector, inputs.normals, folder)
         return replace(maps, ignored=inputs.ignored_on_normals)

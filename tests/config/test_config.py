@@ -11,6 +11,7 @@ from anomalyncd.config import (
     PRESETS,
     PROTO_PRESETS,
     Config,
+    CropConfig,
     TrainingConfig,
     config_from_dict,
     json_schema,
@@ -64,6 +65,8 @@ def test_training_decides_between_views_and_rotations() -> None:
     assert (untrained.crops.n_views, trained.crops.n_views) == (0, 4)
     assert (untrained.encoder.n_rotations, trained.encoder.n_rotations) == (4, 1)
     assert trained.central_views_only().crops.n_views == 0
+    with pytest.raises(InputError, match=r"crops\.n_views=1 cannot be used; each step of"):
+        replace(trained, crops=CropConfig(n_views=1)).resolved()
 
 
 def test_presets_are_found_by_name() -> None:

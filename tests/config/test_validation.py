@@ -83,7 +83,7 @@ NAN, INFINITE = float("nan"), float("inf")
         (AggregationConfig, "rule", "max", "one of area, mean, score"),
         (ReliabilityConfig, "share", 1.0, "less than 1"),
         (ReliabilityConfig, "least_confidence", 2.0, "1 or less"),
-        (ClassNumberConfig, "max_classes", 2, "3 or more"),
+        (ClassNumberConfig, "max_classes", 3, "4 or more"),
         (ClassNumberConfig, "n_resamples", 1, "2 or more"),
     ],
 )
@@ -108,7 +108,7 @@ def test_values_out_of_range_are_refused(
         (CropConfig, {"memory_limit_gb": INFINITE, "n_views": 0, "colour": 0.0}),
         (TrainingConfig, {"hard_share": 1.0, "entropy_weight": 0.0, "epochs": 0}),
         (ReliabilityConfig, {"share": 0.0, "least_confidence": 1.0}),
-        (ClassNumberConfig, {"max_classes": 3, "n_resamples": 2, "n_components": 2}),
+        (ClassNumberConfig, {"max_classes": 4, "n_resamples": 2, "n_components": 2}),
     ],
 )
 def test_values_at_the_ends_of_a_range_are_accepted(stage: type, values: dict[str, object]) -> None:
@@ -124,9 +124,14 @@ def test_values_at_the_ends_of_a_range_are_accepted(stage: type, values: dict[st
         ({"closest": (0.2, 0.2)}, "ascending order"),
     ],
 )
-def test_fields_of_a_stage_are_checked_together(values: dict[str, object], message: str) -> None:
+def test_fields_of_a_detector_are_checked_together(values: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         DetectorConfig(**values)  # type: ignore[arg-type]
+
+
+def test_window_of_a_crop_lies_within_it() -> None:
+    with pytest.raises(InputError, match=r"crops\.size=300 cannot be used; use load_size or less"):
+        CropConfig(size=300)
 
 
 def test_a_floor_needs_the_default_rules() -> None:

@@ -129,3 +129,5 @@ def test_labels_of_a_base_set_tell_a_number_too_small() -> None:
     accuracy, prototypes = found["labelled accuracy"][0], found["prototype score"][0]
     assert accuracy[1] == pytest.approx(1, abs=0.05)
     assert prototypes[1] > prototypes[0]
+    single = LabelledRegions(everything[[0, 30, 60]], np.arange(3))
+    assert base_criteria(everything[90:], single, rows, [2, 4, 6], seed=0) == {}

@@ -166,6 +166,16 @@ def test_clear_kinds_are_found_again_without_a_part(neighbours: bool) -> None:
     assert np.array_equal(held_out.argmax(1), assigned)
 
 
+def test_kinds_are_found_again_where_nothing_is_normal() -> None:
+    features = np.concatenate([blob(kind, 30, 0, spread=0.2) for kind in range(3)])
+    assigned = np.repeat(np.array([3, 2, 1]), 30)
+    found = discovered(features, np.ones(90, np.float32))
+    assert found.normality is not None
+    found = replace(found, probabilities=np.eye(4, dtype=np.float32)[assigned])
+    held_out = held_out_probabilities(found, table(90), 0)
+    assert np.array_equal(held_out.argmax(1), assigned)
+
+
 def test_parts_stay_in_one_fold() -> None:
     images = np.array([3, 3, 7, 9, 9, 9, 20, 21])
     fold = folds_of(images, 0)

@@ -55,9 +55,17 @@ class Config:
         """Returns the config that a run follows.
 
         With training, descriptors have one rotation; without it, crops have no augmented views.
+
+        Raises:
+            InputError: There are too few augmented views to train with.
         """
         if not self.training.epochs:
             return self.central_views_only()
+        if self.crops.n_views < 2:
+            raise InputError(
+                f"crops.n_views={self.crops.n_views} cannot be used; each step of the training "
+                "uses two views, so set it to 2 or more, or training.epochs to 0"
+            )
         return replace(self, encoder=replace(self.encoder, n_rotations=1))
 
     def central_views_only(self) -> "Config":

@@ -36,8 +36,8 @@ class DetectorConfig:
     resolution: Annotated[int, Field(ge=56)] | None = None
     """Regions of interest enter the backbone with the area of a square of this side in pixels. A
     higher resolution shows smaller defects and takes more time. None chooses it so that a patch of
-    the backbone covers at most 24 pixels of the image, but from 336 to 672 for whole images and
-    from 504 to 672 for a foreground that is cut out."""
+    the backbone covers at most about 24 pixels of the image, but from 336 to 672 for whole images
+    and from 504 to 672 for a foreground that is cut out."""
     tile: Annotated[int, Field(ge=0)] | None = None
     """Side in pixels of the overlapping tiles in which images are looked at, as if each tile were
     an image. 0 looks at whole images. None does so too, unless they would be shrunk to less than a

@@ -85,7 +85,7 @@ class ReliabilityConfig:
 class ClassNumberConfig:
     """How the number of classes is estimated where it is not given."""
 
-    max_classes: Annotated[int, Field(ge=3)] = 25
+    max_classes: Annotated[int, Field(ge=4)] = 25
     """Highest number of classes that is considered, the normal class included. A number that leaves
     fewer than five images for each kind of defect is not considered either."""
     n_resamples: Annotated[int, Field(ge=2)] = 12

@@ -1,10 +1,10 @@
 """Config of the stages from regions to descriptors."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from anomalyncd.config.validation import Count, Positive, Share, validated
+from anomalyncd.config.validation import Count, Positive, Share, require, validated
 
 
 @validated("encoder")
@@ -59,3 +59,8 @@ class CropConfig:
     memory_limit_gb: Annotated[float, Field(ge=0, allow_inf_nan=True)] = 4.0
     """A token store that is larger than this many gigabytes lies in a memory-mapped file; infinity
     always allows memory. With several rotations no tokens are kept."""
+
+    @model_validator(mode="after")
+    def _check_fields_together(self) -> Self:
+        require(self.size <= self.load_size, "size", self.size, "load_size or less")
+        return self

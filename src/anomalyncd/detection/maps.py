@@ -142,6 +142,8 @@ def _smooth_scores(
     features: "PatchFeatures", detector: "Detector", config: DetectorConfig, name: str
 ) -> NDArray[np.float32]:
     scores = np.asarray(detector.patch_scores(features.features, name))
+    if not config.smoothing:
+        return scores
     return np.asarray(cv2.GaussianBlur(scores, (0, 0), config.smoothing), np.float32)
 
 

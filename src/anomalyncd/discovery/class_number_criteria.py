@@ -148,6 +148,8 @@ def base_criteria(
         nearest base centre plus the mean cosine of the base centres with those of the regions
         given to them (after ProtoGCD; our reconstruction), each (n_resamples, n_kinds).
     """
+    if np.bincount(known.labels).max() < 2:
+        return {}  # None can be held out.
     rng = np.random.default_rng(seed)
     n_base = int(known.labels.max()) + 1
     accuracy = np.zeros((len(resamples), len(kinds)))
@@ -157,7 +159,7 @@ def base_criteria(
         taught, labels = known.features[~held], known.labels[~held]
         free = np.concatenate([known.features[held], features[rows]])
         centres = _unit(np.stack([taught[labels == k].mean(0) for k in range(n_base)]))
-        starts, _ = kmeans_plusplus(features[rows], max(kinds), random_state=seed + index)
+        starts, _ = kmeans_plusplus(features[rows], max(kinds), random_state=(seed + index) % 2**32)
         for column, n_novel in enumerate(kinds):
             start = np.concatenate([centres, starts[:n_novel]])
             found = _semi_supervised(free, taught, labels, start)

@@ -12,7 +12,12 @@ from anomalyncd.config import TrainingConfig
 from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
-from anomalyncd.discovery.normality import Normality, fit_normality, published_weights
+from anomalyncd.discovery.normality import (
+    PUBLISHED_SPLIT,
+    Normality,
+    fit_normality,
+    published_weights,
+)
 from anomalyncd.discovery.processes import train_in_processes
 from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
 from anomalyncd.discovery.sampling import blocks, sample
@@ -64,13 +69,11 @@ def discover_classes(
     n_base = base.n_classes if base else 0
     model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
-        seeds = range(seed * 1000, seed * 1000 + len(model.prototypes.prototypes))
-        without_normal = normality is not None and not (normal > 0.5).any()
         model.prototypes.prototypes.data[:, n_base:] = _cluster_centres(
             describe_all(model, tokens, regions),
-            None if without_normal else normal,
+            _surely_normal(normality, normal, regions.score),
             n_classes,
-            seeds,
+            _seeds(seed, config.n_heads),
         )
         if base is not None:
             _start_at_base_means(model, base)
@@ -217,11 +220,28 @@ def _log_guidance_factor(context: RunContext) -> None:
     LOG.info("region guidance factor before -> after training: %s", ", ".join(changes))
 
 
+def _surely_normal(
+    normality: Normality | None, normal: NDArray[np.float32], scores: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """How surely each region is normal for the start, (R,); None where none of them is.
+
+    By the published rule the centre with the lowest mean score becomes the normal one.
+    """
+    if normality is None:
+        return np.asarray(PUBLISHED_SPLIT - scores, np.float32)
+    return normal if (normal > 0.5).any() else None
+
+
+def _seeds(seed: int, n_heads: int) -> list[int]:
+    """A seed for the k-means of each head, below 2**32."""
+    return [(seed * 1000 + head) % 2**32 for head in range(n_heads)]
+
+
 def _cluster_centres(
     features: NDArray[np.float32],
     normal: NDArray[np.float32] | None,
     n_classes: int,
-    seeds: range,
+    seeds: list[int],
 ) -> Tensor:
     """Centres of k-means for each seed, (seeds, n_classes, D); no region is normal for None."""
     if normal is None:

@@ -26,12 +26,12 @@ def spherical_kmeans(
 
     The first novel prototype is the one that pseudo-label correction turns into "normal". Where
     some regions are surely normal it starts at their mean, and the others are split among the rest;
-    otherwise the centre whose regions are most surely normal takes that place.
+    otherwise the centre whose regions are most surely normal in the mean takes that place.
 
     Args:
         features: Region descriptors, (R, D), unit length.
-        normal: How surely each region is normal, (R,), 0..1.
-        n_classes: Number of centres; with fewer regions, the rest repeat those there are.
+        normal: How surely each region is normal, (R,), at most 1; above 0.5 it surely is.
+        n_classes: Number of centres; with fewer regions, the rest repeat those of defects.
         seed: Of the start.
 
     Returns:
@@ -45,8 +45,11 @@ def spherical_kmeans(
         centres, labels = kmeans(features, n_classes, seed)
         order = np.argsort([-normal[labels == label].mean() for label in range(len(centres))])
         centres = centres[order]
-    kept = np.resize(np.arange(len(centres)), n_classes)
-    return torch.nn.functional.normalize(torch.from_numpy(centres[kept]).float(), dim=1)
+    if 1 < len(centres) < n_classes:  # No second class is normal.
+        kept = np.resize(np.arange(1, len(centres)), n_classes - 1)
+        centres = centres[[0, *kept]]
+    centres = np.resize(centres, (n_classes, centres.shape[1]))
+    return torch.nn.functional.normalize(torch.from_numpy(centres).float(), dim=1)
 
 
 def centres_of_defects(features: NDArray[np.float32], n_classes: int, seed: int) -> Tensor:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize_scalar
 
 from anomalyncd.config import ReliabilityConfig
-from anomalyncd.discovery.normality import fit_normality, published_weights
+from anomalyncd.discovery.normality import PUBLISHED_SPLIT, fit_normality
 from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty, folds_of
 from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.io.component import Component
@@ -182,20 +182,23 @@ def _found_again(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Class probabilities by k-means on the other regions, of those and of the held-out ones."""
     from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
-    from anomalyncd.discovery.prototypes import spherical_kmeans
+    from anomalyncd.discovery.prototypes import centres_of_defects, spherical_kmeans
 
     n_classes = discovery.probabilities.shape[1]
     features, new_features = discovery.features[~held_out], discovery.features[held_out]
     others, new = regions.select(~held_out), regions.select(held_out)
     if discovery.normality is None:
-        normal = published_weights(others.score)
-        centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
+        surely = PUBLISHED_SPLIT - others.score
+        centres = spherical_kmeans(features, surely, n_classes, seed).numpy()
         return (
             scipy.special.softmax(features @ centres.T / STUDENT_TEMPERATURE, axis=1),
             scipy.special.softmax(new_features @ centres.T / STUDENT_TEMPERATURE, axis=1),
         )
     normality, normal = fit_normality(features, others, seed)
-    centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
+    if (normal > 0.5).any():
+        centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
+    else:
+        centres = centres_of_defects(features, n_classes, seed).numpy()
     new_normal = normality.weights(new_features, new.score)
     return (
         normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),

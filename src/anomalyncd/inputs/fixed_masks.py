@@ -30,13 +30,16 @@ class FixedMasks(Component):
     def complete(self, inputs: Inputs) -> Inputs:
         """Returns new images with these masks, each where no other is given for them.
 
-        The masks are scaled to each image.
+        The masks are scaled to each image. In maps and masks that were given, nothing counts at
+        the places to ignore either.
         """
-        return replace(
-            inputs,
-            ignored=inputs.ignored or _on_all(self.ignored, inputs.images),
-            foreground=inputs.foreground or _on_all(self.foreground, inputs.images),
-        )
+        ignored, maps, masks = inputs.ignored, inputs.maps, inputs.masks
+        if ignored is None and self.ignored is not None:
+            ignored = _on_all(self.ignored, inputs.images)
+            maps = None if maps is None else replace(maps, ignored=ignored)
+            masks = None if masks is None else replace(masks, ignored=ignored)
+        foreground = inputs.foreground or _on_all(self.foreground, inputs.images)
+        return replace(inputs, ignored=ignored, foreground=foreground, maps=maps, masks=masks)
 
 
 def _fixed(masks: Masks | None) -> NDArray[np.bool_] | None:
