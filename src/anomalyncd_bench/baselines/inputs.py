@@ -29,7 +29,7 @@ class ImageTokens:
     """Tokens of N whole images from a frozen backbone."""
 
     cls: NDArray[np.float32]
-    """CLS tokens after the last block, (N, D)."""
+    """CLS tokens after two thirds of the blocks, (N, D)."""
     patches: ReadOneByOne[Tensor]
     """For each image (blocks, D, rows, columns), float32, every token normalised."""
 
@@ -39,7 +39,7 @@ class LabelledTokens:
     """Tokens of B images of other products with known classes."""
 
     cls: NDArray[np.float32]
-    """CLS tokens after the last block, (B, D)."""
+    """CLS tokens after two thirds of the blocks, (B, D)."""
     labels: NDArray[np.int64]
     """Class of each, (B,), 0..n_classes - 1."""
     n_classes: int

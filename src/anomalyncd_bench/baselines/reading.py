@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from anomalyncd.backbone.features import Reading, TokenReader
 from anomalyncd.backbone.vit import VisionTransformer
-from anomalyncd.config import PRESETS, CropConfig, EncoderConfig
+from anomalyncd.config import PRESETS, CropConfig
 from anomalyncd.embedding.base_regions import BaseRegions
 from anomalyncd.embedding.context import RunContext
 from anomalyncd.embedding.encoder import RegionEncoder
@@ -30,17 +30,12 @@ _SIDE = 224
 """Side of the square, px, to which whole images are resized for their CLS token."""
 _RESOLUTION = 336
 """For patch tokens, images get the area of a square of this side, px, as in the detectors."""
+_CLS_SHARE = 2 / 3
+"""Share of the blocks after which a frozen CLS token is read, after block 7 of 12: where k-means
+finds the classes best."""
 _PATCH_BLOCKS = (5, 8)
 """Middle blocks, since AC and UniFormaly use middle layers."""
-UNGUIDED = EncoderConfig(
-    guidance="none",
-    readout=-1,
-    extra_cls=(),
-    region_means=(),
-    centred=False,
-    shape_weight=0.0,
-    n_rotations=1,
-)
+UNGUIDED = replace(PRESETS["paper"].encoder, guidance="none")
 """Reads the CLS token after the last block alone."""
 
 
@@ -89,8 +84,9 @@ def read_base_images(vit: VisionTransformer, base: BaseSet) -> LabelledTokens:
 
 
 def _read_cls(vit: VisionTransformer, images: ImageSet) -> NDArray[np.float32]:
-    """CLS tokens after the last block, (N, D)."""
-    reader = TokenReader(vit, Reading(_SIDE, cls_layers=(vit.config.depth - 1,), square=True))
+    """CLS tokens after two thirds of the blocks and the final LayerNorm, (N, D)."""
+    block = round(_CLS_SHARE * vit.config.depth) - 1
+    reader = TokenReader(vit, Reading(_SIDE, cls_layers=(block,), square=True))
     indices = track(range(len(images)), "Reading whole images")
     tokens = torch.stack([reader.read(images, index).cls[0] for index in indices])
     with torch.inference_mode():
