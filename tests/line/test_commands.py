@@ -13,6 +13,7 @@ import pytest
 
 from anomalyncd.errors import InputError
 from anomalyncd.line.serving import Place, model_version, read_token, serve_model
+from anomalyncd.line.watch import Summary, Watch
 from support.line import TOKEN, FakePredictor
 from support.quick import call, succeed
 
@@ -82,6 +83,20 @@ def test_watch_gates_by_its_exit_code(
     refused = call("watch", folder, run_folder, "--gate")
     assert refused.exit_code == 2
     assert "--once" in refused.output
+
+
+def test_watch_that_was_interrupted_is_no_pass(
+    images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomalyncd.cli.line._predictor", lambda *_: FakePredictor())
+    interrupted = Summary(n_ok=1, interrupted=True)
+    monkeypatch.setattr(Watch, "run", lambda *_: interrupted)
+    (tmp_path / "model").mkdir()
+    words = ("watch", images_folder, tmp_path / "model", "--out", tmp_path / "out", "--once")
+    for command in (words, (*words, "--gate")):
+        ended = call(*command)
+        assert ended.exit_code == 130
+        assert "interrupted; run the same command again to go on" in ended.output
 
 
 def test_other_machines_need_a_token(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import gammaln
 
+from anomalyncd.line import drift as drift_module
 from anomalyncd.line.drift import DriftMonitor, Observation, log_evidence
 from anomalyncd.results.fit_counts import FitCounts
 
@@ -140,4 +141,12 @@ def test_scores_are_left_out_where_they_are_not_comparable() -> None:
     monitor = DriftMonitor(FIT.without_scores())
     for _ in range(200):
         monitor.add(START, replace(NORMAL, score=0.9))
+    assert "scores" not in {drift.subject for drift in monitor.drifts()}
+
+
+def test_what_has_one_value_never_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After years, the sum over the hours alone would exceed the bound."""
+    monkeypatch.setattr(drift_module, "_HOURS", 1)
+    monitor = DriftMonitor(replace(FIT, score_edges=(), n_of_scores=(500,)))
+    monitor.add(START, NEW)
     assert "scores" not in {drift.subject for drift in monitor.drifts()}

@@ -65,7 +65,7 @@ def test_triton_gets_verdicts_and_errors(monkeypatch: pytest.MonkeyPatch) -> Non
     good, broken = model.execute([{"IMAGE": Given(picture(150))}, {"IMAGE": Given(b"")}])
     assert good[0][0] == "VERDICT"
     assert good[0][1]["decision"] == "unseen"
-    assert broken == "image 'image' cannot be read; save it again"
+    assert broken == "image 'image' cannot be read (it is empty); send it again"
 
 
 @pytest.mark.parametrize("name", ["camera_loop.py", "rest_client.py"])

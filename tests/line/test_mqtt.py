@@ -190,6 +190,15 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         Broker.parse(address)
 
 
+@pytest.mark.parametrize(
+    "start", ["ssl://u:secret@host:8883", "wss://host:1", "mqtt://u:secret@[::1"]
+)
+def test_a_scheme_that_would_not_encrypt_is_refused(start: str) -> None:
+    with pytest.raises(InputError, match=r"is no address; .*mqtts://") as raised:
+        Broker.parse(f"{start}/line")
+    assert "secret" not in str(raised.value)
+
+
 def test_password_in_the_address_is_refused_without_being_repeated() -> None:
     with pytest.raises(InputError, match="ANOMALYNCD_MQTT_PASSWORD") as caught:
         Broker.parse("mqtt://me:secret@host/a")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import struct
+import tempfile
 import threading
 import time
 import zlib
@@ -346,7 +347,7 @@ def test_clients_at_the_same_time_all_get_an_answer(predictor: FakePredictor) ->
         def ask(level: int) -> int:
             n_answers = 0
             with httpx.Client(base_url=address, headers=BEARER, timeout=30) as client:
-                while time.monotonic() < end:
+                while not n_answers or time.monotonic() < end:
                     answer = send(client, picture(level))
                     assert answer.status_code == 200
                     assert answer.json()["results"][0]["verdict"]["ok"] is (level == 50)
@@ -376,3 +377,36 @@ def test_metrics_state_drift_and_begin_anew_with_another_model() -> None:
     assert 'anomalyncd_unseen_share{images="fit"} 0.001' in moved
     # The new model has no counts.
     assert "anomalyncd_drift{" not in reloaded
+
+
+def test_a_failure_of_the_model_is_none_of_the_images(client: httpx.Client) -> None:
+    answer = send(client, picture(255), b"")
+    assert answer.status_code == 500
+    assert "could not be predicted (RuntimeError)" in answer.json()["results"][0]["error"]
+    assert send(client, picture(255), picture()).status_code == 200
+    assert 'anomalyncd_classify_seconds_count{outcome="failed"} 1.0' in client.get("/metrics").text
+
+
+def test_more_images_than_can_wait_are_refused_for_good(predictor: FakePredictor) -> None:
+    with (
+        served(service_of(predictor, most_waiting=2)) as address,
+        httpx.Client(base_url=address, headers=BEARER, timeout=30) as client,
+    ):
+        refused = send(client, *[picture()] * 3)
+        assert send(client, *[picture()] * 2).status_code == 200
+    assert refused.status_code == 413
+    assert refused.json() == {"error": "A request may have 2 images at most; no more can wait."}
+
+
+def test_no_image_touches_the_disk(
+    predictor: FakePredictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def roll(_: object) -> None:
+        raise OSError("the disk is for reading only")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", roll)
+    with (
+        served(service_of(predictor)) as address,
+        httpx.Client(base_url=address, headers=BEARER, timeout=30) as client,
+    ):
+        assert send(client, picture() + bytes(3_000_000)).status_code == 200

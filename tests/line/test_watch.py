@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import http.client
 import json
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from anomalyncd.errors import InputError
 from anomalyncd.line import sinks
@@ -161,6 +163,107 @@ def test_file_that_ends_the_program_is_given_up(folder: Path, out: Path) -> None
     assert "ended 5 times" in rows(out)[0]["reason"]
 
 
+class Faulty(FakePredictor):
+    """Fails as a graphics card that is gone, from some image on."""
+
+    n_good = 0
+
+    def predict(self, image: bytes, name: str | None = None) -> Verdict:
+        verdict = super().predict(image, name)
+        if len(self.names) > self.n_good:
+            raise RuntimeError("CUDA error")
+        return verdict
+
+
+@pytest.mark.parametrize(("n_files", "n_good"), [(1, 0), (2, 1), (6, 0), (6, 2)])
+def test_files_are_read_again_after_a_failure_of_the_model(
+    folder: Path, out: Path, n_files: int, n_good: int
+) -> None:
+    for name in range(n_files):
+        (folder / f"{name}.png").write_bytes(picture(50))
+    for _ in range(6):  # More often than one file may fail.
+        predictor = Faulty()
+        predictor.n_good = n_good if not out.exists() else 0
+        with pytest.raises(InputError, match=r"CUDA error.*the model does not work any more"):
+            Watch(folder, out, predictor, QUICK).run(once=True)
+    assert once(folder, out) == Summary(n_ok=n_files - n_good)
+    assert [row["reason"] for row in rows(out)] == [""] * n_files
+
+
+def test_files_that_no_library_can_stand_hold_up_nothing(folder: Path, out: Path) -> None:
+    for index in range(4):
+        (folder / f"{index}.png").write_bytes(picture(255))
+    (folder / "good.png").write_bytes(picture(50))
+    predictor = FakePredictor()
+    assert Watch(folder, out, predictor, QUICK).run(once=True) == Summary(n_ok=1, n_broken=4)
+    assert [predictor.names.count(str(index)) for index in range(4)] == [5] * 4
+    assert once(folder, out) == Summary()
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_files_are_as_large_as_for_predict(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "1.bmp").write_bytes(picture(50, (12_000, 9_000), "BMP"))
+    assert once(folder, out) == Summary(n_ok=1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    (folder / "2.png").write_bytes(picture(50))
+    assert once(folder, out) == Summary(n_broken=1)
+    assert rows(out)[-1]["reason"] == "image '2' has too many pixels; cut it into tiles"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such name")
+def test_name_that_is_no_text_is_passed_over(
+    folder: Path, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / os.fsdecode(b"Pr\xfcfung.png")).write_bytes(picture())
+    with watching(folder, out, QUICK) as results:
+        (folder / "1.png").write_bytes(picture(50))
+        wait_for(results, 1)
+        time.sleep(0.2)
+    assert caplog.text.count("is passed over: its name is not in UTF-8; rename it") == 1
+    summary = once(folder, out)
+    assert summary == Summary(n_passed_over=1)
+    assert summary.exit_code == 2
+    assert "1 passed over" in str(summary)
+
+
+def test_folder_that_cannot_be_listed_hides_no_other(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "lost+found", "z"):
+        (folder / name).mkdir()
+        (folder / name / "1.png").write_bytes(picture(50))
+    scandir, number = os.scandir, errno.EACCES
+
+    def failing(path: Any) -> Any:
+        if Path(path).name == "lost+found":
+            raise OSError(number, os.strerror(number), str(path))
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", failing)
+        assert once(folder, out) == Summary(n_ok=2, n_passed_over=1)
+        assert f"'{folder / 'lost+found'}' is passed over: Permission denied" in caplog.text
+        number = errno.EIO
+        with pytest.raises(InputError, match=r"lost\+found' cannot be listed"):
+            once(folder, out)
+    assert once(folder, out) == Summary(n_ok=1)
+
+
+@pytest.mark.parametrize(("n_files", "interrupted"), [(1, False), (2, True)])
+def test_watch_that_was_stopped_says_so(
+    folder: Path, out: Path, n_files: int, interrupted: bool
+) -> None:
+    for index in range(n_files):
+        (folder / f"{index}.png").write_bytes(picture(50))
+    watch = Watch(folder, out, FakePredictor(), QUICK, lambda _: watch.stop())
+    summary = watch.run(once=True)
+    assert summary == Summary(n_ok=1, interrupted=interrupted)
+    assert summary.exit_code == (130 if interrupted else 0)
+    assert ("run the same command again" in str(summary)) is interrupted
+
+
 def test_gate() -> None:
     assert Summary(n_ok=3).exit_code == 0
     assert Summary(n_ok=3, n_defective=1).exit_code == 1
@@ -204,6 +307,23 @@ def test_folder_gets_image_picture_and_verdict(folder: Path, out: Path, tmp_path
     assert json.loads(broken.read_text())["verdict"] is None
 
 
+def test_watches_share_a_folder_and_long_names_fit(
+    folder: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    settings = WatchSettings(steady=0.05, folder=Path("~/sorted"))
+    long = "検" * 70
+    for level, line in ((50, "a"), (100, "b")):
+        (tmp_path / line / long).mkdir(parents=True)
+        (tmp_path / line / long / f"{long}.png").write_bytes(picture(level))
+        for results in ("x", "y"):
+            watched = once(tmp_path / line, tmp_path / results / line, settings)
+            assert watched.n_undelivered == 0
+    found = [path.parent.name for path in (tmp_path / "sorted").rglob("00*検.png")]
+    assert found == ["scratch"] * 4
+
+
 def test_row_that_was_cut_is_written_again_and_no_row_twice(folder: Path, out: Path) -> None:
     for name in "12":
         (folder / f"{name}.png").write_bytes(picture())
@@ -231,6 +351,12 @@ class Hook:
                 if status == 200:
                     hook.got.append((body, dict(self.headers)))
                 self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", "/elsewhere")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.send_response(200)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
@@ -251,6 +377,63 @@ def test_webhook_is_tried_until_it_answers(folder: Path, out: Path) -> None:
     headers = [headers for _, headers in hook.got]
     assert {one["Authorization"] for one in headers} == {"Bearer secret"}
     assert len({one["Idempotency-Key"] for one in headers}) == 3
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+def test_webhook_that_redirects_is_not_followed(
+    folder: Path, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hook = Hook([302])
+    (folder / "1.png").write_bytes(picture())
+    settings = WatchSettings(steady=0.05, webhook=hook.address, webhook_token="secret")
+    assert once(folder, out, settings) == Summary(n_defective=1)
+    assert [body["path"] for body, _ in hook.got] == ["1.png"]
+    assert f"redirects to '{hook.address.replace('results', 'elsewhere')}'" in caplog.text
+    hook.server.shutdown()
+    hook.server.server_close()
+
+
+@pytest.mark.parametrize("error", [http.client.BadStatusLine("what"), KeyError("a fault")])
+def test_deliveries_go_on_after_an_answer_that_makes_no_sense(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    for name in "12":
+        (folder / f"{name}.png").write_bytes(picture())
+    errors, sent = [error], []
+
+    def send(request: Any, timeout: float) -> None:
+        if errors:
+            raise errors.pop()
+        sent.append(request)
+
+    monkeypatch.setattr(
+        "anomalyncd.line.watch.WebhookSink", lambda *of: WebhookSink(*of, send=send)
+    )
+    settings = WatchSettings(steady=0.05, webhook="http://127.0.0.1:9/")
+    assert once(folder, out, settings).n_undelivered == 0
+    assert len(sent) == 2
+
+
+def test_deliveries_go_on_after_a_failure_of_the_database(
+    folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, due = Hook([]), WatchState.due
+    failures = [InputError("results.sqlite cannot be used")]
+
+    def failing(self: WatchState, sink: str, most: int = 100) -> list[Finished]:
+        if sink == "webhook" and failures:
+            raise failures.pop()
+        return due(self, sink, most)
+
+    monkeypatch.setattr(WatchState, "due", failing)
+    settings = WatchSettings(steady=0.05, poll=True, every=0.05, webhook=hook.address)
+    with watching(folder, out, settings) as results:
+        (folder / "1.png").write_bytes(picture())
+        wait_for(results, 1)
+        time.sleep(0.8)
+        assert not failures
+        assert len(hook.got) == 1
     hook.server.shutdown()
     hook.server.server_close()
 

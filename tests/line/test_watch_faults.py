@@ -5,6 +5,7 @@ import csv
 import errno
 import io
 import os
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -79,14 +80,16 @@ class Faults:
 
 
 def results(place: Path) -> tuple[list[dict[str, str]], dict[str, bytes]]:
-    """The rows of the table, and the files of all folders, without the times."""
+    """The rows of the table, and the files of all folders, without the times and digests."""
     with (place / "out" / "results.csv").open(newline="") as table:
         rows = [one | {"finished": ""} for one in csv.DictReader(table)]
     files = {}
     for path in sorted([*(place / "sorted").rglob("*"), *(place / "out" / "review").rglob("*")]):
         if path.is_file():
             content = b"" if path.suffix == ".json" else path.read_bytes()
-            files[path.relative_to(place).as_posix()] = content
+            name = re.sub(r"-[0-9a-f]{8}_", "_", path.relative_to(place).as_posix())
+            assert name not in files
+            files[name] = content
     return sorted(rows, key=lambda one: int(one["id"])), files
 
 

@@ -3,12 +3,16 @@
 import pickle
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from anomalyncd import InputError
 from anomalyncd.images.image_set import as_image_set
+from anomalyncd.io.json_files import write_json
+from anomalyncd.io.lock import only_writer
+from anomalyncd.scale import predicting
 from anomalyncd.scale.cluster import import_ray
 from anomalyncd.scale.rows import image_rows
 from support.quick import call
@@ -66,3 +70,39 @@ def test_an_error_keeps_its_sentence_where_others_add_to_it() -> None:
     error.args = (f"{error}\nTo change retry attempts, see the manual.",)
     passed_on = pickle.loads(pickle.dumps(error))
     assert passed_on.message == "image 'a' cannot be read (broken); save it again"
+
+
+@pytest.mark.parametrize("name", ["class", "score", "ok", "p_0"])
+def test_parquet_with_a_column_of_the_results_is_refused(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("fsspec")
+    pytest.importorskip("pyarrow")
+    table = pd.DataFrame({"name": ["1"], "path": ["1.png"], "image": [b"file"], "camera": ["a"]})
+    table.to_parquet(tmp_path / "a.parquet")
+    assert image_rows(tmp_path)["group"].tolist() == [0]
+    table.assign(**{name: 1}).to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=rf"b.parquet' has a column '{name}', .*'my_{name}'"):
+        image_rows(tmp_path)
+
+
+def test_a_command_that_is_refused_deletes_nothing(
+    images_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    model = SimpleNamespace(model=tmp_path, threshold=None)
+    for place, value in (
+        ("import_ray", lambda: None),
+        ("Predictor", lambda *_, **__: model),
+        ("_made_from", lambda _: "another model"),
+        ("warn_of_pending_labels", lambda _: None),
+    ):
+        monkeypatch.setattr(predicting, place, value)
+    parts = tmp_path / "out" / "images"
+    parts.mkdir(parents=True)
+    write_json(tmp_path / "out" / "made_from.json", {"key": "a model"})
+    (parts / "written.parquet").write_bytes(b"being written")
+    with (
+        only_writer(tmp_path / "out"),
+        pytest.raises(InputError, match="another program writes into"),
+    ):
+        predicting.predict_with_ray(tmp_path / "run", images_folder, tmp_path / "out")
+    assert (parts / "written.parquet").is_file()

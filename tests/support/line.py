@@ -12,7 +12,7 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from anomalyncd.errors import InputError
+from anomalyncd.io.decoding import decode_bytes
 from anomalyncd.io.http_messages import listen
 from anomalyncd.line.jobs import Jobs
 from anomalyncd.line.limits import Limits
@@ -52,12 +52,8 @@ class FakePredictor:
         self.names.append(name)
         self.gate.wait(20)
         time.sleep(self.seconds)
-        try:
-            with Image.open(io.BytesIO(image)) as opened:
-                level = int(np.asarray(opened.convert("L")).mean().round())
-                width, height = opened.size
-        except (OSError, SyntaxError) as error:
-            raise InputError(f"image '{name}' cannot be read; save it again") from error
+        pixels = decode_bytes(image, "image", str(name)).pixels
+        level, (height, width) = int(pixels.mean().round()), pixels.shape[:2]
         if level == 255:
             raise RuntimeError("a fault of a library")
         decision = LEVELS[min(LEVELS, key=lambda one: abs(one - level))]

@@ -118,7 +118,8 @@ def watch(
         bool,
         typer.Option(
             "--gate",
-            help="With --once, exit with 1 if an image is not good, and with 2 if one is broken.",
+            help="With --once, exit with 1 if an image is not good, and with 2 if one has no "
+            "verdict.",
         ),
     ] = False,
     poll: Annotated[
@@ -197,7 +198,7 @@ def watch(
         for number, handler in zip(ends, previous, strict=True):
             signal.signal(number, handler)
     say(str(summary))
-    if gate:
+    if gate or summary.interrupted:
         raise typer.Exit(summary.exit_code)
 
 

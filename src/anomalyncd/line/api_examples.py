@@ -30,6 +30,7 @@ _VERDICT: dict[str, Any] = {
 }
 _MODEL = "5f0c2d9a41be"
 _ERROR = "image '0002.png' cannot be read (the file is empty); save it again or remove it"
+_FAILED = "the image could not be predicted (RuntimeError); see the log"
 
 
 def _answer(description: str, example: Any) -> dict[str, Any]:
@@ -76,6 +77,10 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     ),
     401: _answer("The token is missing or wrong.", {"error": "This server needs its token."}),
     413: _answer("The request or all of its images are too large.", {"error": "Too large."}),
+    500: _answer(
+        "None of the images has a verdict, because the model failed; see the log of the server.",
+        {"results": [{"name": "0002.png", "error": _FAILED}]},
+    ),
     422: _answer(
         "None of the images can be read.", {"results": [{"name": "0002.png", "error": _ERROR}]}
     ),

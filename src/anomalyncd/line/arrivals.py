@@ -51,6 +51,10 @@ class Arrivals:
         self._waiting: dict[str, _Waiting] = {}
         self._touched: set[str] = set()
         self._listed = True
+        self.passed_over: set[str] = set()
+        """Files and folders, relative to the watched one, that cannot be read as they are."""
+        self.unlisted = str(folder)
+        """The folder that could not be listed last."""
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -66,12 +70,14 @@ class Arrivals:
 
     def scan(self) -> bool:
         """Looks at the whole folder; False where it could not be listed, as on a lost network."""
+        self.unlisted = str(self.folder)
         try:
-            for path in _files(self.folder):
+            for path in self._files():
                 self._look(os.path.relpath(path, self.folder))
         except OSError as error:
             if self._listed:
-                _log.warning("folder '%s' cannot be listed (%s); trying again", self.folder, error)
+                place = self.unlisted
+                _log.warning("folder '%s' cannot be listed (%s); trying again", place, error)
             self._listed = False
         else:
             self._listed = True
@@ -103,14 +109,62 @@ class Arrivals:
         self._known.add(hash(arrival))
         self._waiting.pop(arrival.path, None)
 
+    def _files(self) -> Iterator[Path]:
+        """The images below the folder; hidden files and folders are no part of it."""
+        folders = [self.folder]
+        while folders:
+            current = folders.pop()
+            try:
+                with os.scandir(current) as listing:
+                    entries = list(listing)
+            except FileNotFoundError:
+                if current == self.folder:
+                    raise
+                continue  # Removed since its parent was listed.
+            except PermissionError as error:
+                if current == self.folder:
+                    raise
+                self._refuse(os.path.relpath(current, self.folder), error)
+                continue
+            except OSError:
+                self.unlisted = str(current)
+                raise
+            self.passed_over.discard(os.path.relpath(current, self.folder))
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif _is_image(entry.name):
+                    yield Path(entry.path)
+
+    def _refuse(self, path: str, error: PermissionError) -> None:
+        self._pass_over(path, f"{error.strerror or error}; allow it to be read")
+
+    def _pass_over(self, path: str, reason: str) -> None:
+        """Says once that a file or folder is left out."""
+        if path not in self.passed_over:
+            # No log and no terminal takes a name that is not in UTF-8.
+            shown = str(self.folder / path).encode("utf-8", "backslashreplace").decode()
+            _log.warning("'%s' is passed over: %s", shown, reason)
+        self.passed_over.add(path)
+
     def _look(self, path: str) -> None:
+        if not _is_text(path):
+            self._pass_over(path, "its name is not in UTF-8; rename it")
+            return
         try:
             found = (self.folder / path).stat()
         except FileNotFoundError:
             # Only a folder that is there can lack a file; on a lost network all of them seem gone.
             if is_reachable(self.folder):
                 self._waiting.pop(path, None)
+                self.passed_over.discard(path)
             return
+        except PermissionError as error:
+            self._refuse(path, error)
+            return
+        self.passed_over.discard(path)
         arrival = Arrival(Path(path).as_posix(), found.st_size, found.st_mtime_ns)
         before = self._waiting.get(arrival.path)
         if hash(arrival) in self._known:
@@ -153,25 +207,13 @@ def events_of(arrivals: Arrivals, wake: Callable[[], None]) -> Iterator[None]:
         observer.join()
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The images below a folder; hidden files and folders are no part of it."""
-    folders = [folder]
-    while folders:
-        current = folders.pop()
-        try:
-            with os.scandir(current) as listing:
-                entries = list(listing)
-        except FileNotFoundError:
-            if current == folder:
-                raise
-            continue  # Removed since its parent was listed.
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(Path(entry.path))
-            elif _is_image(entry.name):
-                yield Path(entry.path)
+def _is_text(path: str) -> bool:
+    """Whether a path can be written in UTF-8, as databases and JSON need it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_image(path: str) -> bool:

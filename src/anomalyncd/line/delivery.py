@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from anomalyncd.errors import InputError
@@ -29,7 +29,10 @@ def deliver_due(state: WatchState, sinks: Sequence[Sink]) -> None:
         for finished in state.due(sink.name):
             try:
                 sink.deliver(finished)
-            except (OSError, InputError) as error:
+            # Whatever a library makes of an answer, the next results are not to wait for ever.
+            except Exception as error:
+                if not isinstance(error, OSError | InputError):
+                    _log.exception("%s: '%s' could not be delivered", sink.name, finished.path)
                 wait = state.failed(finished.id, sink.name, str(error))
                 _log.warning(
                     "%s: '%s' could not be delivered (%s); trying again in %.0f s",
@@ -67,22 +70,26 @@ def delivering(folder: Path, sinks: Sequence[Sink], drain: bool) -> Iterator[Non
         yield
         return
     stop = threading.Event()
-
-    def work() -> None:
-        state = WatchState(folder)
-        try:
-            while not stop.wait(_TICK):
-                deliver_due(state, sinks)
-            deliver_last(state, sinks, drain)
-        finally:
-            state.close()
-            for sink in sinks:
-                sink.close()
-
-    thread = threading.Thread(target=work, name="delivery")
+    thread = threading.Thread(target=_work, args=(folder, sinks, stop, drain), name="delivery")
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
+
+
+def _work(folder: Path, sinks: Sequence[Sink], stop: threading.Event, drain: bool) -> None:
+    """Delivers until it is stopped; a failure of the disk is said once, and tried again."""
+    said = ""
+    with closing(WatchState(folder)) as state, ExitStack() as stack:
+        for sink in sinks:
+            stack.callback(sink.close)
+        while not stop.wait(_TICK):
+            try:
+                deliver_due(state, sinks)
+            except Exception as error:
+                if str(error) != said:
+                    _log.exception("results could not be delivered; trying again")
+                said = str(error)
+        deliver_last(state, sinks, drain)

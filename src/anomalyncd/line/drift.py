@@ -140,6 +140,8 @@ class DriftMonitor:
             hours = list(self._hours)
             counts = {one: np.array(self._counts[one]) for one in SUBJECTS if hours}
         for subject, hourly in counts.items():
+            if self._sizes[subject] == 1:
+                continue  # What has one value cannot differ.
             fit = self._fit(subject)
             evidence = log_evidence(fit, hourly, self._prior(subject))
             weights = np.where(np.arange(len(evidence)) == 0, _FIRST, 1.0)

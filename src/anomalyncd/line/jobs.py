@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from anomalyncd.errors import InputError
 from anomalyncd.line.verdict import Verdict
 from anomalyncd.results.fit_counts import FitCounts
 
@@ -145,6 +146,6 @@ class Jobs:
                 job.answer.set_result(Answer(predictor.predict(job.image, job.name), model))
                 self.seconds_each += (time.perf_counter() - started - self.seconds_each) / 10
             except BaseException as error:
-                if not isinstance(error, ValueError):
+                if not isinstance(error, InputError):
                     _log.exception("image '%s' could not be predicted", job.name)
                 job.answer.set_exception(error)

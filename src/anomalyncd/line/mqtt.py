@@ -52,14 +52,20 @@ class Broker:
         Raises:
             InputError: The address is none, or it holds a password.
         """
-        found = urlsplit(address)
-        topic = unquote(found.path).strip("/")
+        shown = re.sub(r"//.*@", "//", address)  # Without a password.
+        refused = InputError(
+            f"mqtt '{shown}' is no address; write it as mqtt://host/topic, or with mqtts:// for a "
+            "broker that encrypts"
+        )
         try:
+            found = urlsplit(address)
             port = found.port or _PORTS.get(found.scheme, 0)
         except ValueError:
-            port = 0
-        if not (port and found.hostname and topic) or re.search(r"[+#\x00]", topic):
-            raise InputError(f"mqtt '{address}' is no address; write it as mqtt://host/topic")
+            raise refused from None
+        topic = unquote(found.path).strip("/")
+        known = found.scheme in _PORTS
+        if not (known and found.hostname and topic) or re.search(r"[+#\x00]", topic):
+            raise refused
         if found.password is not None:
             raise InputError(
                 "the address of `mqtt` holds a password; set ANOMALYNCD_MQTT_PASSWORD instead"

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from anomalyncd.errors import InputError
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
@@ -106,14 +108,22 @@ def _add_classify(app: FastAPI, service: Service) -> None:
             except InputError as error:
                 too_large |= isinstance(error, TooLargeError)
                 results[-1]["error"] = str(error)
-        answers = iter(await _predicted(good, service))
+        found = await _predicted(good, service)
+        answers = iter(found)
         for result in results:
             if "error" not in result:
                 result |= _result(next(answers))
             service.metrics.count_verdict(result.pop("_verdict", None))
-        bad = all("error" in result for result in results)
-        status = (413 if too_large else 422) if bad else 200
-        return _json({"results": results}, status)
+        return _json({"results": results}, _status(found, too_large))
+
+
+def _status(found: Sequence[Answer | BaseException], too_large: bool) -> int:
+    """The status of an answer: that of a failure only if there is no verdict at all."""
+    if any(isinstance(one, Answer) for one in found):
+        return 200
+    if any(not isinstance(one, InputError) for one in found):
+        return 500
+    return 413 if too_large else 422
 
 
 async def _images_of(
@@ -123,16 +133,7 @@ async def _images_of(
     limits = service.limits
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        try:
-            async with request.form(max_files=limits.most_images, max_fields=0) as form:
-                files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
-                sent = [(one.filename or "image", await one.read()) for one in files]
-        except UnicodeError as error:  # A request may name any encoding.
-            reason = "The names in the request cannot be decoded; send them in UTF-8."
-            raise HTTPException(422, reason) from error
-        if not sent:
-            raise HTTPException(422, "The request holds no image; send one in each part.")
-        return sent
+        return await _files_of(request, limits)
     if kind != "application/json":
         raise HTTPException(415, "Send images as multipart/form-data, or their paths as JSON.")
     paths = _paths_of(await request.body())
@@ -149,6 +150,29 @@ async def _images_of(
             raise HTTPException(413, f"A request may name {limits.most_bytes:,} bytes at most.")
         images.append((path, data))
     return images
+
+
+async def _files_of(request: Request, limits: Limits) -> Sequence[tuple[str, bytes]]:
+    """Names and contents of the files that a request holds."""
+    try:
+        async with aclosing(request.stream()) as stream:
+            parser = MultiPartParser(
+                request.headers, stream, max_files=limits.most_images, max_fields=0
+            )
+            # The whole request is in memory already, so none of it goes to the disk.
+            parser.spool_max_size = limits.most_bytes + 1
+            form = await parser.parse()
+        files = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        sent = [(one.filename or "image", await one.read()) for one in files]
+        await form.close()
+    except MultiPartException as error:
+        raise HTTPException(400, error.message) from error
+    except UnicodeError as error:  # A request may name any encoding.
+        reason = "The names in the request cannot be decoded; send them in UTF-8."
+        raise HTTPException(422, reason) from error
+    if not sent:
+        raise HTTPException(422, "The request holds no image; send one in each part.")
+    return sent
 
 
 def _paths_of(body: bytes) -> list[str]:
@@ -178,6 +202,9 @@ async def _predicted(
     images: list[tuple[str, bytes]], service: Service
 ) -> Sequence[Answer | BaseException]:
     started = time.perf_counter()
+    most = service.jobs.most_waiting
+    if len(images) > most:
+        raise HTTPException(413, f"A request may have {most} images at most; no more can wait.")
     try:
         futures = service.jobs.submit(images)
     except FullError as error:

@@ -2,6 +2,8 @@
 
 import csv
 import errno
+import hashlib
+import http.client
 import io
 import json
 import os
@@ -12,7 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, NoReturn, Protocol
 
 from PIL import Image
 
@@ -30,6 +32,8 @@ COLUMNS = (
 """Columns of `results.csv`."""
 _SECONDS = 10.0
 """How long another program may take to answer."""
+_LONGEST_NAME = 200
+"""Bytes of the part of a name that comes from elsewhere; file systems allow 255 for all of it."""
 
 
 class Sink(Protocol):
@@ -123,7 +127,10 @@ class ReviewSink(Sink):
 
 @dataclass(frozen=True)
 class FolderSink(Sink):
-    """Stores each image, the picture with its regions, and its verdict, in folders of classes."""
+    """Stores each image, the picture with its regions, and its verdict, in folders of classes.
+
+    Several watches may share a folder: a digest in each name tells their files apart.
+    """
 
     watched: Path
     folder: Path
@@ -137,7 +144,7 @@ class FolderSink(Sink):
         """Writes the files under names that no other result has."""
         verdict = finished.verdict
         place = "broken" if verdict is None else _file_name(verdict.class_name or "normal")
-        target = self.folder / place / _unique_name(finished)
+        target = self.folder / place / _unique_name(finished, _digest(finished, self.watched))
         source = finished.source(self.watched)
         if source is not None:
             _copy(source, target)
@@ -154,7 +161,8 @@ class WebhookSink(Sink):
     """Sends each result to an address as JSON.
 
     The header `Idempotency-Key` is the same for each attempt to send a result, because an answer
-    may be lost after the result has arrived.
+    may be lost after the result has arrived. A redirect is not followed: the request would arrive
+    without its content, and the token would be sent to another address.
 
     Raises:
         InputError: The address is none of http or https.
@@ -163,7 +171,9 @@ class WebhookSink(Sink):
     address: str
     token: str | None = None
     name: str = "webhook"
-    send: Callable[..., object] = urllib.request.urlopen
+    send: Callable[..., object] = field(
+        default_factory=lambda: urllib.request.build_opener(_RefuseRedirects).open
+    )
 
     def __post_init__(self) -> None:
         if not re.match(r"https?://[^/\s]", self.address):
@@ -188,6 +198,24 @@ class WebhookSink(Sink):
                 close()
         except (ValueError, urllib.error.URLError) as error:
             raise OSError(str(error)) from error
+        except http.client.HTTPException as error:  # Its text may be a mere line of the answer.
+            raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a failure, which names the address to use."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> NoReturn:
+        fp.close()
+        raise OSError(f"the address redirects to '{newurl}'; give that one as the webhook")
 
 
 def _cells(finished: Finished) -> list[str]:
@@ -210,14 +238,23 @@ def _line(cells: tuple[str, ...] | list[str]) -> str:
     return text.getvalue()
 
 
-def _unique_name(finished: Finished) -> str:
+def _unique_name(finished: Finished, further: str = "") -> str:
     path = PurePosixPath(finished.path)
-    return f"{finished.id:06d}_{_file_name('_'.join(path.with_suffix('').parts))}{path.suffix}"
+    name = _file_name("_".join(path.with_suffix("").parts))
+    return f"{finished.id:06d}{further}_{name}{path.suffix}"
+
+
+def _digest(finished: Finished, watched: Path) -> str:
+    """A few letters that are the same each time that a result is delivered, and no others'."""
+    file = finished.arrival
+    identity = (str(watched / file.path), file.size, file.mtime_ns, finished.finished)
+    return "-" + hashlib.sha256(repr(identity).encode()).hexdigest()[:8]
 
 
 def _file_name(text: str) -> str:
     """A text as the name of a file on every system."""
-    return re.sub(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]', "_", text).strip(". ")[:100] or "_"
+    allowed = re.sub(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]', "_", text)[:100]
+    return allowed.encode()[:_LONGEST_NAME].decode("utf-8", "ignore").strip(". ") or "_"
 
 
 def _beside(path: Path, ending: str) -> Path:

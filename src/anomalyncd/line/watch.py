@@ -16,8 +16,8 @@ from anomalyncd.line.arrivals import Arrivals, events_of
 from anomalyncd.line.delivery import deliver_due, deliver_last, delivering
 from anomalyncd.line.drift import Drift
 from anomalyncd.line.drift_log import DriftLog
+from anomalyncd.line.failures import MOST_ATTEMPTS, Failures
 from anomalyncd.line.jobs import Predicts
-from anomalyncd.line.limits import Limits, TooLargeError, check_size
 from anomalyncd.line.mqtt import Broker, MqttSink
 from anomalyncd.line.sinks import CsvSink, FolderSink, ReviewSink, Sink, WebhookSink
 from anomalyncd.line.verdict import Verdict
@@ -30,8 +30,6 @@ _RESCAN = 60.0
 """Seconds between two looks at the whole folder where events tell of new files."""
 _PATIENCE = 5
 """How many times longer than a complete file one that cannot be read is waited for."""
-_MOST_ATTEMPTS = 5
-"""How often the process may end while it reads the same file."""
 _JPEG_START, _JPEG_END, _PADDING = b"\xff\xd8", b"\xff\xd9", 4096
 
 
@@ -65,7 +63,6 @@ class WatchSettings:
     """Broker that each result is published at."""
     folder: Path | None = None
     """Folder for each image, its picture and its verdict."""
-    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if self.steady < 0 or self.every <= 0:
@@ -81,13 +78,19 @@ class Summary:
     n_broken: int = 0
     n_undelivered: int = 0
     """Results that a sink has not taken yet; they are tried again by the next watch."""
+    n_passed_over: int = 0
+    """Files and folders that cannot be read as they are, and have no result."""
+    interrupted: bool = False
+    """Whether a watch that ends by itself was stopped before, so that files were not read."""
     drift: Drift | None = None
     """How the images differ from those of the fit; None where they do not."""
 
     @property
     def exit_code(self) -> int:
-        """0 if all images are good, 1 if one is not, 2 if one has no verdict."""
-        return 2 if self.n_broken else int(self.n_defective > 0)
+        """0 if all images are good, 1 if one is not, 2 if one has no verdict, 130 if stopped."""
+        if self.interrupted:
+            return 130
+        return 2 if self.n_broken or self.n_passed_over else int(self.n_defective > 0)
 
     def __str__(self) -> str:
         told = [
@@ -97,8 +100,14 @@ class Summary:
         ]
         if self.n_undelivered:
             told.append(f"{self.n_undelivered:,} not delivered yet")
-        counted = f"images: {', '.join(told)}"
-        return counted if self.drift is None else f"{counted}\n{self.drift}"
+        if self.n_passed_over:
+            told.append(f"{self.n_passed_over:,} passed over")
+        lines = [f"images: {', '.join(told)}"]
+        if self.drift is not None:
+            lines.append(str(self.drift))
+        if self.interrupted:
+            lines.append("interrupted; run the same command again to go on")
+        return "\n".join(lines)
 
     def counting(self, finished: Finished) -> "Summary":
         """Returns the counts with one more file."""
@@ -165,7 +174,8 @@ class Watch:
 
         Raises:
             InputError: The results cannot be written, or another process writes them; with `once`,
-                also when the drive of the images did not answer.
+                also when the drive of the images did not answer. Or the model predicts no image
+                any more, as after a failure of the graphics card; the next watch goes on.
         """
         with only_watcher(self.out), closing(WatchState(self.out)) as state:
             remove_temporary(self.out)
@@ -173,7 +183,9 @@ class Watch:
             arrivals = Arrivals(self.folder, self.settings.steady, state.known())
             local, remote = self._sinks()
             drift = DriftLog(self.out, state, self.predictor.fit_counts)
-            reading = _Reading(state, arrivals, local, [*local, *remote], drift, once)
+            failures = Failures(self.predictor, state)
+            sinks = [*local, *remote]
+            reading = _Reading(state, arrivals, local, sinks, drift, failures, once)
             with delivering(self.out, remote, drain=once), ExitStack() as stack:
                 rescan = self.settings.every
                 if not (once or self.settings.poll):
@@ -183,7 +195,12 @@ class Watch:
                 deliver_last(state, local, wait=is_done)
                 drift.look(again=True)
             # Counted before the lock is given up, which tells whether the folder is still there.
-            summary = replace(summary, drift=drift.drift, n_undelivered=state.n_pending())
+            summary = replace(
+                summary,
+                drift=drift.drift,
+                n_undelivered=state.n_pending(),
+                n_passed_over=len(arrivals.passed_over),
+            )
         if once and reading.unread:
             raise InputError(next(iter(reading.unread.values())))
         return summary
@@ -199,7 +216,7 @@ class Watch:
                 next_scan = arrivals.clock() + (rescan or 0.0)
             if reading.once and not (listed and is_reachable(self.folder)):
                 raise InputError(
-                    f"folder '{self.folder}' cannot be listed; check its permissions and the "
+                    f"folder '{arrivals.unlisted}' cannot be listed; check its permissions and the "
                     "connection to its drive, then run the command again"
                 )
             for arrival in arrivals.ready():
@@ -217,6 +234,8 @@ class Watch:
             deliver_due(reading.state, reading.local)
             self._woken.wait(_TICK if len(arrivals) else min(_TICK * 5, rescan or _TICK))
             self._woken.clear()
+        else:
+            summary = replace(summary, interrupted=reading.once)
         return summary
 
     def _read(self, reading: "_Reading", arrival: Arrival) -> Finished | None:
@@ -226,12 +245,12 @@ class Watch:
         verdict, reason = None, ""
         last = arrivals.age(arrival) >= _PATIENCE * self.settings.steady
         try:
-            if attempts >= _MOST_ATTEMPTS:
+            if attempts >= MOST_ATTEMPTS:
                 raise InputError(
                     f"the program ended {attempts} times while it read '{arrival.path}'; "
                     "save it again or remove it"
                 )
-            verdict = self._verdict(arrival, last)
+            verdict = self._verdict(reading, arrival, last)
         except _IncompleteError:
             state.postpone(number)
             arrivals.postpone(arrival)
@@ -243,20 +262,22 @@ class Watch:
             reading.unread[arrival.path] = str(error)
             (arrivals.done if reading.once else arrivals.postpone)(arrival)
             return None
+        except (InputError, OSError) as error:
+            reason = str(error)
         # Whatever a file makes of a library, the next file is not to wait for it.
         except Exception as error:
-            if isinstance(error, InputError | OSError):
-                reason = str(error)
-            else:
-                _log.exception("'%s' could not be predicted", arrival.path)
-                reason = f"the image could not be predicted ({type(error).__name__}: {error})"
+            found = reading.failures.add(number, arrival, attempts, error)
+            if found is None:
+                arrivals.postpone(arrival)
+                return None
+            reason = found
         wanting = Finished(number, arrival, "", verdict, reason)
         names = [sink.name for sink in sinks if sink.wants(wanting)]
         finished = state.finish(number, verdict, reason, names)
         arrivals.done(arrival)
         return finished
 
-    def _verdict(self, arrival: Arrival, last: bool) -> Verdict:
+    def _verdict(self, reading: "_Reading", arrival: Arrival, last: bool) -> Verdict:
         """Predicts a file; `last` says that it will not become more complete."""
         path = self.folder / arrival.path
         try:
@@ -266,15 +287,12 @@ class Watch:
                 arrival, after.st_size, after.st_mtime_ns
             ):
                 raise _IncompleteError
-            check_size(data, arrival.path, self.settings.limits)
             if _is_cut(data) and not last:
                 raise _IncompleteError
             name = name_of(Path(arrival.path), IMAGE_SUFFIXES)
-            return self.predictor.predict(data, name)
+            return reading.failures.predict(data, name)
         except FileNotFoundError:  # Should the file come back, it is read.
             raise _IncompleteError from None
-        except TooLargeError:
-            raise
         except (InputError, OSError) as error:
             if is_drive_lost(error):
                 raise _LostDriveError(unreadable(path, "image", error)) from error
@@ -288,7 +306,7 @@ class Watch:
         local: list[Sink] = [CsvSink(self.out / "results.csv")]
         local.append(ReviewSink(self.folder, self.out / "review"))
         if settings.folder is not None:
-            local.append(FolderSink(self.folder, settings.folder))
+            local.append(FolderSink(self.folder, settings.folder.expanduser()))
         remote: list[Sink] = []
         if settings.webhook is not None:
             remote.append(WebhookSink(settings.webhook, settings.webhook_token))
@@ -323,6 +341,8 @@ class _Reading:
     sinks: Sequence[Sink]
     """All sinks."""
     drift: DriftLog
+    failures: Failures
+    """Predicts files."""
     once: bool
     """Whether the watch ends, so that files are not tried again."""
     unread: dict[str, str] = field(default_factory=dict)

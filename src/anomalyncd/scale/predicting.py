@@ -87,15 +87,17 @@ def predict_with_ray(
     predictor = Predictor(run, weights=weights, device=device, threads=None)
     warn_of_pending_labels(Path(run))
     parts = folder / PARTS
-    with writing(folder):
-        parts.mkdir(parents=True, exist_ok=True)
-        keep_only_files_of(_made_from(predictor), folder, frozenset({_SUFFIX}), "table")
-    done = _names_in(parts)
-    if done:
-        LOG.info("%s predicted before", counted(len(done), "image is", "images are"))
-    with only_writer(folder), cluster(address):
-        _run(predictor, rows, parts, done, skip_damaged)
-    total = len(_names_in(parts))
+    # Nothing is deleted before it is certain that no other command writes these parts.
+    with only_writer(folder):
+        with writing(folder):
+            parts.mkdir(parents=True, exist_ok=True)
+            keep_only_files_of(_made_from(predictor), folder, frozenset({_SUFFIX}), "table")
+        done = _names_in(parts)
+        if done:
+            LOG.info("%s predicted before", counted(len(done), "image is", "images are"))
+        with cluster(address):
+            _run(predictor, rows, parts, done, skip_damaged)
+        total = len(_names_in(parts))
     if NAME in rows and (left := len(rows) - total) > 0:
         LOG.warning("%s left out; mend them and give the same command", counted(left, "image is"))
     return total

@@ -11,7 +11,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.images.image_set import as_image_set
 from anomalyncd.images.manifest import MAP
 from anomalyncd.images.pixels import IMAGE_SUFFIXES
-from anomalyncd.io.files import name_of
+from anomalyncd.io.columns import is_result_column
+from anomalyncd.io.files import and_more, name_of
 
 NAME, PATH, BYTES, GROUP = "name", "path", "image", "group"
 """Columns: name of the image, where its file lies, the content of its file; group of rows."""
@@ -31,7 +32,7 @@ def image_rows(images: str | Path) -> pd.DataFrame:
         one row for each of their groups of rows: `path` of the file and `group`.
 
     Raises:
-        InputError: The source holds no images, or cannot be listed.
+        InputError: The source holds no images, or cannot be listed, or has a column of the results.
     """
     if holds_bytes(images):
         return _groups(images)
@@ -138,9 +139,21 @@ def _groups(images: str | Path) -> pd.DataFrame:
     rows = []
     for path in files:
         with system.open(path) as file:
-            n_groups = parquet.ParquetFile(file).num_row_groups
+            opened = parquet.ParquetFile(file)
+            _refuse_columns(opened.schema_arrow.names, path)
+            n_groups = opened.num_row_groups
         rows += [{PATH: system.unstrip_protocol(path), GROUP: group} for group in range(n_groups)]
     return pd.DataFrame(rows)
+
+
+def _refuse_columns(columns: list[str], path: str) -> None:
+    """Raises for columns that would take the place of those of the results."""
+    taken = [name for name in columns if is_result_column(name) and name not in (NAME, PATH)]
+    if taken:
+        raise InputError(
+            f"'{path}' has a column '{taken[0]}'{and_more(len(taken))}, which the results have as "
+            f"well; rename it, for instance 'my_{taken[0]}'"
+        )
 
 
 def _listed(place: str) -> pd.DataFrame:
