@@ -1,6 +1,6 @@
 """The page of the command line lists every command and option as their help does.
 
-    python tests/docs/test_command_line.py    # writes the page
+python tests/docs/test_command_line.py    # writes the page
 """
 
 from pathlib import Path
@@ -13,9 +13,9 @@ from anomalyncd.cli.main import app
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 START = """# Command line
 
-This page is made from the help of the commands by `python tests/docs/test_command_line.py`; do not change it by hand.
-What only the [config](config.md) sets, such as the share that is called unseen or the side of tiles, is set from
-[Python](../guide/python.md).
+This page is made from the help of the commands by `python tests/docs/test_command_line.py`; do not
+change it by hand. What only the [config](config.md) sets, such as the share that is called unseen or
+the side of tiles, is set from [Python](../guide/python.md).
 """
 
 

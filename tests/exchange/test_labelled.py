@@ -17,6 +17,8 @@ from anomalyncd.errors import InputError
 from anomalyncd.exchange.detections import to_detections
 from anomalyncd.exchange.label_studio import brush_code
 from anomalyncd.exchange.labelled import Instance, LabelledRegions, label_run
+from anomalyncd.exchange.xml_formats import voc_names
+from anomalyncd.exchange.yolo import yolo_names
 from anomalyncd.inputs.boxes import Shape, Shapes
 from anomalyncd.inputs.run_lengths import brush_pixels
 from support.labels import DEFECTS, HEIGHT, NAMES, WIDTH
@@ -87,6 +89,27 @@ def test_a_run_is_labelled_by_its_own_classes() -> None:
     ]
     assert image.file_name == "a.png"
     assert labelled.classes["kind"].tolist() == ["not a defect", "defect"]
+
+
+def test_yolo_names_differ_from_all_others() -> None:
+    names = ["images/1", "images_/1", "a/images/b/images/images", "Images__/1", "images"]
+    assert yolo_names(names) == dict(
+        zip(
+            names,
+            ["images___/1", "images_/1", "a/images___/b/images___/images", "Images__/1", "images"],
+            strict=True,
+        )
+    )
+    assert yolo_names(["images/1"]) == {"images/1": "images_/1"}
+
+
+def test_names_of_voc_have_no_colon_and_differ() -> None:
+    names = ["normal", "pit: deep", "Pit_ deep", "#1", "a#:"]
+    written = voc_names(pd.DataFrame({"id": [0, 2, 3, 4, 9], "name": names}))
+    assert written == {
+        **{0: "normal", 2: "pit_ deep (class 2)", 3: "Pit_ deep"},
+        **{4: "_1", 9: "a#_"},
+    }
 
 
 def test_detections_of_one_image(

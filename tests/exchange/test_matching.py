@@ -79,6 +79,41 @@ def test_a_label_that_is_about_no_region_is_reported(row: tuple[object, ...], re
     assert reason in matched.summary
 
 
+@pytest.mark.parametrize(
+    ("row", "region"),
+    [
+        (("3", "a", WHOLE, "dent"), 3),
+        (("3", "a", (100, 100, 140, 130), "dent"), 3),
+        (("3", "", (100, 100, 140, 130), "dent"), 3),
+        (("3", "a", (0, 0, 20, 20), "dent"), 1),
+        (("3", "b", (0, 0, 20, 20), "dent"), 4),
+        (("9", "b", (0, 0, 20, 20), "dent"), 4),
+    ],
+)
+def test_an_id_counts_where_the_image_and_the_box_agree_with_it(
+    row: tuple[object, ...], region: int
+) -> None:
+    matched = match(row)
+    assert classes(matched) == {region: "dent"}
+    assert matched.unmatched.empty
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (("3", "b", WHOLE, "dent"), "region 3 is on another image"),
+        (("3", "c", WHOLE, "dent"), "region 3 is on another image"),
+        (("3", "", (0, 0, 20, 20), "dent"), "region 3 is at another place"),
+        (("3", "c", (0, 0, 9, 9), "dent"), "there is no image of this name that has a region"),
+        (("3", "b", (50, 50, 59, 59), "dent"), "no region is there"),
+    ],
+)
+def test_an_id_of_another_run_is_not_trusted(row: tuple[object, ...], reason: str) -> None:
+    matched = match(row)
+    assert matched.labels.empty
+    assert matched.unmatched["reason"].tolist() == [reason]
+
+
 def test_several_polygons_of_one_region_agree() -> None:
     rows = [("", "a", (100 + x, 105, 105 + x, 110), "dent") for x in (0, 10, 20)]
     matched = match(*rows)

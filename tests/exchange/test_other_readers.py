@@ -52,6 +52,7 @@ def test_coco_is_read_by_pycocotools(labelled: LabelledRegions, tmp_path: Path) 
         rows.append((image["file_name"], label, x, y, x + across, y + down))
         assert coco.cats[one["category_id"]]["name"] == NAME_OF[one["category_id"]]
     assert sorted(rows) == expected(labelled)
+    coco.info()
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -48,6 +48,10 @@ def whole(name: str, label: str, region: str = "") -> tuple[Any, ...]:
             "name,x,y,width,height,class_name\nday/2,1,2,10,20,dent\nnight/1,,,,,hole\n",
             [("", "day/2", 1, 2, 11, 22, "dent"), whole("night/1", "hole")],
         ),
+        (
+            "id,name,left,top,right,bottom,class\n3,day/2,1,2,11,22,dent\n",
+            [("3", "day/2", 1, 2, 11, 22, "dent")],
+        ),
         ("filename,class\nelsewhere,dent\n", [whole("elsewhere", "dent")]),
     ],
 )

@@ -240,9 +240,9 @@ def test_a_new_kind_is_proposed_accepted_and_predicted(
     for index in range(12):
         Image.fromarray(_stained(index)).save(folder / f"stain {index}.png")
     said = succeed("grow", run, folder)
-    assert "labels accept" in said
     grown = read_run(run)
     (proposed,) = _proposals(grown)
+    assert f"labels accept {run} {grown.labels.ids[proposed[0]]} --name" in " ".join(said.split())
     names = grown.regions["name"].iloc[proposed]
     stains = names.str.startswith("stain")
     assert stains.sum() >= 9

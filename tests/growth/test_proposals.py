@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from anomalyncd.results.run_folder import Run
 WIDTH, N_KINDS, SPREAD = 64, 7, 0.04
 
 
-def _descriptors(kinds: Sequence[int], seed: int = 0) -> np.ndarray:
+def _descriptors(kinds: Sequence[int] | np.ndarray, seed: int = 0) -> np.ndarray:
     """Unit vectors around the centre of each kind."""
     centres = np.linalg.qr(np.random.default_rng(99).normal(size=(WIDTH, WIDTH)))[0][:N_KINDS]
     noise = np.random.default_rng(seed).normal(size=(len(kinds), WIDTH))
@@ -46,8 +47,7 @@ def _proposed(
     if found is not None:
         regions.found[len(KNOWN) :] = found
     candidates = np.arange(len(kinds)) >= len(KNOWN)
-    probabilities = np.eye(4, dtype=np.float32)[np.minimum(kinds, 3)]
-    return propose_classes(_descriptors(kinds), regions, probabilities, candidates, 0)
+    return propose_classes(_descriptors(kinds), regions, np.minimum(kinds, 3), candidates, 0)
 
 
 def test_a_new_kind_is_proposed_and_known_kinds_are_not() -> None:
@@ -92,30 +92,57 @@ def test_fifty_thousand_regions_take_seconds() -> None:
     kinds = np.arange(n_known + n_added) % 4
     kinds[-200:] = 4
     candidates = np.arange(len(kinds)) >= n_known
-    probabilities = np.eye(4, dtype=np.float32)[np.minimum(kinds, 3)]
     features, regions = _descriptors(kinds), _regions(range(len(kinds)))
     start = time.perf_counter()
-    groups = propose_classes(features, regions, probabilities, candidates, 0)
+    groups = propose_classes(features, regions, np.minimum(kinds, 3), candidates, 0)
     assert time.perf_counter() - start < 60
     assert len(groups[0]) > 100
     assert set(np.concatenate(groups)) <= set(range(len(kinds) - 200, len(kinds)))
 
 
-@pytest.fixture
-def run(tmp_path) -> Run:
-    """Forty regions of four kinds, and twelve of a fifth that were added."""
-    kinds = np.array([*KNOWN[:40], *[4] * 12])
-    names = [f"image {index}" for index in range(52)]
+def _run(folder: Path, n_added: Sequence[int]) -> Run:
+    """Forty regions of four kinds, and some of further kinds that were added."""
+    kinds = np.array([*KNOWN[:40], *np.repeat(np.arange(len(n_added)) + 4, n_added)])
+    names = [f"image {index}" for index in range(len(kinds))]
     regions = pd.DataFrame({"name": names, "left": 0.0, "top": 0.0, "right": 20.0, "bottom": 20.0})
     regions = regions.assign(area=400, score=1.0, found=True, unseen=False)
     images = pd.DataFrame({"name": names})
     none = np.zeros((0, 0), np.int64)
     record = {"n_discovered": 40}
     run = Run(
-        tmp_path, images, regions, images, _descriptors(kinds), none, np.zeros(0), None, record
+        folder,
+        images,
+        regions,
+        images,
+        _descriptors(kinds),
+        none,
+        np.zeros(0, np.float32),
+        None,
+        record,
     )
-    np.save(tmp_path / "probabilities.npy", np.eye(4, dtype=np.float32)[np.minimum(kinds, 3)])
+    np.save(folder / "probabilities.npy", np.eye(4, dtype=np.float32)[np.minimum(kinds, 3)])
     return run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return _run(tmp_path, [12])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_a_number_is_about_the_same_regions_after_others_were_accepted(
+    order: Sequence[int], tmp_path: Path
+) -> None:
+    run = _run(tmp_path, [14, 12, 10])
+    labels = run.labels
+    first = proposals(run, labels)
+    kinds = np.repeat([0, 1, 2, 3], [40, 14, 12, 10])
+    assert [kinds[one.rows[0]] for one in first[:3]] == [2, 3, 1], "in this order"
+    for index in order:
+        class_id, _ = accept_proposal(run, labels, first[index].key)
+        of_class = np.flatnonzero(labels.said() == class_id)
+        assert first[index].rows[0] in of_class
+        assert (kinds[of_class] == kinds[first[index].rows[0]]).mean() > 0.8
 
 
 def test_proposals_have_names_and_typical_regions_and_can_be_accepted(run: Run) -> None:
@@ -124,13 +151,16 @@ def test_proposals_have_names_and_typical_regions_and_can_be_accepted(run: Run) 
     assert proposal.name == "new kind 1"
     assert proposal.n_images == len(proposal.rows) >= 10
     assert list(proposal.typical) == list(proposal.rows[:3])
-    with pytest.raises(InputError, match="no proposal 2"):
+    assert proposal.key == labels.ids[proposal.rows[0]]
+    with pytest.raises(InputError, match=f"no proposal 2 .*; choose one of {proposal.key}"):
         accept_proposal(run, labels, 2)
-    class_id, n_regions = accept_proposal(run, labels, 1)
+    class_id, n_regions = accept_proposal(run, labels, proposal.key)
     assert (class_id, n_regions) == (4, len(proposal.rows))
     assert labels.state.classes[4].name == "new kind 1"
     assert (labels.said()[proposal.rows] == 4).all()
     assert proposals(run, labels) == [], "what was said is known"
+    with pytest.raises(InputError, match="no class is proposed for it any more"):
+        accept_proposal(run, labels, proposal.key)
     labels.undo()
     labels.new_class("New kind 1")
     assert [one.name for one in proposals(run, labels)] == ["new kind 2"]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from anomalyncd.errors import InputError
-from anomalyncd.labels.book import LabelBook, Named
+from anomalyncd.labels.book import LabelBook, Named, ids_to_be
 from anomalyncd.labels.history import lines
 from anomalyncd.labels.log import LabelLog
 from support.full_disk import no_room
@@ -142,6 +142,69 @@ def test_a_new_discovery_keeps_ids_and_what_was_said(tmp_path):
     assert list(again.said()) == [-1, -1, -1, -1, 1, -1, -1, -1]
     assert [one.name for one in again.state.in_use] == ["normal", "scratch", "dent"]
     assert set(again.ids).isdisjoint(book.ids)
+
+
+@pytest.mark.parametrize("third", [0.0, 0.5])
+def test_what_was_said_last_holds_when_earlier_regions_come_back(tmp_path, third):
+    book = _book(tmp_path)
+    book.move(book.ids[[1, 2]], 1)
+    second = _book(tmp_path, regions=_regions(shift=2.0))
+    second.move(second.ids[[1, 4]], 2)
+    second.move(second.ids[[2]], None)
+    again = _book(tmp_path, regions=_regions(shift=third))
+    assert list(again.said()) == [-1, 2, -1, -1, 2, -1, -1, -1]
+    again.undo()
+    again.undo()
+    assert list(again.said()) == [-1, 1, 1, -1, -1, -1, -1, -1], "as before the second discovery"
+    n_actions = len(again.history)
+    assert len(_book(tmp_path, regions=_regions(shift=third)).history) == n_actions
+    assert len(_book(tmp_path, regions=_regions(shift=2.0)).history) == n_actions + 1
+
+
+def test_growth_after_a_discovery_that_came_back_needs_no_row(tmp_path):
+    for shift in (0.0, 2.0, 0.0):
+        book = _book(tmp_path, regions=_regions(shift))
+    more = pd.concat([_regions(), _regions().assign(name="image 9")[:2]], ignore_index=True)
+    for _ in range(2):
+        grown = _book(tmp_path, regions=more, discovered=np.append(DISCOVERED, [1, 2]))
+        assert len(grown.history) == len(book.history) == 3
+
+
+def test_neighbours_that_overlap_keep_what_was_said_of_each(tmp_path):
+    close = _regions()
+    close[["left", "right"]] -= np.arange(N_REGIONS)[:, None] % 2 * 85.0  # 15 px beside each other.
+    book = _book(tmp_path, regions=close)
+    book.move(book.ids[[0]], 1)
+    book.move(book.ids[[1]], 2)
+    for shift in (2.0, 0.0):
+        moved = close.assign(left=close["left"] + shift, right=close["right"] + shift)
+        assert list(_book(tmp_path, regions=moved).said()[:2]) == [1, 2]
+
+
+def test_examples_are_followed_through_a_new_discovery_and_can_be_changed(tmp_path):
+    book = _book(tmp_path)
+    book.edit(1, examples=book.ids[[1, 2]], counter_examples=book.ids[[3]])
+    book.edit(2, examples=book.ids[[7]])
+    moved = _regions(shift=2.0)
+    moved.loc[7, ["left", "right"]] += 40  # Another place: nothing is there any more.
+    again = _book(tmp_path, regions=moved)
+    described = again.state.classes[1]
+    assert described.examples == tuple(again.ids[[1, 2]])
+    assert described.counter_examples == tuple(again.ids[[3]])
+    lost = again.state.classes[2].examples
+    assert lost == tuple(book.ids[[7]])
+    again.edit(2, examples=[*lost, again.ids[4]])
+    assert again.state.classes[2].examples == (again.ids[4],)
+    with pytest.raises(InputError, match="region 999 is not in the run"):
+        again.edit(2, examples=[999])
+
+
+def test_ids_are_known_before_there_is_a_book(tmp_path):
+    twice = pd.concat([_regions()[:3], _regions()[1:]], ignore_index=True)
+    expected = ids_to_be(twice)
+    book = _book(tmp_path, regions=twice, discovered=np.zeros(len(twice), np.int64))
+    np.testing.assert_array_equal(book.ids, expected)
+    assert list(ids_to_be(_regions())) == list(range(1, N_REGIONS + 1))
 
 
 def test_a_class_of_a_new_discovery_that_is_like_none_gets_a_new_id(tmp_path):

@@ -82,6 +82,8 @@ def test_any_log_can_be_put_into_words_or_is_damaged(log: list[tuple[str, dict[s
         ("assign", '{"said": [{"class": "1", "regions": [1]}]}'),
         ("confirm", "{}"),
         ("new class", '{"make": []}'),
+        ("discovered", '{"classes": [0, 1], "regions": 3}'),
+        ("discovered", '{"classes": [0, 1], "regions": ["3"]}'),
         ("corrected", '{"followed": [1]}'),
         ("edit", "[1]"),
         ("edit", "{"),

@@ -21,6 +21,7 @@ from anomalyncd.report.contents import (
     doubtful_images,
     foreground_images,
     foreground_line,
+    images_by_class,
     normal_images,
 )
 from anomalyncd.report.pictures import foreground_pictures
@@ -28,6 +29,7 @@ from anomalyncd.report.report import write_report
 from anomalyncd.report.trends import columns_of_images, pareto_charts, trend_chart
 from anomalyncd.results.operating_point import OperatingPoint, write_point
 from anomalyncd.results.run_folder import read_run
+from anomalyncd.revision import correct_run
 from anomalyncd.workflows import discover_run
 from support.pages import Page, can_be_read_aloud, is_self_contained
 from support.quick import call, succeed, use_tiny
@@ -213,6 +215,22 @@ def test_cards_show_each_class_once(run: Path) -> None:
         assert set(card.second_classes) == set(card.uncertain)
         assert card.name not in card.second_classes.values()
         assert 1 <= card.positions.max() <= card.n_regions
+
+
+def test_classes_that_are_no_defect_count_as_normal(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    images = read_run(tmp_path / "run").images
+    assert set(images["class"]) >= {0, 1, 2}
+    read_run(tmp_path / "run").labels.edit(1, kind="not a defect")
+    correct_run(tmp_path / "run")
+    images = read_run(tmp_path / "run").images
+    n_normal = int(images["normal"].sum())
+    assert n_normal > (images["class"] == 0).sum()
+    page = page_of(tmp_path / "run")
+    assert "into 1 kind of defects" in page.words
+    assert f"All {n_normal} normal images" in page.words
+    assert "The first" not in page.words
+    assert sorted(images_by_class(read_run(tmp_path / "run"))) == [0, 2]
 
 
 def test_uncertain_regions_have_a_small_lead_over_another_class(run: Path) -> None:

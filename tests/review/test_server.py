@@ -1,6 +1,7 @@
 """Every address of a review, and what it answers to names that want to be more than names."""
 
 import json
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_regions_come_in_pages_and_in_order(client: Client) -> None:
 def test_asked_regions_are_those_of_which_nothing_was_said(client: Client) -> None:
     asked = client.answer("/api/regions?view=ask")["items"]
     assert client.answer("/api/state")["n_to_ask"] == len(asked) > 1
-    client.act("confirm", regions=[asked[0]["id"]])
+    client.act("confirm", regions={asked[0]["class"]: [asked[0]["id"]]})
     left = client.answer("/api/regions?view=ask")["items"]
     assert asked[0]["id"] not in [one["id"] for one in left]
 
@@ -152,6 +153,54 @@ def test_undo_and_redo_are_named_and_done(client: Client) -> None:
     assert texts[:3] == [f"redo: {said}", f"undo: {said}", said]
 
 
+def test_what_changed_class_since_it_was_shown_is_not_confirmed(
+    client: Client, session: ReviewSession, settled: Callable[[], None]
+) -> None:
+    shown = largest_class(client)
+    one, other = ids_of(client, shown)[:2]
+    session.run.labels.move([other], 3 - shown)
+    before = session.labels.state.last
+    refused = client.act("confirm", regions={shown: [one, other]})
+    assert "changed class meanwhile, so nothing was confirmed" in refused["error"]
+    assert session.labels.state.last == before
+    settled()
+    now = [client.answer(f"/api/regions/{region}")["class"] for region in (one, other)]
+    assert now[1] == 3 - shown
+    assert "error" not in client.act("confirm", regions={now[0]: [one]})
+    assert session.labels.said()[session.labels.rows([one, other])].tolist() == now
+
+
+def test_undo_of_an_action_leaves_what_others_did_since(
+    client: Client, session: ReviewSession
+) -> None:
+    one, other, *left = ids_of(client, largest_class(client))
+    meant = client.act("move", regions=[one], **{"class": 0})["number"]
+    session.run.labels.move([other], 0)  # As another program does.
+    refused = client.act("undo", number=meant)
+    assert refused["error"].startswith(f"action {meant} is not the last one any more")
+    assert session.labels.said()[session.labels.rows([one, other])].tolist() == [0, 0]
+    session.run.labels.undo()
+    assert "error" not in client.act("undo", number=meant)
+    assert session.labels.said()[session.labels.rows([one, other])].tolist() == [-1, -1]
+    assert "is not the last one" in client.act("undo", number=meant)["error"]
+    assert left
+
+
+def test_every_action_tells_its_number(client: Client, session: ReviewSession) -> None:
+    class_id = largest_class(client)
+    first, second, *others = ids_of(client, class_id)
+    of_class = {"class": class_id}
+    done = [
+        client.act("new_class", name="dent", regions=[first]),
+        client.act("split", remaining=others, parts={"pit": [second]}, **of_class),
+        client.act("edit", severity="minor", **of_class),
+        client.act("merge", into=class_id, classes=[3]),
+    ]
+    assert [one["number"] for one in done] == [2, 3, 4, 5]
+    assert [action.number for action in session.labels.history] == [1, 2, 3, 4, 5]
+    assert client.act("undo")["number"] is None
+
+
 def test_map_and_assignment_cover_all_regions(client: Client, session: ReviewSession) -> None:
     projection, assigned = client.answer("/api/projection"), client.answer("/api/assignment")
     assert projection["ids"] == assigned["ids"] == session.arrays.ids.tolist()
@@ -173,7 +222,10 @@ def test_refused_actions_say_why(client: Client) -> None:
     for body, status, words in (
         ({"action": "move", "regions": [1], "class": 77}, 409, "class 77 does not exist"),
         ({"action": "move", "regions": [999], "class": 1}, 409, "region 999 is not in the run"),
-        ({"action": "confirm", "regions": [999]}, 409, "region 999 is not in the run"),
+        ({"action": "confirm", "regions": {"1": [999]}}, 409, "region 999 is not in the run"),
+        ({"action": "confirm", "regions": [1]}, 400, "regions cannot be used"),
+        ({"action": "confirm", "regions": {"1": []}}, 400, "regions.1 cannot be used"),
+        ({"action": "undo", "number": 1}, 409, "action 1 is not the last one any more"),
         ({"action": "edit", "class": 1, "name": ""}, 409, "cannot be the name"),
         ({"action": "edit", "class": 1, "colour": "red;}"}, 409, "is no colour"),
         ({"action": "edit", "class": 1, "path": "/etc"}, 400, "path cannot be used"),

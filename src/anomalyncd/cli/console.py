@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from anomalyncd.evaluation.evaluate import Evaluation
     from anomalyncd.evaluation.map_evaluation import MapEvaluation
     from anomalyncd.evaluation.region_evaluation import RegionEvaluation
-    from anomalyncd.growth.proposals import Proposal
     from anomalyncd.regions.inspection import MapInspection
 
 
@@ -72,26 +71,6 @@ def print_classes(classes: "pd.DataFrame") -> None:
     shown["mean_area"] = shown["mean_area"].map("{:.0f}".format).replace("nan", "-")
     shown.columns = ["class", "images", "regions", "mean area in px"]
     print_frame(shown, "Classes")
-
-
-def print_proposals(proposals: "list[Proposal]", image_names: "pd.Series") -> None:
-    """Prints the classes that are proposed, with the names of typical images.
-
-    Args:
-        proposals: The proposals.
-        image_names: Name of the image of each region of the run.
-    """
-    import pandas as pd
-
-    if not proposals:
-        say("no new class is proposed")
-        return
-    rows = [
-        (number, one.name, one.n_images, len(one.rows), ", ".join(image_names.iloc[one.typical]))
-        for number, one in enumerate(proposals, 1)
-    ]
-    columns = ["proposal", "name", "images", "regions", "typical images"]
-    print_frame(pd.DataFrame(rows, columns=columns), "Proposed classes")
 
 
 def print_class_number(number: "ClassNumber") -> None:

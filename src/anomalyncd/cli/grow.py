@@ -1,10 +1,10 @@
 """The command that adds new images to a run."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anomalyncd.cli.console import print_classes, print_proposals, say
+from anomalyncd.cli.console import print_classes, print_frame, say
 from anomalyncd.cli.options import (
     READING,
     Only,
@@ -14,6 +14,11 @@ from anomalyncd.cli.options import (
     with_groups,
 )
 from anomalyncd.inputs.sources import InputSources
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anomalyncd.growth.proposals import Proposal
 
 
 @with_groups
@@ -46,9 +51,23 @@ def grow(
     print_classes(grown.classes)
     say(str(growth))
     proposed = proposals(grown, grown.labels)
-    print_proposals(proposed, grown.regions["name"])
-    if proposed:
-        say(
-            f"accept one with 'anomalyncd labels accept {run} 1 --name NAME', or look at them with "
-            f"'anomalyncd review {run}'"
-        )
+    if not proposed:
+        say("no new class is proposed")
+        return
+    _print_proposals(proposed, grown.regions["name"])
+    say(
+        f"accept one with 'anomalyncd labels accept {run} {proposed[0].key} --name NAME', or look "
+        f"at them with 'anomalyncd review {run}'"
+    )
+
+
+def _print_proposals(proposed: "list[Proposal]", image_names: "pd.Series") -> None:
+    """Prints the classes that are proposed, with the names of typical images."""
+    import pandas as pd
+
+    rows = [
+        (one.key, one.name, one.n_images, len(one.rows), ", ".join(image_names.iloc[one.typical]))
+        for one in proposed
+    ]
+    columns = ["proposal", "name", "images", "regions", "typical images"]
+    print_frame(pd.DataFrame(rows, columns=columns), "Proposed classes")

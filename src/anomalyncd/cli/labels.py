@@ -90,7 +90,11 @@ def merge(
 def accept(
     run: RunFolder,
     number: Annotated[
-        int, typer.Argument(metavar="PROPOSAL", help="Number of the proposal, as grow prints it.")
+        int,
+        typer.Argument(
+            metavar="PROPOSAL",
+            help="Number of the proposal, as grow prints it, also after others were accepted.",
+        ),
     ],
     name: Annotated[
         str | None, typer.Option(help="Name of the class.", show_default="as proposed")

@@ -36,8 +36,9 @@ def write_coco(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
         {"id": int(row["id"]), "name": str(row["name"]), "supercategory": str(row["kind"])}
         for row in labelled.chosen_classes(normal).to_dict("records")
     ]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    write_plain_json(folder / FILE, content)
+    info = {"description": "Labels of regions, written by anomalyncd"}
+    lists = {"images": images, "annotations": annotations, "categories": categories}
+    write_plain_json(folder / FILE, {"info": info} | lists)
 
 
 def _annotation(instance: Instance) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
+from anomalyncd.labels.book import ids_to_be
 from anomalyncd.regions.table import resize_mask
 from anomalyncd.results.run_folder import Run
 
@@ -177,14 +178,15 @@ class LabelledRegions:
             yield LabelledImage(name, str(image["path"]), *size, tuple(instances))
 
 
-def label_run(run: Run) -> LabelledRegions:
+def label_run(run: Run, ids: NDArray[np.int64] | None = None) -> LabelledRegions:
     """The regions of a run with the classes that the run found; nobody has confirmed them.
 
     Args:
-        run: A finished run. Ids of regions are the places of their rows, from 0.
+        run: A finished run.
+        ids: Ids of the regions; None takes those that a new label book of the run gives them.
     """
     regions = run.regions.rename(columns={"class": "class_id"}).assign(
-        id=np.arange(len(run.regions)), confirmed=False
+        id=ids_to_be(run.regions) if ids is None else ids, confirmed=False
     )
     if "confidence" not in regions:
         regions["confidence"] = np.nan

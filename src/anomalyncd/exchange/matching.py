@@ -40,11 +40,13 @@ def match_regions(
 ) -> MatchedLabels:
     """Finds the regions that labels are about.
 
-    A label with the id of a region is about that region. A box is about the region of the same
-    image that it overlaps most, if the intersection over union is 0.5 or more; else about the one
-    whose box holds the middle of the label's box, if there is exactly one. A label of a whole image
-    is about all its regions that have no label of their own. If several labels are about one
-    region, the one that fits it best counts.
+    A label with the id of a region is about that region, unless the label names another image or
+    has a box whose intersection over union with that of the region is below 0.5: then the id is one
+    of another run and does not count. A box is about the region of the same image that it overlaps
+    most, if the intersection over union is 0.5 or more; else about the one whose box holds the
+    middle of the label's box, if there is exactly one. A label of a whole image is about all its
+    regions that have no label of their own. If several labels are about one region, the one that
+    fits it best counts.
 
     Args:
         rows: What `read_labels` returned.
@@ -58,11 +60,7 @@ def match_regions(
 
     Source: our own.
     """
-    places = np.arange(len(regions))
-    boxes = regions[_SIDES].to_numpy(np.float64)
-    drawn = boxes if marked is None else marked
-    by_id = dict(zip(regions["id"].astype(str), places.tolist(), strict=True))
-    by_image = {str(name): np.array(of) for name, of in regions.groupby("name").indices.items()}
+    places = _Places(regions, marked)
     rows = rows.reset_index(drop=True)
     assigned = _Assignment(rows["class_name"].astype(str).tolist())
 
@@ -70,35 +68,61 @@ def match_regions(
     by_box: list[int] = []
     whole: list[int] = []
     for number, (region, name, *box) in enumerate(rows[["id", "name", *_SIDES]].to_numpy()):
-        here = by_image.get(name, np.zeros(0, np.int64))
+        has_box = not np.isnan(np.array(box, np.float64)).any()
+        here = places.of_image(name)
         if not rows["class_name"].iloc[number]:
             assigned.reject(number, "it has no class")
-        elif region:
-            if region in by_id:
-                assigned.assign(number, by_id[region])
-            else:
-                assigned.reject(number, f"there is no region {region}")
+        elif region and (lost := places.why_not(region, name, box if has_box else None)) is None:
+            assigned.assign(number, places.by_id[region])
+        elif region and not (name and has_box):
+            assigned.reject(number, str(lost))
         elif not len(here):
             assigned.reject(number, "there is no image of this name that has a region")
-        elif np.isnan(np.array(box, np.float64)).any():
+        elif not has_box:
             whole.append(number)
         else:
             by_box.append(number)
-            overlaps = np.maximum(_overlap(box, boxes[here]), _overlap(box, drawn[here]))
+            overlaps = places.overlaps(box, here)
             pairs += [
                 (float(overlap), number, int(place))
                 for overlap, place in zip(overlaps, here, strict=True)
                 if overlap >= _SMALLEST_OVERLAP
             ]
     _assign_best(assigned, pairs)
-    _assign_by_middle(assigned, rows.loc[by_box], boxes, by_image)
-    for number in whole:
-        free = [place for place in by_image[rows["name"].iloc[number]] if assigned.is_free(place)]
-        for place in free:
-            assigned.assign(number, int(place))
-        if not free:
-            assigned.reject(number, "all regions of the image have another label")
+    _assign_by_middle(assigned, rows.loc[by_box], places)
+    _assign_whole(assigned, rows.loc[whole, "name"], places)
     return assigned.result(rows, regions)
+
+
+class _Places:
+    """Where the regions are."""
+
+    def __init__(self, regions: pd.DataFrame, marked: NDArray[np.float64] | None) -> None:
+        self.boxes = regions[_SIDES].to_numpy(np.float64)
+        self._drawn = self.boxes if marked is None else marked
+        self._names = regions["name"].astype(str).tolist()
+        self.by_id = {str(one): place for place, one in enumerate(regions["id"])}
+        by_name = regions.groupby("name").indices.items()
+        self._by_image = {str(name): np.array(of) for name, of in by_name}
+
+    def of_image(self, name: str) -> NDArray[np.int64]:
+        return self._by_image.get(name, np.zeros(0, np.int64))
+
+    def overlaps(self, box: list[float], places: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of a box with the boxes of regions, or with those around their anomalous pixels."""
+        boxes, drawn = self.boxes[places], self._drawn[places]
+        return np.maximum(_overlap(box, boxes), _overlap(box, drawn))
+
+    def why_not(self, region: str, name: str, box: list[float] | None) -> str | None:
+        """Why a label with this id, image and box is about another region; None if it is not."""
+        if region not in self.by_id:
+            return f"there is no region {region}"
+        place = self.by_id[region]
+        if name not in ("", self._names[place]):
+            return f"region {region} is on another image"
+        if box is not None and self.overlaps(box, np.array([place]))[0] < _SMALLEST_OVERLAP:
+            return f"region {region} is at another place"
+        return None
 
 
 class _Assignment:
@@ -145,12 +169,7 @@ def _assign_best(assigned: _Assignment, pairs: list[tuple[float, int, int]]) -> 
             assigned.assign(number, place)
 
 
-def _assign_by_middle(
-    assigned: _Assignment,
-    rows: pd.DataFrame,
-    boxes: NDArray[np.float64],
-    by_image: dict[str, NDArray[np.int64]],
-) -> None:
+def _assign_by_middle(assigned: _Assignment, rows: pd.DataFrame, places: _Places) -> None:
     for place, (name, left, top, right, bottom) in zip(
         rows.index, rows[["name", *_SIDES]].to_numpy(), strict=True
     ):
@@ -158,14 +177,23 @@ def _assign_by_middle(
         if number in assigned.done:
             continue
         x, y = (left + right) / 2, (top + bottom) / 2
-        here = by_image[name]
-        edges = boxes[here].T
+        here = places.of_image(name)
+        edges = places.boxes[here].T
         inside = here[(edges[0] <= x) & (x <= edges[2]) & (edges[1] <= y) & (y <= edges[3])]
         if len(inside) == 1:
             assigned.assign(number, int(inside[0]))
         else:
             several = f"its middle lies in the boxes of {len(inside)} regions"
             assigned.reject(number, several if len(inside) else "no region is there")
+
+
+def _assign_whole(assigned: _Assignment, names: "pd.Series[str]", places: _Places) -> None:
+    for number, name in zip(names.index.tolist(), names, strict=True):
+        free = [place for place in places.of_image(name).tolist() if assigned.is_free(place)]
+        for place in free:
+            assigned.assign(number, place)
+        if not free:
+            assigned.reject(number, "all regions of the image have another label")
 
 
 def _overlap(box: list[float], boxes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from anomalyncd.errors import InputError
 from anomalyncd.exchange import coco, fiftyone, label_studio, xml_formats
 from anomalyncd.exchange.class_folders import LIST, read_class_folders
 from anomalyncd.exchange.writing import TABLE
+from anomalyncd.exchange.yolo import yolo_names
 from anomalyncd.inputs.annotation_formats import label_studio_names
 from anomalyncd.inputs.annotations import ImageNames, holds_annotations, read_shapes
 from anomalyncd.inputs.boxes import BOX_COLUMNS, IMAGE_COLUMNS, Shape, Shapes, corners_of
@@ -49,10 +50,10 @@ def read_labels(path: str | Path, images: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a statement: `id` (of a region, "" where it is not known), `name` of the image,
-        `left`, `top`, `right`, `bottom` (px; NaN for a whole image or a known region),
-        `class_name`, `class_id` ("" unless `write_labels` wrote it), and `from`, where it is
-        written. An image that is not among `images` has the name by which
-        the file calls it. `match_regions` finds the regions.
+        `left`, `top`, `right`, `bottom` (px; NaN for a whole image, or where only the region is
+        known), `class_name`, `class_id` ("" unless `write_labels` wrote it), and `from`, where it
+        is written. An image that is not among `images` has the name by which the file calls it.
+        `match_regions` finds the regions.
 
     Raises:
         InputError: The format is unknown, a file is damaged or of images of another size, or no
@@ -106,9 +107,9 @@ def _table_rows(source: Path, names: Sequence[str]) -> list[_Row]:
     for (row, cells), (left, top, right, bottom) in zip(table.iterrows(), boxes, strict=True):
         number = "" if region is None else str(cells[region]).strip()
         name = "" if owner is None else finder.find(str(cells[owner]))
-        place = _WHOLE if number else (left, top, right, bottom)
         number_of_class = "" if class_id is None else str(cells[class_id]).strip()
-        rows.append((number, name, *place, str(cells[label]), number_of_class, f"row {row}"))
+        said = (str(cells[label]), number_of_class, f"row {row}")
+        rows.append((number, name, left, top, right, bottom, *said))
     return rows
 
 
@@ -146,12 +147,23 @@ def _annotation_rows(source: Path, images: pd.DataFrame) -> list[_Row]:
         raise InputError(
             f"label file '{source}' is damaged ({error!r}); export it again"
         ) from error
-    for name, _, shapes in read_shapes(source, list(sizes)):
+    renamed = _renamed(source, list(sizes))
+    for found, _, shapes in read_shapes(source, [*sizes, *renamed]):
+        name = renamed.get(found, found)
         size = sizes.get(name)
         if size is not None:
             shapes.refuse_misfit(name, np.array(size))
         rows += _shape_rows(name, shapes, size or shapes.size or (1, 1))
     return rows
+
+
+def _renamed(source: Path, names: Sequence[str]) -> dict[str, str]:
+    """Names of images by those that they have in a folder of YOLO, where these differ."""
+    written = {new: old for old, new in yolo_names(names).items() if new != old}
+    if not written or not source.is_dir():
+        return {}
+    folders = {path.name for path in source.rglob("*") if path.is_dir()}
+    return {new: old for new, old in written.items() if folders >= {*new.split("/")[:-1]}}
 
 
 def _shape_rows(name: str, shapes: Shapes, size: tuple[int, int]) -> Iterator[_Row]:

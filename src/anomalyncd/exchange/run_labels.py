@@ -10,6 +10,7 @@ from anomalyncd.exchange.labelled import LabelledRegions, label_run, marked_boxe
 from anomalyncd.exchange.matching import MatchedLabels, match_regions
 from anomalyncd.exchange.reading import read_labels
 from anomalyncd.exchange.writing import write_labels
+from anomalyncd.exchange.xml_formats import voc_names
 from anomalyncd.labels.book import Named
 from anomalyncd.results.run_folder import Run
 
@@ -17,7 +18,8 @@ from anomalyncd.results.run_folder import Run
 def labelled_run(run: Run) -> LabelledRegions:
     """The regions of a run in the classes of its label book.
 
-    What a person said counts at once; other regions are in the class of the last correction.
+    What a person said counts at once; other regions are in the class of the last correction. Ids
+    of regions are those that the label book has, or will have once it is made.
 
     Args:
         run: The run.
@@ -28,10 +30,9 @@ def labelled_run(run: Run) -> LabelledRegions:
     state, said = book.state, book.said()
     followed = [state.resolve(one) for one in run.regions["class"].tolist()]
     classes = np.where(said >= 0, said, followed)
-    found = label_run(run)
+    found = label_run(run, book.ids)
     confidence = np.where(said >= 0, 1.0, found.regions["confidence"])
     regions = found.regions.assign(
-        id=book.ids,
         class_id=classes,
         class_name=[state.classes[one].name for one in classes.tolist()],
         confirmed=said >= 0,
@@ -68,6 +69,9 @@ def import_labels(run: Run, path: str | Path) -> MatchedLabels:
     """
     book, labelled = run.labels, labelled_run(run)
     rows = read_labels(path, run.images)
+    classes = book.state.classes
+    for number, written in voc_names(labelled.classes).items():
+        rows.loc[rows["class_name"] == written, "class_name"] = classes[number].name
     matched = match_regions(rows, labelled.regions, marked_boxes(labelled))
     if matched.labels.empty:
         raise InputError(

@@ -1,11 +1,13 @@
 """The formats in XML: Pascal VOC and CVAT for images."""
 
+import re
 import xml.etree.ElementTree as ET
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from anomalyncd.exchange.labelled import Instance, LabelledImage, LabelledRegions
@@ -17,7 +19,8 @@ CVAT_FILE = "annotations.xml"
 def write_voc(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     """Writes `Annotations/NAME.xml`, the list `ImageSets/Main/default.txt` and `labelmap.txt`.
 
-    Boxes count from 1, and their last pixel belongs to them. Confidences have no place in it.
+    Boxes count from 1, and their last pixel belongs to them. Confidences have no place in it. For
+    names of classes, see `voc_names`.
 
     Args:
         labelled: What to write; images without a region have a file without objects.
@@ -27,17 +30,35 @@ def write_voc(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     Source: host.robots.ox.ac.uk/pascal/VOC, development kit of 2012; the colours of the classes as
     CVAT and Datumaro read them.
     """
-    names = []
+    names, classes = [], voc_names(labelled.classes)
     for image in labelled.each_image(normal):
-        _write_xml(_voc_annotation(image), folder / "Annotations" / f"{image.name}.xml")
+        _write_xml(_voc_annotation(image, classes), folder / "Annotations" / f"{image.name}.xml")
         names.append(image.name)
     _write_lines(names, folder / "ImageSets" / "Main" / "default.txt")
     colours = [
-        f"{row['name']}:{','.join(map(str, _rgb(row['colour'])))}::"
+        f"{classes[int(row['id'])]}:{','.join(map(str, _rgb(row['colour'])))}::"
         for row in labelled.chosen_classes(normal).to_dict("records")
     ]
     header = ["# label:color_rgb:parts:actions", "background:0,0,0::"]
     _write_lines([*header, *colours], folder / "labelmap.txt")
+
+
+def voc_names(classes: pd.DataFrame) -> dict[int, str]:
+    """Names under which classes are written in Pascal VOC, by their ids.
+
+    A colon or a "#" at the beginning, which mean something else in `labelmap.txt`, becomes "_";
+    where another class has that name, the id of the class follows.
+
+    Args:
+        classes: All classes, see `LabelledRegions`.
+    """
+    names = {int(row["id"]): str(row["name"]) for row in classes.to_dict("records")}
+    written = {number: re.sub("^#|:", "_", name) for number, name in names.items()}
+    for number, name in names.items():
+        others = [one.casefold() for other, one in written.items() if other != number]
+        if written[number] != name and written[number].casefold() in others:
+            written[number] += f" (class {number})"
+    return written
 
 
 def write_cvat(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
@@ -75,7 +96,7 @@ def write_cvat(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     _write_xml(root, folder / CVAT_FILE)
 
 
-def _voc_annotation(image: LabelledImage) -> ET.Element:
+def _voc_annotation(image: LabelledImage, classes: dict[int, str]) -> ET.Element:
     root, place = ET.Element("annotation"), PurePosixPath(image.file_name)
     _add(root, "folder", "" if place.parent == PurePosixPath() else place.parent)
     _add(root, "filename", place.name)
@@ -86,7 +107,7 @@ def _voc_annotation(image: LabelledImage) -> ET.Element:
     _add(root, "segmented", 0)
     for instance in image.instances:
         element = ET.SubElement(root, "object")
-        _add(element, "name", instance.class_name)
+        _add(element, "name", classes[instance.class_id])
         _add(element, "pose", "Unspecified")
         for flag in ("truncated", "occluded", "difficult"):
             _add(element, flag, 0)

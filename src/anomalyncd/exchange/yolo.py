@@ -1,6 +1,8 @@
 """YOLO: copies of the images, and a text file with one line a box for each of them."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -14,7 +16,7 @@ def write_yolo(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
 
     A line is the index of the class, then the middle, width and height of the box as shares of the
     width and height of the image. Classes are counted from 0 in the order of their ids. Training
-    and validation are the same images; divide them before you train.
+    and validation are the same images; divide them before you train. For names, see `yolo_names`.
 
     Args:
         labelled: What to write; images without a region have an empty text file.
@@ -28,7 +30,9 @@ def write_yolo(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     """
     chosen = labelled.chosen_classes(normal)
     indices = {int(number): index for index, number in enumerate(chosen["id"])}
+    names = yolo_names(labelled.images["name"].tolist())
     for image in labelled.each_image(normal):
+        image = replace(image, name=names[image.name])
         copy = folder / "images" / image.file_name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(image.file(), copy)
@@ -41,6 +45,26 @@ def write_yolo(labelled: LabelledRegions, folder: Path, normal: bool) -> None:
     }
     text = yaml.safe_dump(content, allow_unicode=True, sort_keys=False)
     _write(folder / "data.yaml", text)
+
+
+def yolo_names(names: Sequence[str]) -> dict[str, str]:
+    """Names under which images and their labels are written, by the names of the images.
+
+    Ultralytics finds labels by the last folder `images` in the path of an image, so a further
+    folder of that name is called `images_`, with as many underscores as no other folder has.
+
+    Args:
+        names: Names of all images.
+    """
+    folders = {part.casefold() for name in names for part in name.split("/")[:-1]}
+    other = "images_"
+    while other in folders:
+        other += "_"
+    written = {}
+    for name in names:
+        *parts, last = name.split("/")
+        written[name] = "/".join([other if part == "images" else part for part in parts] + [last])
+    return written
 
 
 def _lines(image: LabelledImage, indices: dict[int, int]) -> list[str]:

@@ -33,6 +33,8 @@ _MOST_MEASURED = 2_000
 class Proposal:
     """A group of regions that may be a class of its own."""
 
+    key: int
+    """Id of its most typical region, by which it is accepted."""
     name: str
     """A suggestion, such as "new kind 1"."""
     rows: NDArray[np.int64]
@@ -64,32 +66,42 @@ def proposals(run: Run, labels: LabelBook, seed: int = 0) -> list[Proposal]:
     if "unseen" in run.regions:
         unseen = run.regions["unseen"].to_numpy(np.bool_)
     candidates = (added | unseen) & (said < 0)
-    groups = propose_classes(run.features, regions, run.probabilities, candidates, seed)
-    return _named(groups, regions, {one.name.casefold() for one in labels.state.in_use})
+    # As a person sees them: what was accepted is alike within its own class only.
+    classes = labels.classes_of_discovery()[run.probabilities.argmax(1)]
+    classes = np.where(said >= 0, said, classes)
+    groups = propose_classes(run.features, regions, classes, candidates, seed)
+    taken = {one.name.casefold() for one in labels.state.in_use}
+    keys = [int(labels.ids[rows[0]]) for rows in groups]
+    return _named(groups, keys, regions, taken)
 
 
 def accept_proposal(
-    run: Run, labels: LabelBook, number: int, name: str | None = None
+    run: Run, labels: LabelBook, region: int, name: str | None = None
 ) -> tuple[int, int]:
     """Makes a class of a proposal.
+
+    Accepting one changes which other regions are proposed and in which order, so a proposal is
+    known by a region in it.
 
     Args:
         run: The run.
         labels: Its label book.
-        number: 1 for the first proposal.
+        region: Id of a region of the proposal, such as its `key`.
         name: Name of the class; None takes the suggestion.
 
     Returns:
         Id of the class, and the number of its regions.
 
     Raises:
-        InputError: There is no such proposal, or the name cannot be used.
+        InputError: The region is in no proposal, or the name cannot be used.
     """
     proposed = proposals(run, labels)
-    if not 1 <= number <= len(proposed):
-        there = f"there are {len(proposed)}" if proposed else "there are none"
-        raise InputError(f"there is no proposal {number} for run '{run.folder}': {there}")
-    chosen = proposed[number - 1]
+    rows = labels.rows([region])
+    chosen = next((one for one in proposed if np.isin(rows, one.rows).any()), None)
+    if chosen is None:
+        keys = ", ".join(str(one.key) for one in proposed)
+        there = f"choose one of {keys}" if proposed else "no class is proposed for it any more"
+        raise InputError(f"there is no proposal {region} for run '{run.folder}'; {there}")
     class_id = labels.new_class(name or chosen.name, labels.ids[chosen.rows].tolist())
     return class_id, len(chosen.rows)
 
@@ -97,7 +109,7 @@ def accept_proposal(
 def propose_classes(
     features: NDArray[np.float32],
     regions: Regions,
-    probabilities: NDArray[np.float32],
+    classes: NDArray[np.int64],
     candidates: NDArray[np.bool_],
     seed: int,
 ) -> list[NDArray[np.int64]]:
@@ -109,7 +121,7 @@ def propose_classes(
     Args:
         features: Unit descriptors, (R, D).
         regions: The regions; those that were not found are left out.
-        probabilities: Class probabilities of the discovery, (R, K).
+        classes: Class of each known region, (R,).
         candidates: Which regions may be of a new class, (R,); the others are known.
         seed: Chooses regions where there are very many.
 
@@ -129,7 +141,7 @@ def propose_classes(
     chosen, surplus = new[positive], surplus[positive]
     if len(chosen) < LEAST_REGIONS:
         return []
-    likeness = _likeness(features[known], probabilities[known].argmax(1), image[known], rng)
+    likeness = _likeness(features[known], classes[known], image[known], rng)
     distances = pdist(features[chosen], "sqeuclidean") / 2  # One minus the cosine.
     label = fcluster(linkage(distances, "average"), 1 - likeness, "distance")
     groups = [
@@ -171,15 +183,17 @@ def _some(rows: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDAr
     return rows if len(rows) <= count else np.sort(rng.choice(rows, count, replace=False))
 
 
-def _named(groups: list[NDArray[np.int64]], regions: Regions, taken: set[str]) -> list[Proposal]:
+def _named(
+    groups: list[NDArray[np.int64]], keys: list[int], regions: Regions, taken: set[str]
+) -> list[Proposal]:
     """Proposals with names that no class has."""
     named, number = [], 0
-    for rows in groups:
+    for rows, key in zip(groups, keys, strict=True):
         number += 1
         while f"new kind {number}" in taken:
             number += 1
         image = regions.image[rows]
         first = np.sort(np.unique(image, return_index=True)[1])[:N_TYPICAL]
         n_images = _n_images(rows, regions.image)
-        named.append(Proposal(f"new kind {number}", rows, rows[first], n_images))
+        named.append(Proposal(key, f"new kind {number}", rows, rows[first], n_images))
     return named

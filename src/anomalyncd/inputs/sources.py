@@ -44,9 +44,9 @@ class InputSources:
     ] = None
     ignore: Annotated[
         "MasksLike | None",
-        "Places where nothing counts as a defect: one mask for all images, a folder of masks, "
-        "annotations, or a table of boxes. One mask for all images becomes part of the model; "
-        "others are needed again to predict.",
+        "Places where nothing counts as a defect: one mask for all images, which becomes part of "
+        "the model, or a folder of masks, annotations, or a table of boxes, which predict needs "
+        "again.",
     ] = None
     foreground: Annotated[
         "MasksLike | None",

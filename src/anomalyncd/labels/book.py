@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
@@ -20,6 +21,7 @@ from anomalyncd.labels.names import checked_name, folded
 from anomalyncd.labels.rediscovery import Discovered, meet_run
 from anomalyncd.labels.state import (
     NORMAL,
+    NORMAL_NAME,
     Action,
     Kind,
     LabelState,
@@ -186,7 +188,8 @@ class LabelBook:
             severity: `minor`, `major`, `critical`, or "" to leave it open.
             escape_cost: What it costs when a defect of this class passes, 0 or more; NaN forgets
                 it.
-            examples: Ids of regions that show the class well, in place of those so far.
+            examples: Ids of regions that show the class well, in place of those so far; of the
+                latter, those that are not in the run any more are left out.
             counter_examples: Ids of regions that resemble it and are none, in the same way.
 
         Returns:
@@ -222,7 +225,8 @@ class LabelBook:
                 others = [one.name for one in state.in_use if one.id != class_id]
                 checked["name"] = checked_name(checked["name"], others)
             for examples in {"examples", "counter_examples"} & checked.keys():
-                checked[examples] = self._known(checked[examples])
+                so_far = getattr(state.classes[class_id], examples)
+                checked[examples] = self._still_there(checked[examples], so_far)
             if math.isnan(checked.get("escape_cost", 0)):
                 checked["escape_cost"] = None
             check_description(checked)
@@ -342,10 +346,28 @@ class LabelBook:
 
         return self._act("import", decide)
 
-    def undo(self) -> Action | None:
-        """Takes back the last action that was not taken back yet; returns it, or None."""
-        undone = self.state.undoable
-        self._act("undo", lambda state: {} if state.undoable else None)
+    def undo(self, number: int | None = None) -> Action | None:
+        """Takes back the last action that was not taken back yet; returns it, or None.
+
+        Args:
+            number: Of the action that is meant; None takes back whichever is the last one.
+
+        Raises:
+            InputError: The last action that was not taken back yet is another one.
+        """
+        undone: Action | None = None
+
+        def decide(state: LabelState) -> dict[str, Any] | None:
+            nonlocal undone
+            undone = state.undoable
+            if number is not None and (undone is None or undone.number != number):
+                raise InputError(
+                    f"action {number} is not the last one any more, so nothing was undone; look at "
+                    "the history, and undo what came after it first"
+                )
+            return {} if undone else None
+
+        self._act("undo", decide)
         return undone
 
     def redo(self) -> Action | None:
@@ -412,11 +434,27 @@ class LabelBook:
             raise InputError(f"region {unknown[0]} is not in the run; load the regions again")
         return ids
 
+    def _still_there(self, examples: Collection[int], so_far: Collection[int]) -> list[int]:
+        """Examples without those of an earlier discovery that are not in the run any more."""
+        gone = set(so_far) - self._rows.keys()
+        return self._known([one for one in examples if int(one) not in gone])
+
     def _known_images(self, images: Collection[str]) -> list[str]:
         unknown = sorted(set(images) - set(self.images))
         if unknown:
             raise InputError(f"image '{unknown[0]}' is not in the run; check its name")
         return list(images)
+
+
+def ids_to_be(regions: pd.DataFrame) -> NDArray[np.int64]:
+    """Ids that the regions of a run will have in its label book while it has none, (R,).
+
+    Args:
+        regions: As for `LabelBook`.
+    """
+    with TemporaryDirectory() as folder:
+        nothing_found = np.zeros(len(regions), np.int64)
+        return LabelBook(Path(folder) / FILE, regions, nothing_found, [NORMAL_NAME]).ids
 
 
 def _in_tables(state: LabelState) -> list[tuple[int, str, Kind]]:

@@ -30,8 +30,8 @@ def refuse_odd_action(name: str, arguments: dict[str, Any]) -> None:
     said, made = arguments.get("said", []), arguments.get("make", [])
     numbers = [arguments[one] for one in ("class", "into", "followed") if one in arguments]
     classes = arguments.get("classes", [])
-    pairs = arguments.get("same_regions", [])
-    if not all(isinstance(one, list) for one in (said, made, classes, pairs)):
+    pairs, regions = arguments.get("same_regions", []), arguments.get("regions", [])
+    if not all(isinstance(one, list) for one in (said, made, classes, pairs, regions)):
         raise ValueError(f"action '{name}' states something that is no list")
     for one in pairs:
         numbers += one
@@ -45,7 +45,7 @@ def refuse_odd_action(name: str, arguments: dict[str, Any]) -> None:
         numbers += one.get("regions", ())
         if not all(isinstance(image, str) for image in one.get("images", ())):
             raise ValueError(f"action '{name}' names an image by something else than text")
-    if not all(type(one) is int for one in (*numbers, *classes)):
+    if not all(type(one) is int for one in (*numbers, *classes, *regions)):
         raise ValueError(f"action '{name}' names a class or region by something else than a number")
     if not arguments.get(_NOT_EMPTY.get(name, ""), True):
         raise ValueError(f"action '{name}' is about nothing")

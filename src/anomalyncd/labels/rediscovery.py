@@ -1,5 +1,6 @@
 """How a label book takes in a discovery: ids for its classes, old labels for the same places."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,9 +41,10 @@ def meet_run(log: LabelLog, author: str, discovery: Discovered) -> NDArray[np.in
     """Gives ids to the regions and classes of a discovery that have none yet.
 
     The classes of the first discovery get the ids 0, 1, ... A class of a later one keeps the id of
-    the class with which it shares most regions, and gets a new id where there is none; what was
-    said of a region holds for the region at the same place. A discovery that only has regions more
-    than the one before, as after growing, adds no row to the log.
+    the class with which it shares most regions, and gets a new id where there is none. What was
+    said of a region in any earlier discovery holds for the region at the same place, and what was
+    said last holds of several such regions. A discovery that only has regions more than the one
+    before, as after growing, adds no row to the log.
 
     Args:
         log: The log, which may be empty.
@@ -89,12 +91,13 @@ def _action(
     names = discovery.class_names
     if not state.classes:
         first = [{"id": index, "name": name} for index, name in enumerate(names)]
-        return {"make": first, "classes": list(range(len(names)))}
+        regions = sorted({ids[place] for place in discovery.places})
+        return {"make": first, "classes": list(range(len(names))), "regions": regions}
     if _is_known(state, before, discovery):
         return None
     pairs = _same_regions(before, discovery.places)
     votes = np.zeros((len(names), max(state.classes) + 1))
-    for row, old in pairs:
+    for row, old in _last_said(state, pairs).items():
         votes[discovery.classes[row], _class_of(state, old)] += 1
     classes = _matched(votes)
     made: list[dict[str, Any]] = []
@@ -106,7 +109,8 @@ def _action(
             taken.append(made[-1]["name"])
     moved = [(old[0], ids[discovery.places[row]]) for row, old in pairs]
     same = [pair for pair in moved if pair[0] != pair[1]]
-    return {"make": made, "classes": classes, "same_regions": same}
+    regions = sorted({ids[place] for place in discovery.places})
+    return {"make": made, "classes": classes, "regions": regions, "same_regions": same}
 
 
 def _is_known(state: LabelState, before: Sequence[RegionRow], discovery: Discovered) -> bool:
@@ -116,10 +120,21 @@ def _is_known(state: LabelState, before: Sequence[RegionRow], discovery: Discove
     new = by_place.keys() - {row[1:6] for row in known}
     return (
         len(discovery.class_names) == len(state.discovered)
-        and bool(known)
+        and _has_regions_of_last(state, before, known)
         and {place[0] for place in new}.isdisjoint(row[1] for row in before)
         and all(state.discovered[by_place[row[1:6]]] == row[6] for row in known)
     )
+
+
+def _has_regions_of_last(
+    state: LabelState, before: Sequence[RegionRow], known: Sequence[RegionRow]
+) -> bool:
+    """Whether the known regions of a discovery are those of the last one, and of other images."""
+    if state.discovered_regions is None:
+        return bool(known)
+    last, ids = set(state.discovered_regions), {row[0] for row in known}
+    images = {row[1] for row in before if row[0] in last}
+    return last <= ids and images.isdisjoint(row[1] for row in known if row[0] not in last)
 
 
 def _class_of(state: LabelState, region: RegionRow) -> int:
@@ -144,20 +159,43 @@ def _matched(votes: NDArray[np.float64]) -> list[int]:
 def _same_regions(
     before: Sequence[RegionRow], places: Sequence[Place]
 ) -> list[tuple[int, RegionRow]]:
-    """Pairs of the row of a region and the earlier region at the same place."""
-    by_image: dict[str, list[RegionRow]] = {}
+    """Pairs of the row of a region and an earlier region at the same place, the closest first.
+
+    An earlier region belongs to the region that it overlaps most, so that neighbours keep apart. A
+    region to which none belongs shares one that is not in the discovery any more.
+    """
+    old_of, new_of = defaultdict(list), defaultdict(list)
     for old in before:
-        by_image.setdefault(old[1], []).append(old)
-    pairs = []
+        old_of[old[1]].append(old)
     for row, place in enumerate(places):
-        candidates = by_image.get(place[0], [])
-        if not candidates:
-            continue
-        overlaps = overlap(np.array(place[1:]), np.array([old[2:6] for old in candidates]))
-        best = int(overlaps.argmax())
-        if overlaps[best] >= LEAST_OVERLAP:
-            pairs.append((row, candidates[best]))
-    return pairs
+        new_of[place[0]].append(row)
+    here, found = set(places), []
+    for image in new_of.keys() & old_of.keys():
+        rows, candidates = new_of[image], old_of[image]
+        boxes = np.array([old[2:6] for old in candidates])
+        overlaps = np.array([overlap(np.array(places[row][1:]), boxes) for row in rows])
+        pairs = [(int(new), old) for old, new in enumerate(overlaps.argmax(0))]
+        alone = set(range(len(rows))) - {
+            new for new, old in pairs if overlaps[new, old] >= LEAST_OVERLAP
+        }
+        gone = np.array([old[1:6] not in here for old in candidates])
+        pairs += [
+            (new, int((overlaps[new] * gone).argmax())) for new in sorted(alone) if gone.any()
+        ]
+        found += [(overlaps[new, old], rows[new], candidates[old]) for new, old in pairs]
+    close = [one for one in found if one[0] >= LEAST_OVERLAP]
+    ordered = sorted(close, key=lambda one: (-one[0], one[1], one[2][0]))
+    return [(row, old) for _, row, old in ordered]
+
+
+def _last_said(state: LabelState, pairs: Sequence[tuple[int, RegionRow]]) -> dict[int, RegionRow]:
+    """For each row the earlier region of which something was said last, else the closest one."""
+    chosen: dict[int, RegionRow] = {}
+    for row, old in pairs:
+        when, _ = state.regions.get(old[0], (0, None))
+        if row not in chosen or when > state.regions.get(chosen[row][0], (0, None))[0]:
+            chosen[row] = old
+    return chosen
 
 
 def overlap(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.float64]:

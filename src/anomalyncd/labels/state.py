@@ -77,6 +77,8 @@ class LabelState:
     """Id that each class of the discovery was given, before any merging."""
     discovery: int = 0
     """Number of the action that recorded this discovery."""
+    discovered_regions: list[int] | None = None
+    """Ids of its regions; None in books of versions that did not record them."""
     regions: dict[int, tuple[int, int | None]] = field(default_factory=dict)
     """By id of the region: number of the action that said it, and the class or None."""
     images: dict[str, tuple[int, int | None]] = field(default_factory=dict)
@@ -230,9 +232,25 @@ def _discovered(state: LabelState, number: int, arguments: dict[str, Any]) -> No
         name = free_name(class_id, [one.name for one in state.in_use])
         state.classes[class_id] = LabelClass(class_id, name, colour=first_colour(class_id))
         state.names[class_id] = {folded(name)}
-    for old, new in arguments.get("same_regions", ()):
+    state.discovered_regions = arguments.get("regions")
+    same: list[tuple[int, int]] = [tuple(pair) for pair in arguments.get("same_regions", ())]
+    for old, new in same:
         if old in state.regions:
-            state.regions[new] = state.regions[old]
+            # What was said last holds, also where the new place is one of long ago.
+            state.regions[new] = max(
+                state.regions[old], state.regions.get(new, (0, None)), key=lambda said: said[0]
+            )
+    _replace_examples(state, dict(reversed(same)))
+
+
+def _replace_examples(state: LabelState, successors: dict[int, int]) -> None:
+    """Puts the regions of a new discovery in the place of earlier ones among all examples."""
+    for class_id, one in state.classes.items():
+        examples, counter_examples = (
+            tuple(dict.fromkeys(successors.get(region, region) for region in regions))
+            for regions in (one.examples, one.counter_examples)
+        )
+        state.classes[class_id] = replace(one, examples=examples, counter_examples=counter_examples)
 
 
 def _edit(state: LabelState, _: int, arguments: dict[str, Any]) -> None:

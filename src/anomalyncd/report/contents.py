@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anomalyncd.errors import InputError
 from anomalyncd.evaluation.map_evaluation import MapEvaluation
+from anomalyncd.labels.state import NORMAL
 from anomalyncd.results.run_folder import Run
 from anomalyncd.runtime.wording import counted
 
@@ -52,7 +53,7 @@ def title(run: Run) -> str:
 
 def summary(run: Run) -> str:
     """Describes the run and its result in one paragraph."""
-    n_images, n_kinds = len(run.images), len(run.classes) - 1
+    n_images, n_kinds = len(run.images), int((~run.classes["normal"]).sum())
     n_normal = int(run.images["normal"].sum())
     kinds = run.classes[~run.classes["normal"] & (run.classes["n_images"] > 0)]
     largest = kinds.sort_values("n_images", ascending=False, kind="stable")
@@ -268,8 +269,12 @@ def normal_images(run: Run) -> list[str]:
 
 
 def images_by_class(run: Run) -> dict[int, list[str]]:
-    """Returns the names of the first `N_LISTED` images of each class, in their order."""
-    names = run.images.groupby("class")["name"]
+    """Returns the names of the first `N_LISTED` images of each class, in their order.
+
+    Normal images are listed together under the normal class, of whatever class they are.
+    """
+    shown = run.images["class"].mask(run.images["normal"], NORMAL)
+    names = run.images.groupby(shown)["name"]
     return {int(str(index)): list(group.iloc[:N_LISTED]) for index, group in names}
 
 

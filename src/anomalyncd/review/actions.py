@@ -1,14 +1,17 @@
 """What a page may do to the label book, each action checked before it is done."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from anomalyncd.errors import InputError
+from anomalyncd.labels.book import LabelBook
 from anomalyncd.labels.state import Kind, Severity
 from anomalyncd.review.session import ReviewSession
+from anomalyncd.runtime.wording import counted
 
 Ids: TypeAlias = list[int]
 
@@ -49,10 +52,10 @@ class MoveImages(_Action):
 
 
 class Confirm(_Action):
-    """Says that regions belong to the classes that they are in."""
+    """Says that regions belong to the classes in which the page shows them."""
 
     action: Literal["confirm"]
-    regions: Ids = Field(min_length=1)
+    regions: dict[int, Annotated[Ids, Field(min_length=1)]] = Field(min_length=1)
 
 
 class NewClass(_Action):
@@ -81,9 +84,10 @@ class Split(_Action):
 
 
 class Undo(_Action):
-    """Takes the last action back."""
+    """Takes the last action back; with a number only if that is the last one."""
 
     action: Literal["undo"]
+    number: int | None = None
 
 
 class Redo(_Action):
@@ -111,36 +115,57 @@ def read_action(body: bytes) -> AnyAction:
         raise InputError(f"{place} cannot be used ({reason}); load the page again") from error
 
 
-def do(session: ReviewSession, action: AnyAction) -> list[int]:
-    """Does what a page asks for.
+@dataclass(frozen=True)
+class Done:
+    """What came of an action."""
 
-    Returns:
-        Ids of the classes that were made.
+    number: int | None
+    """Of the action in the label book; None for one that takes another back or does it again."""
+    classes: Sequence[int] = ()
+    """Ids of the classes that were made."""
+
+
+def do(session: ReviewSession, action: AnyAction) -> Done:
+    """Does what a page asks for.
 
     Raises:
         InputError: The label book refuses it.
     """
-    made = _DO[type(action)](session, action)
-    return made if isinstance(made, list) else []
+    done = _DO[type(action)](session, action)
+    if isinstance(done, list):
+        return Done(_number_of(session.labels, done[0]), done)
+    return Done(done)
 
 
-def _edit(session: ReviewSession, action: Edit) -> None:
+def _number_of(labels: LabelBook, class_id: int) -> int:
+    """Number of the action that made a class."""
+    return next(
+        action.number
+        for action in reversed(labels.history)
+        if class_id in [one["id"] for one in action.arguments.get("make", ())]
+    )
+
+
+def _edit(session: ReviewSession, action: Edit) -> int:
     given = action.model_dump(exclude={"action", "class_id"}, exclude_none=True)
     if "escape_cost" in action.model_fields_set and action.escape_cost is None:
         given["escape_cost"] = math.nan
-    session.labels.edit(action.class_id, **given)
+    return session.labels.edit(action.class_id, **given)
 
 
-def _confirm(session: ReviewSession, action: Confirm) -> None:
+def _confirm(session: ReviewSession, action: Confirm) -> int:
     snapshot = session.now()
-    unknown = [region for region in action.regions if region not in snapshot.arrays.rows]
+    shown = [(region, one) for one, regions in action.regions.items() for region in regions]
+    unknown = [region for region, _ in shown if region not in snapshot.arrays.rows]
     if unknown:
         raise InputError(f"region {unknown[0]} is not in the run; load the regions again")
-    by_class: dict[int, list[int]] = {}
-    for region in action.regions:
-        class_id = int(snapshot.classes[snapshot.arrays.rows[region]])
-        by_class.setdefault(class_id, []).append(region)
-    session.labels.confirm(by_class)
+    moved = sum(snapshot.classes[snapshot.arrays.rows[region]] != one for region, one in shown)
+    if moved:
+        raise InputError(
+            f"{counted(int(moved), 'region')} changed class meanwhile, so nothing was confirmed; "
+            "look again and choose again"
+        )
+    return session.labels.confirm(action.regions)
 
 
 def _new_class(session: ReviewSession, action: NewClass) -> list[int]:
@@ -155,6 +180,6 @@ _DO: dict[type[BaseModel], Callable[[ReviewSession, Any], Any]] = {
     NewClass: _new_class,
     Merge: lambda session, one: session.labels.merge(one.into, one.classes),
     Split: lambda session, one: session.labels.split(one.class_id, one.remaining, one.parts),
-    Undo: lambda session, _: session.labels.undo() and None,
+    Undo: lambda session, one: session.labels.undo(one.number) and None,
     Redo: lambda session, _: session.labels.redo() and None,
 }

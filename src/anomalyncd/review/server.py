@@ -150,11 +150,11 @@ def _add_actions(app: FastAPI, session: ReviewSession) -> None:
         action = read_action(body)
         try:
             session.now()  # Nothing is said of a run that was made again.
-            made = do(session, action)
+            done = do(session, action)
         except InputError as error:
             return _json({"error": str(error)}, 409)
-        version = {"version": session.now().version}
-        return _json(version | {"classes": made} if made else version)
+        answer = {"version": session.now().version, "number": done.number}
+        return _json(answer | {"classes": done.classes} if done.classes else answer)
 
     @app.post("/api/actions")
     async def actions(request: Request) -> Response:

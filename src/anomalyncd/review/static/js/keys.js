@@ -50,16 +50,27 @@ const pressed = (target, name) =>
   target instanceof Element &&
   target.closest("button, a[href], summary, input, [role=tab]") !== null;
 
+/** Keys that go on while they are held down; every other one acts once. */
+const GOES_ON = /^(Arrow(Left|Right|Up|Down)|Page(Up|Down)|Home|End)$/;
+
 export function startKeys() {
+  let acted = ""; // The key that acted last: held down, it shall not write into a dialog either.
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.altKey || store.dialog) return;
     const name = nameOf(event);
+    if (event.repeat && !GOES_ON.test(event.key)) {
+      const written = name === "space" && typing(event.target);
+      if (event.key === acted || (pressed(event.target, name) && !written)) event.preventDefault();
+      return;
+    }
+    acted = "";
+    if (event.defaultPrevented || event.altKey || store.dialog) return;
     if (typing(event.target) || pressed(event.target, name)) return;
     if (event.target.type === "range" && name.startsWith("arrow")) return;
     for (const { list } of groups) {
       const found = list().find((one) => one.keys.includes(name));
       if (found && found.run(event) !== false) {
         event.preventDefault();
+        acted = event.key;
         return;
       }
     }

@@ -1,7 +1,7 @@
 // The frame of the page: head, views by address, messages.
 import { Dialogs, showKeys } from "./dialogs.js";
 import { EVERYWHERE, startKeys, useKeys } from "./keys.js";
-import { change, dismiss, redo, select, start, undo, useStore } from "./store.js";
+import { change, dismiss, redo, select, start, undo, undoToast, useStore } from "./store.js";
 import { html, names, render, useEffect, useState } from "./ui.js";
 import { Ask } from "./views/ask.js";
 import { ClassView } from "./views/class.js";
@@ -121,13 +121,13 @@ function News() {
 }
 
 const Toasts = () => {
-  const { toasts, state } = useStore();
+  const { toasts } = useStore();
   return html`
     <div class="toasts" role="status" aria-live="polite">
       ${toasts.map((one) => html`
         <div key=${one.id} class=${names("toast", one.wrong && "wrong")}>
           <span>${one.text}</span>
-          ${one.undo && state?.undoable ? html`<button onClick=${undo}>Undo</button>` : null}
+          ${one.undo ? html`<button onClick=${() => undoToast(one)}>Undo</button>` : null}
           <button class="close" aria-label="Close" onClick=${() => dismiss(one.id)}>×</button>
         </div>`)}
     </div>`;

@@ -12,12 +12,22 @@ class Pages {
     this.changed = changed;
     this.total = null;
     this.pages = new Map(); // number of the page -> {stamp, items, done}
+    this.classes = new Map(); // id of a region -> the class in which it was shown last
     this.stamp = 0;
   }
 
   /** The item at a place, or undefined while it is not loaded. */
   at(place) {
     return this.pages.get(Math.floor(place / PAGE))?.items?.[place % PAGE];
+  }
+
+  /** Place of the region with an id among those that are loaded, or -1. */
+  find(id) {
+    for (const [page, { items }] of this.pages) {
+      const place = items?.findIndex((one) => one.id === id) ?? -1;
+      if (place >= 0) return page * PAGE + place;
+    }
+    return -1;
   }
 
   /** Loads what is missing or out of date between two places, both included. */
@@ -51,6 +61,7 @@ class Pages {
     entry.done = get(`${this.address}${separator}${limits}`).then(
       (answer) => {
         entry.items = answer.items;
+        for (const one of answer.items) this.classes.set(one.id, one.class);
         this.total = answer.total;
         this.changed();
       },

@@ -29,25 +29,25 @@ async function newClass(ids, given) {
   if (!answer && given === undefined) newClass(ids);
 }
 
-async function confirmAll(all, where) {
+async function confirmAll({ all, where, shown }) {
   const ids = await all();
   if (!ids.length) return;
   const question = `Confirm all ${count(ids.length, "region")} ${where}?`;
   const text = "Each of them counts from now on as said by you. You can undo it.";
   if (ids.length > MANY && !(await askWhether(question, text, "Confirm all"))) return;
-  confirm(ids);
+  confirm(ids, shown);
 }
 
 /**
  * The keys for the selection. `all` gives the ids of all regions in view, `where` says where
- * that is ("of scratch").
+ * that is ("of scratch"), `shown` gives the class in which the view shows the region with an id.
  */
-export function useSelectionKeys({ all, where }) {
+export function useSelectionKeys({ all, where, shown }) {
   useKeys("Selected regions", OF_SELECTION, [
     {
       keys: ["enter"],
       label: "confirm them; with nothing selected, all in view",
-      run: () => (store.selection.size ? confirm(chosen()) : confirmAll(all, where)),
+      run: () => (store.selection.size ? confirm(chosen(), shown) : confirmAll({ all, where, shown })),
     },
     ...[...Array(9)].map((_, i) => ({
       keys: [String(i + 1)],
@@ -94,15 +94,18 @@ async function openImage(id) {
   go(toImage(region.image, id));
 }
 
-/** The bar that shows while regions are selected; `opens` where the image is not in view. */
-export function SelectionBar({ opens = true }) {
+/**
+ * The bar that shows while regions are selected; `shown` as above, `opens` where the image is not
+ * in view.
+ */
+export function SelectionBar({ shown, opens = true }) {
   const { selection } = useStore();
   if (!selection.size) return null;
   const ids = chosen();
   return html`
     <div class="selection-bar" role="toolbar" aria-label="Selected regions">
       <strong>${count(ids.length, "region")}</strong>
-      <button class="main" onClick=${() => confirm(ids)}>Confirm <kbd>↵</kbd></button>
+      <button class="main" onClick=${() => confirm(ids, shown)}>Confirm <kbd>↵</kbd></button>
       <button onClick=${() => moveByName(ids)}>Move to… <kbd>/</kbd></button>
       <button onClick=${() => newClass(ids)}>New class <kbd>n</kbd></button>
       <button onClick=${() => move(ids, 0)}>False alarm <kbd>x</kbd></button>

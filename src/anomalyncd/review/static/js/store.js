@@ -104,7 +104,7 @@ export async function act(action, facts, done) {
     const answer = await post(action, facts);
     change({ selection: new Set() });
     await load();
-    toast(done, { undo: action !== "undo" && action !== "redo" });
+    toast(done, { undo: answer.number });
     return answer;
   } catch (error) {
     if (error instanceof Unreachable) {
@@ -120,6 +120,9 @@ export async function undo() {
   if (!what) return toast("There is nothing to undo.");
   return act("undo", {}, `Undone: ${what}`);
 }
+
+/** Takes back what a toast tells of, unless somebody did something else since. */
+export const undoToast = (one) => act("undo", { number: one.undo }, `Undone: ${one.text}`);
 
 export async function redo() {
   const what = store.state?.redoable;
@@ -159,8 +162,18 @@ export function move(ids, to) {
   return act("move", { regions: ids, class: to }, `Moved ${count(ids.length, "region")} ${where}.`);
 }
 
-export const confirm = (ids) =>
-  act("confirm", { regions: ids }, `Confirmed ${count(ids.length, "region")}.`);
+/** Confirms regions in the classes that the page shows; `shown` gives the class of an id. */
+export function confirm(ids, shown) {
+  const regions = {};
+  for (const id of ids) {
+    const one = shown(id);
+    if (one === undefined) {
+      return toast("Some of these regions were not shown yet: scroll to them first.", { wrong: true });
+    }
+    (regions[one] ??= []).push(id);
+  }
+  return act("confirm", { regions }, `Confirmed ${count(ids.length, "region")}.`);
+}
 
 /** Loads an address, and again whenever the state changes; what was there is shown meanwhile. */
 export function useData(address) {

@@ -7,7 +7,7 @@ import { usePages } from "../paging.js";
 import { Choice, go, nameOfRegion, Probabilities, RegionCell, tintOfRegion, toImage } from "../parts.js";
 import { SelectionBar, useSelectionKeys } from "../selecting.js";
 import { act, classOf, confirm, move, select, title, useData, useStore } from "../store.js";
-import { count, html, useEffect, useState } from "../ui.js";
+import { count, html, useEffect, useRef, useState } from "../ui.js";
 import { Picture } from "./image.js";
 
 const ADDRESS = "/api/regions?view=ask";
@@ -21,14 +21,15 @@ export async function idsOf(list) {
 function All({ mode }) {
   const { selection } = useStore();
   const list = usePages(ADDRESS);
-  useSelectionKeys({ all: () => idsOf(list), where: "to look at" });
+  const shown = (id) => list.classes.get(id);
+  useSelectionKeys({ all: () => idsOf(list), where: "to look at", shown });
   return html`
     <div class="column">
       <div class="view-head"><h1>To look at</h1><p class="quiet">${list.total === null ? "" : count(list.total, "region")}, the most useful first</p><div class="tools">${mode}</div></div>
       <${Grid} list=${list} side=${132} label="Regions to look at" selection=${selection} onSelect=${select}
         draw=${(region, width) => html`<${RegionCell} region=${region} side=${width} />`} name=${nameOfRegion} tint=${tintOfRegion}
         onOpen=${(region) => go(toImage(region.image, region.id))} empty="There is nothing left to look at." />
-      <${SelectionBar} />
+      <${SelectionBar} shown=${shown} />
     </div>`;
 }
 
@@ -49,26 +50,56 @@ function Context({ region }) {
     </figure>`;
 }
 
-function OneByOne({ mode }) {
-  const { state } = useStore();
-  const list = usePages(ADDRESS);
+/**
+ * The region in question, which stays until it is answered or skipped: a refit changes which
+ * regions are in the list, and their order. It comes back where its answer is undone.
+ */
+function useQuestion(list) {
   const [place, setPlace] = useState(0);
+  const [, draw] = useState(0);
+  const now = useRef({ id: null, answered: null, left: false }).current;
   const total = list.total ?? 0;
   const at = Math.min(place, Math.max(0, total - 1));
-  const region = list.at(at);
-  const details = useData(region ? `/api/regions/${region.id}` : null);
   useEffect(() => {
     list.ensure(at, at + 1);
   }, [list, list.stamp, at]);
-  const step = (by) => setPlace(Math.min(Math.max(0, total - 1), Math.max(0, at + by)));
-  // An answered region leaves the list, so the next one takes its place.
-  const answer = (to) => region && void (to === region.class ? confirm([region.id]) : move([region.id], to));
+  if (now.answered !== null) {
+    const listed = list.find(now.answered) >= 0;
+    if (listed && now.left) Object.assign(now, { id: now.answered, answered: null });
+    now.left = !listed;
+  }
+  // An answered region leaves the list a little later, and the next one takes its place.
+  const next = list.at(at)?.id === now.answered ? list.at(at + 1) : list.at(at);
+  now.id ??= next?.id ?? null;
+  const leave = (facts) => {
+    Object.assign(now, { id: null, ...facts });
+    draw((n) => n + 1);
+  };
+  const step = (by) => {
+    setPlace(Math.min(Math.max(0, total - 1), Math.max(0, at + by)));
+    leave({ answered: null });
+  };
+  const done = (answered) => now.id === answered && leave({ answered, left: false });
+  return { id: now.id, at, total, step, done };
+}
+
+function OneByOne({ mode }) {
+  const { state } = useStore();
+  const list = usePages(ADDRESS);
+  const { id, at, total, step, done } = useQuestion(list);
+  const details = useData(id === null ? null : `/api/regions/${id}`);
+  const region = id === null ? undefined : list.at(list.find(id)) ?? details.value;
+  const after = async (action) => (await action) && done(region.id);
+  const answer = (to) => {
+    if (!region) return;
+    after(to === region.class ? confirm([region.id], () => region.class) : move([region.id], to));
+  };
   const byName = async () => {
     const said = await askClass("This region is", true);
     if (said?.name) make(said.name);
     else if (said) answer(said.class);
   };
-  const make = (name) => act("new_class", { name, regions: [region.id] }, `Made “${name}” of 1 region.`);
+  const make = (name) => after(act("new_class", { name, regions: [region.id] }, `Made “${name}” of 1 region.`));
   const ask = async () => {
     const name = await askText("New class of this region", "", "Make it");
     if (name) make(name);

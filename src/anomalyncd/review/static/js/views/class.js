@@ -89,7 +89,8 @@ export function ClassView({ id }) {
     return example(one, which);
   };
   const all = () => idsOfClass(id);
-  useSelectionKeys({ all, where: one ? `of ${title(one)}` : "" });
+  const shown = () => id; // Where a region has left the class meanwhile, the server refuses.
+  useSelectionKeys({ all, where: one ? `of ${title(one)}` : "", shown });
   useKeys("This class", OF_VIEW, [
     { keys: ["space"], label: "next similar class", run: () => next(1) },
     { keys: ["shift+space"], label: "previous similar class", run: () => next(-1) },
@@ -128,7 +129,7 @@ export function ClassView({ id }) {
         name=${nameOfRegion} tint=${tintOfRegion} onSelect=${select}
         onOpen=${(region) => go(toImage(region.image, region.id))}
         empty="No region is in this class." />
-      <${SelectionBar} />
+      <${SelectionBar} shown=${shown} />
     </section>
     <aside class="side" aria-label="About this class">
       <div class="tabs" role="tablist" aria-label="About this class">

@@ -87,7 +87,8 @@ export function ImageView({ name, region }) {
     const at = ids.findIndex((id) => selection.has(id));
     select([ids[at < 0 ? 0 : (at + by + ids.length) % ids.length]]);
   };
-  useSelectionKeys({ all: async () => image?.regions.map((one) => one.id) ?? [], where: "of this image" });
+  const shown = (id) => image?.regions.find((one) => one.id === id)?.class;
+  useSelectionKeys({ all: async () => image?.regions.map((one) => one.id) ?? [], where: "of this image", shown });
   useKeys("Image", OF_VIEW, [
     { keys: ["arrowright"], label: "next image", run: () => void to(image?.next) },
     { keys: ["arrowleft"], label: "previous image", run: () => void to(image?.previous) },
@@ -119,7 +120,7 @@ export function ImageView({ name, region }) {
       <div class="picture-frame" tabindex="0" role="group" aria-label="Picture">
         <${Picture} image=${image} outlines=${outlines} opacity=${opacity} chosen=${selection} onPick=${pick} zoom=${zoom} />
       </div>
-      <${SelectionBar} opens=${false} />
+      <${SelectionBar} shown=${shown} opens=${false} />
     </section>
     <aside class="side" aria-label="About this image">
       <section>

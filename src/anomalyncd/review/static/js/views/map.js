@@ -10,7 +10,7 @@ import { count, html, names, number, percent, useEffect, useMemo, useRef, useSta
 
 const SHOWN = 30; // Pictures of the selection at the side.
 
-/** Indices of points by class. */
+/** The class of each point and of each region, and the indices of points by class. */
 function byClass(ids, assignment) {
   const classOfId = new Map(assignment.ids.map((id, i) => [id, assignment.classes[i]]));
   const classes = ids.map((id) => classOfId.get(id) ?? 0);
@@ -19,7 +19,7 @@ function byClass(ids, assignment) {
     if (!groups.has(one)) groups.set(one, []);
     groups.get(one).push(i);
   });
-  return { classes, groups };
+  return { classes, classOfId, groups };
 }
 
 function Hovered({ id }) {
@@ -48,7 +48,7 @@ export function MapView() {
   const plane = useMemo(() => (known ? new Plane(known.x, known.y) : null), [version]);
   const ids = known?.ids ?? [];
   const classes = useMemo(
-    () => (known && assignment.value ? byClass(ids, assignment.value) : { classes: [], groups: new Map() }),
+    () => (known && assignment.value ? byClass(ids, assignment.value) : { classes: [], classOfId: new Map(), groups: new Map() }),
     [version, assignment.value],
   );
   const shown = (i) => !hidden.has(classes.classes[i]);
@@ -177,7 +177,8 @@ export function MapView() {
     setHidden(next);
   };
   const all = async () => ids.filter((_, i) => shown(i));
-  useSelectionKeys({ all, where: "on the map" });
+  const shownAs = (id) => classes.classOfId.get(id);
+  useSelectionKeys({ all, where: "on the map", shown: shownAs });
   const pan = (dx, dy) => {
     plane?.move(dx, dy);
     draw((n) => n + 1);
@@ -221,7 +222,7 @@ export function MapView() {
           ${hovered ? html`<div class="hover-place" style=${{ left: `${Math.min(hovered.x + 14, size[0] - 150)}px`, top: `${Math.min(hovered.y + 14, size[1] - 170)}px` }}><${Hovered} key=${hovered.id} id=${hovered.id} /></div>` : null}`
           : projection.error ? null : html`<p class="quiet nothing">Arranging the regions…</p>`}
       </div>
-      <${SelectionBar} />
+      <${SelectionBar} shown=${shownAs} />
     </section>
     <aside class="side" aria-label="Classes and selection">
       <section>

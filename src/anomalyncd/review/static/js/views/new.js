@@ -36,7 +36,8 @@ export function New() {
   const list = usePages("/api/regions?view=new");
   const { value } = useData("/api/proposals");
   const proposals = value?.items ?? [];
-  useSelectionKeys({ all: () => idsOf(list), where: "that are new" });
+  const shown = (id) => list.classes.get(id);
+  useSelectionKeys({ all: () => idsOf(list), where: "that are new", shown });
   return html`
     <div class="column">
       <div class="view-head"><h1>New</h1><p class="quiet">${list.total === null ? "" : count(list.total, "region")} unlike all classes</p></div>
@@ -45,6 +46,6 @@ export function New() {
       <${Grid} list=${list} side=${132} label="Regions unlike all classes" selection=${selection} onSelect=${select}
         draw=${(region, width) => html`<${RegionCell} region=${region} side=${width} />`} name=${nameOfRegion} tint=${tintOfRegion}
         onOpen=${(region) => go(toImage(region.image, region.id))} empty="No region is unlike all classes." />
-      <${SelectionBar} />
+      <${SelectionBar} shown=${shown} />
     </div>`;
 }

@@ -18,6 +18,12 @@ function freeNames(name, n) {
   return found;
 }
 
+/** As the label book compares names: blanks and the case do not count. */
+const folded = (name) => name.trim().replace(/\s+/g, " ").toLowerCase();
+
+/** The part that has the name of a later one, or -1. */
+const sameName = (titles, index) => titles.findIndex((name, i) => i < index && name.trim() && folded(name) === folded(titles[index]));
+
 /** A list in memory, as the grid wants it. */
 export function listOf(ids, address) {
   const items = ids.map((id) => ({ id }));
@@ -31,8 +37,10 @@ export function listOf(ids, address) {
   };
 }
 
-function Part({ ids, index, name, onName, selection, onSelect, onSend, targets }) {
+function Part({ ids, index, titles, onName, selection, onSelect, onSend, targets }) {
   const list = useMemo(() => listOf(ids, `part ${index}`), [ids]);
+  const name = titles[index];
+  const same = sameName(titles, index);
   return html`
     <section class="part" aria-label=${`Part ${index + 1}`}>
       <div class="part-head">
@@ -41,6 +49,7 @@ function Part({ ids, index, name, onName, selection, onSelect, onSend, targets }
           : html`<input class="field" aria-label=${`Name of part ${index + 1}`} maxlength="80" value=${name} onInput=${(event) => onName(event.target.value)} />`}
         <span class="quiet">${count(ids.length, "region")}</span>
         ${selection.size ? targets.map((to) => html`<button key=${to} onClick=${() => onSend(to)}>Move ${selection.size} to part ${to + 1}</button>`) : null}
+        <${Problem} text=${same < 0 ? "" : `Part ${same + 1} has this name already: choose another one.`} />
       </div>
       <${Grid} list=${list} side=${112} caption=${0} label=${`Regions of part ${index + 1}`} selection=${selection} onSelect=${onSelect}
         draw=${(item, width) => html`<${Thumb} address=${picture.region(item.id)} side=${width} />`}
@@ -76,6 +85,7 @@ export function SplitView({ id }) {
     if (!parts || parts.length < 2) return;
     const names = titles.slice(1).map((name) => name.trim());
     if (names.some((name) => !name)) return toast("Each part needs a name.", { wrong: true });
+    if (titles.some((_, index) => sameName(titles, index) >= 0)) return toast("Two parts have the same name: choose another one.", { wrong: true });
     if (parts.some((ids) => !ids.length)) return toast("A part is empty: move regions to it, or cancel.", { wrong: true });
     const named = Object.fromEntries(names.map((name, i) => [name, parts[i + 1]]));
     const facts = { class: id, remaining: parts[0], parts: named };
@@ -107,7 +117,7 @@ export function SplitView({ id }) {
       </div>
       <${Problem} text=${error} />
       ${parts ? html`<div class="parts">${parts.map((ids, index) => html`
-        <${Part} key=${`${n}-${index}`} ids=${ids} index=${index} name=${titles[index]} selection=${chosen[index] ?? new Set()}
+        <${Part} key=${`${n}-${index}`} ids=${ids} index=${index} titles=${titles} selection=${chosen[index] ?? new Set()}
           targets=${parts.map((_, i) => i).filter((i) => i !== index)}
           onSend=${(to) => send(index, to)}
           onSelect=${(some) => setChosen(chosen.map((set, i) => (i === index ? new Set(some) : new Set())))}
