@@ -14,8 +14,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "command-line.md"
 START = """# Command line
 
 This page is made from the help of the commands by `python tests/docs/test_command_line.py`; do not
-change it by hand. What only the [config](config.md) sets, such as the share that is called unseen or
-the side of tiles, is set from [Python](../guide/python.md).
+change it by hand. What only the [config](config.md) sets, such as the share that is called unseen
+or the side of tiles, is set from [Python](../guide/python.md).
 """
 
 
