@@ -55,7 +55,7 @@ def test_a_crop_inside_the_image_is_not_copied() -> None:
 
 
 def _config(rules: str, side: int) -> Config:
-    return Config(regions=RegionConfig(rules=rules), crops=CropConfig(load_size=side))
+    return Config(regions=RegionConfig(rules=rules), crops=CropConfig(load_size=side, size=side))
 
 
 def _grey(levels: np.ndarray) -> ImageSet:
