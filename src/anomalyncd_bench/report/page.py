@@ -76,8 +76,8 @@ def results_page(folders: Iterable[Path]) -> str:
         "do not change it by hand. [Compare methods](guide/bench.md) explains how to run a "
         "benchmark.",
         "Methods that train were measured before they had the published augmentation of views. All "
-        "methods but `anomalyncd` and `proto` were measured before a change in the rounding of "
-        "bfloat16. All maps are older than today's search for "
+        "methods but `anomalyncd`, `proto`, `kmeans` and `gcd` were measured before a change in "
+        "the rounding of bfloat16. All maps are older than today's search for "
         "[nearest patches](decisions/nearest-patches.md), which moves the image AUROC of zero-shot "
         "maps by up to .004.",
     ]
