@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from anomalyncd.discovery.discover import _seeds, _surely_normal
-from anomalyncd.discovery.normality import published_weights
+from anomalyncd.discovery.discover import _seeds
+from anomalyncd.discovery.normality import published_weights, surely_normal
 from anomalyncd.discovery.prototypes import centres_of_defects, spherical_kmeans
 
 
@@ -26,7 +26,7 @@ def test_lowest_mean_score_takes_the_normal_place_in_the_published_rule() -> Non
     features = np.concatenate([around(0, 10), around(1, 10), around(2, 10)])
     scores = np.repeat([0.9, 0.55, 0.95], 10).astype(np.float32)
     scores[:2] = 0  # Weights of eq. 6 alone would take this kind for the normal one.
-    surely = _surely_normal(None, published_weights(scores), scores)
+    surely = surely_normal(None, published_weights(scores), scores)
     assert surely is not None
     assert spherical_kmeans(features, surely, 3, seed=0)[0].argmax() == 1
 

@@ -13,13 +13,13 @@ from anomalyncd.discovery.class_number_criteria import LabelledRegions
 from anomalyncd.discovery.classifier import RegionClassifier
 from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
 from anomalyncd.discovery.normality import (
-    PUBLISHED_SPLIT,
     Normality,
     fit_normality,
     published_weights,
+    surely_normal,
 )
 from anomalyncd.discovery.processes import train_in_processes
-from anomalyncd.discovery.prototypes import centres_of_defects, consensus, spherical_kmeans
+from anomalyncd.discovery.prototypes import consensus, start_centres
 from anomalyncd.discovery.sampling import blocks, sample
 from anomalyncd.discovery.training import Objective, Samples, train
 from anomalyncd.embedding.base_regions import BaseRegions
@@ -69,12 +69,12 @@ def discover_classes(
     n_base = base.n_classes if base else 0
     model, normality, normal = _start(context, regions, tokens, base, n_base + n_classes)
     if config.start == "kmeans":
-        model.prototypes.prototypes.data[:, n_base:] = _cluster_centres(
-            describe_all(model, tokens, regions),
-            _surely_normal(normality, normal, regions.score),
-            n_classes,
-            _seeds(seed, config.n_heads),
-        )
+        features = describe_all(model, tokens, regions)
+        surely = surely_normal(normality, normal, regions.score)
+        starts = [
+            start_centres(features, surely, n_classes, one) for one in _seeds(seed, config.n_heads)
+        ]
+        model.prototypes.prototypes.data[:, n_base:] = torch.stack(starts)
         if base is not None:
             _start_at_base_means(model, base)
     targets = np.zeros_like(normal) if config.correction == "none" else normal
@@ -220,33 +220,9 @@ def _log_guidance_factor(context: RunContext) -> None:
     LOG.info("region guidance factor before -> after training: %s", ", ".join(changes))
 
 
-def _surely_normal(
-    normality: Normality | None, normal: NDArray[np.float32], scores: NDArray[np.float32]
-) -> NDArray[np.float32] | None:
-    """How surely each region is normal for the start, (R,); None where none of them is.
-
-    By the published rule the centre with the lowest mean score becomes the normal one.
-    """
-    if normality is None:
-        return np.asarray(PUBLISHED_SPLIT - scores, np.float32)
-    return normal if (normal > 0.5).any() else None
-
-
 def _seeds(seed: int, n_heads: int) -> list[int]:
     """A seed for the k-means of each head, below 2**32."""
     return [(seed * 1000 + head) % 2**32 for head in range(n_heads)]
-
-
-def _cluster_centres(
-    features: NDArray[np.float32],
-    normal: NDArray[np.float32] | None,
-    n_classes: int,
-    seeds: list[int],
-) -> Tensor:
-    """Centres of k-means for each seed, (seeds, n_classes, D); no region is normal for None."""
-    if normal is None:
-        return torch.stack([centres_of_defects(features, n_classes, seed) for seed in seeds])
-    return torch.stack([spherical_kmeans(features, normal, n_classes, seed) for seed in seeds])
 
 
 def _start_at_base_means(model: RegionClassifier, base: BaseRegions) -> None:

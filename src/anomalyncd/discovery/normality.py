@@ -103,6 +103,24 @@ class Normality(Component):
         return _smoothed(scores, averaged)
 
 
+def surely_normal(
+    normality: Normality | None, normal: NDArray[np.float32], scores: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """How surely each region is normal when prototypes begin, (R,); None where none of them is.
+
+    By the published rule, which fits no normality, the centre with the lowest mean score becomes
+    the normal one.
+
+    Args:
+        normality: What was fitted; None by the published rule.
+        normal: How surely each region is normal by it, (R,).
+        scores: Anomaly scores of the regions, (R,), 0..1.
+    """
+    if normality is None:
+        return np.asarray(PUBLISHED_SPLIT - scores, np.float32)
+    return normal if (normal > 0.5).any() else None
+
+
 def fit_normality(
     features: NDArray[np.float32], regions: Regions, seed: int
 ) -> tuple[Normality, NDArray[np.float32]]:

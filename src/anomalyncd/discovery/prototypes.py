@@ -16,6 +16,25 @@ STEADY = 0.001
 """Share of many regions that may change their centre in the last pass."""
 
 
+def start_centres(
+    features: NDArray[np.float32],
+    surely: NDArray[np.float32] | None,
+    n_classes: int,
+    seed: int,
+) -> Tensor:
+    """Unit centres that prototypes begin with, the normal one first, (n_classes, D).
+
+    Args:
+        features: Region descriptors, (R, D), unit length.
+        surely: How surely each region is normal, see `surely_normal`.
+        n_classes: Number of centres.
+        seed: Of the start.
+    """
+    if surely is None:
+        return centres_of_defects(features, n_classes, seed)
+    return spherical_kmeans(features, surely, n_classes, seed)
+
+
 def spherical_kmeans(
     features: NDArray[np.float32],
     normal: NDArray[np.float32],
@@ -45,11 +64,10 @@ def spherical_kmeans(
         centres, labels = kmeans(features, n_classes, seed)
         order = np.argsort([-normal[labels == label].mean() for label in range(len(centres))])
         centres = centres[order]
-    if 1 < len(centres) < n_classes:  # No second class is normal.
-        kept = np.resize(np.arange(1, len(centres)), n_classes - 1)
-        centres = centres[[0, *kept]]
-    centres = np.resize(centres, (n_classes, centres.shape[1]))
-    return torch.nn.functional.normalize(torch.from_numpy(centres).float(), dim=1)
+    defects = centres[1:] if len(centres) > 1 else centres
+    repeated = np.resize(defects, (n_classes - len(centres), centres.shape[1]))
+    unit = torch.from_numpy(np.concatenate([centres, repeated])).float()
+    return torch.nn.functional.normalize(unit, dim=1)
 
 
 def centres_of_defects(features: NDArray[np.float32], n_classes: int, seed: int) -> Tensor:

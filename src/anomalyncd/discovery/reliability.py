@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize_scalar
 
 from anomalyncd.config import ReliabilityConfig
-from anomalyncd.discovery.normality import PUBLISHED_SPLIT, fit_normality
+from anomalyncd.discovery.normality import fit_normality, surely_normal
 from anomalyncd.discovery.novelty import NoveltyDetector, fit_novelty, folds_of
 from anomalyncd.discovery.sampling import sample_of_images
 from anomalyncd.io.component import Component
@@ -182,23 +182,21 @@ def _found_again(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Class probabilities by k-means on the other regions, of those and of the held-out ones."""
     from anomalyncd.discovery.losses import STUDENT_TEMPERATURE
-    from anomalyncd.discovery.prototypes import centres_of_defects, spherical_kmeans
+    from anomalyncd.discovery.prototypes import start_centres
 
     n_classes = discovery.probabilities.shape[1]
     features, new_features = discovery.features[~held_out], discovery.features[held_out]
     others, new = regions.select(~held_out), regions.select(held_out)
     if discovery.normality is None:
-        surely = PUBLISHED_SPLIT - others.score
-        centres = spherical_kmeans(features, surely, n_classes, seed).numpy()
+        surely = surely_normal(None, others.score, others.score)
+        centres = start_centres(features, surely, n_classes, seed).numpy()
         return (
             scipy.special.softmax(features @ centres.T / STUDENT_TEMPERATURE, axis=1),
             scipy.special.softmax(new_features @ centres.T / STUDENT_TEMPERATURE, axis=1),
         )
     normality, normal = fit_normality(features, others, seed)
-    if (normal > 0.5).any():
-        centres = spherical_kmeans(features, normal, n_classes, seed).numpy()
-    else:
-        centres = centres_of_defects(features, n_classes, seed).numpy()
+    surely = surely_normal(normality, normal, others.score)
+    centres = start_centres(features, surely, n_classes, seed).numpy()
     new_normal = normality.weights(new_features, new.score)
     return (
         normality.posterior(features, features @ centres.T, normal, STUDENT_TEMPERATURE),

@@ -89,9 +89,9 @@ def _action(
 ) -> dict[str, Any] | None:
     """Arguments of the action `discovered`; None where nothing is new but further regions."""
     names = discovery.class_names
+    regions = sorted({ids[place] for place in discovery.places})
     if not state.classes:
         first = [{"id": index, "name": name} for index, name in enumerate(names)]
-        regions = sorted({ids[place] for place in discovery.places})
         return {"make": first, "classes": list(range(len(names))), "regions": regions}
     if _is_known(state, before, discovery):
         return None
@@ -109,7 +109,6 @@ def _action(
             taken.append(made[-1]["name"])
     moved = [(old[0], ids[discovery.places[row]]) for row, old in pairs]
     same = [pair for pair in moved if pair[0] != pair[1]]
-    regions = sorted({ids[place] for place in discovery.places})
     return {"make": made, "classes": classes, "regions": regions, "same_regions": same}
 
 

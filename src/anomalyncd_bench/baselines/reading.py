@@ -31,8 +31,8 @@ _SIDE = 224
 _RESOLUTION = 336
 """For patch tokens, images get the area of a square of this side, px, as in the detectors."""
 _CLS_SHARE = 2 / 3
-"""Share of the blocks after which a frozen CLS token is read, after block 7 of 12: where k-means
-finds the classes best."""
+"""Share of the blocks after which a frozen CLS token is read: after block 7 of 12, counted from 0.
+There k-means had the highest mean NMI over bottle, pill and plates, by their labels."""
 _PATCH_BLOCKS = (5, 8)
 """Middle blocks, since AC and UniFormaly use middle layers."""
 UNGUIDED = replace(PRESETS["paper"].encoder, guidance="none")
